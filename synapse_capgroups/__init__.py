@@ -1,0 +1,24 @@
+"""Group chats for Synapse that keep themselves small.
+
+The only name an administrator needs is `CapGroups`, the class that `modules:` in homeserver.yaml
+points at. It is imported on demand, so that the configuration, the rules and the console script
+work without Synapse being importable.
+"""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synapse_capgroups.module import CapGroups
+
+__all__ = ["CapGroups", "__version__"]
+
+__version__ = version("synapse-capgroups")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CapGroups":
+        from synapse_capgroups.module import CapGroups
+
+        return CapGroups
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

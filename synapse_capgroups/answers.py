@@ -1,0 +1,83 @@
+"""From a verdict to what Synapse is told, with the journal and the metrics on the way (rule 8)."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from synapse.module_api import NOT_SPAM, JsonDict
+from synapse.module_api.errors import Codes, SynapseError
+from twisted.internet.defer import CancelledError
+
+from synapse_capgroups import journal, metrics
+from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
+from synapse_capgroups.words import sentence
+
+logger = logging.getLogger(__name__)
+
+Answer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
+
+
+class Answers:
+    """Turns decisions into answers, and never lets an exception through."""
+
+    def __init__(self, enforce: bool) -> None:
+        self._enforce = enforce
+
+    async def give(
+        self,
+        decision: str,
+        audience: dict[Reason, str],
+        decide: Callable[[], Awaitable[Verdict | None]],
+        **facts: Any,
+    ) -> Answer:
+        """Decide and answer.
+
+        Args:
+            decision: what is decided, for the journal and the metrics: `join`, `invitation`, …
+            audience: the sentences for whoever reads a refusal, one of `words`.
+            decide: reaches the verdict, None if no group is concerned. If it raises, the answer is
+                no.
+            facts: what the journal line says beside the reason.
+        """
+        try:
+            with metrics.DECISION_SECONDS.labels(decision).time():
+                verdict = await decide()
+        except CancelledError:  # The client has gone; Synapse wants to know.
+            raise
+        except Exception:
+            logger.exception("Could not decide: %s %r", decision, facts)
+            metrics.ERRORS.labels(decision).inc()
+            verdict = Refusal(Reason.UNDECIDED)
+        if verdict is None:
+            return NOT_SPAM
+        if not isinstance(verdict, Refusal):
+            metrics.DECISIONS.labels(decision, "allowed").inc()
+            return NOT_SPAM
+        metrics.DECISIONS.labels(decision, verdict.reason.value).inc()
+        journal.refused(verdict, enforced=self._enforce, decision=decision, **facts)
+        if not self._enforce:
+            return NOT_SPAM
+        return Codes.FORBIDDEN, _fields(verdict, audience)
+
+
+def raise_refusal(answer: Answer) -> None:
+    """For the callbacks that can refuse with a sentence only by an exception.
+
+    Raises:
+        SynapseError: the answer is a refusal.
+    """
+    if answer != NOT_SPAM:
+        errcode, fields = answer
+        raise SynapseError(403, fields["error"], errcode, additional_fields=fields)
+
+
+def _fields(refusal: Refusal, audience: dict[Reason, str]) -> JsonDict:
+    fields: JsonDict = {
+        "error": sentence(refusal, audience),
+        "org.capgroups.reason": refusal.reason.value,
+    }
+    if refusal.members is not None:
+        fields["org.capgroups.members"] = refusal.members
+    if refusal.limit is not None:
+        fields["org.capgroups.limit"] = refusal.limit
+    return fields

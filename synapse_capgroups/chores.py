@@ -1,0 +1,45 @@
+"""What is done beside the requests: the schema at start, and once a minute some sweeping.
+
+The sweeping runs on the one process that Synapse runs its background tasks on.
+"""
+
+import logging
+
+from synapse.module_api import LoggingTransaction, ModuleApi
+
+from synapse_capgroups import inside, metrics
+from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.storage.database import Database, DatabaseTooNewError
+from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.seats import Seats
+
+logger = logging.getLogger(__name__)
+
+SWEEP_INTERVAL_MS = 60 * 1000
+
+
+def start(api: ModuleApi, database: Database) -> None:
+    """Make the tables, or end the process if they belong to a newer version of this module."""
+
+    async def make_tables() -> None:
+        try:
+            await database.run("start", lambda txn: None)
+        except DatabaseTooNewError as e:
+            inside.stop_the_start(str(e))
+        except Exception:
+            # The next transaction tries again; until one succeeds, joins are refused.
+            logger.exception("Could not make the tables of synapse-capgroups")
+
+    async def sweep() -> None:
+        now = api.get_current_time_msec()
+
+        def work(txn: LoggingTransaction) -> dict[Mode, int]:
+            Seats.sweep(txn, now)
+            return Groups.count_by_mode(txn)
+
+        for mode, count in (await database.run("sweep", work)).items():
+            metrics.GROUPS.labels(mode.value).set(count)
+
+    api.run_as_background_process("capgroups_start", make_tables)
+    if api.should_run_background_tasks():
+        api.looping_background_call(sweep, SWEEP_INTERVAL_MS, desc="capgroups_sweep")

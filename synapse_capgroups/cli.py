@@ -1,0 +1,47 @@
+"""The console script `capgroups`."""
+
+import argparse
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that was asked for and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="capgroups", description="Group chats for Synapse that keep themselves small."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="run a real homeserver with this module and watch the rules work",
+        description=(
+            "Starts a real Synapse on loopback in a temporary folder, with this module and small "
+            "limits, tells the story of a group step by step, and stays up for you to try it with "
+            "a client."
+        ),
+    )
+    demo.add_argument(
+        "--check",
+        action="store_true",
+        help="end after the story, with 0 only if every step went as the rules say",
+    )
+    demo.add_argument("--cap", type=int, default=6, help="the most members (default: 6)")
+    demo.add_argument(
+        "--code-limit", type=int, default=4, help="from here on only friends (default: 4)"
+    )
+    demo.add_argument(
+        "--port", type=int, default=0, help="where to listen on loopback (default: a free port)"
+    )
+    arguments = parser.parse_args(argv)
+    if not 4 <= arguments.code_limit <= arguments.cap - 2:
+        demo.error("the story needs a --code-limit of 4 or more, and a --cap at least 2 above it")
+
+    try:
+        from synapse_capgroups.demo.show import run
+    except ModuleNotFoundError as e:
+        print(
+            f"The demo needs {e.name}, which is not installed. Install it with: "
+            "pip install 'synapse-capgroups[demo]'",
+            file=sys.stderr,
+        )
+        return 2
+    return run(arguments.cap, arguments.code_limit, check=arguments.check, port=arguments.port)

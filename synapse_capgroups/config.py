@@ -1,0 +1,334 @@
+"""The configuration: one frozen class for each section of the YAML, checked at start.
+
+Every mistake is a `ConfigurationError` that names the key's full path, what was found and what is
+accepted. Durations are held in milliseconds, Synapse's own unit.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+_MS_PER_UNIT = {
+    "s": 1000,
+    "m": 60 * 1000,
+    "h": 60 * 60 * 1000,
+    "d": 24 * 60 * 60 * 1000,
+    "w": 7 * 24 * 60 * 60 * 1000,
+}
+_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+_LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
+_HIGHEST_NUMBER = 2**31 - 1
+"""Beyond any sensible value, and still an integer to PostgreSQL and to canonical JSON."""
+
+
+class ConfigurationError(ValueError):
+    """Something in the module's configuration cannot be used."""
+
+    def __init__(self, path: str, found: object, accepted: str) -> None:
+        super().__init__(f"{path}: found {_describe(found)}; accepted: {accepted}")
+        self.path = path
+
+
+def _describe(value: object) -> str:
+    kinds = {
+        type(None): "nothing",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a section",
+    }
+    shown = repr(value)
+    if len(shown) > 60:
+        shown = shown[:57] + "..."
+    return f"{shown} ({kinds.get(type(value), type(value).__name__)})"
+
+
+class _Section:
+    """One mapping of the YAML, from which each key is taken once; `finish` minds the leftovers."""
+
+    def __init__(self, raw: object, path: str = "") -> None:
+        if raw is None:  # `friends:` with nothing below it
+            raw = {}
+        if not isinstance(raw, Mapping):
+            raise ConfigurationError(path or "config", raw, "a section of keys and values")
+        self._raw = dict(raw)
+        self._path = path
+        self._known: list[str] = []
+
+    def path(self, key: object) -> str:
+        return f"{self._path}.{key}" if self._path else str(key)
+
+    def take(self, key: str, default: T, check: Callable[[object], T | None], accepted: str) -> T:
+        """The value of `key`, or its default where it is not given.
+
+        `check` returns the value to use, or None for "not acceptable".
+        """
+        self._known.append(key)
+        if key not in self._raw:
+            return default
+        value = self._raw[key]
+        try:
+            checked = check(value)
+        except ConfigurationError:
+            raise
+        except (TypeError, ValueError) as e:
+            raise ConfigurationError(self.path(key), value, f"{accepted} ({e})") from e
+        if checked is None:
+            raise ConfigurationError(self.path(key), value, accepted)
+        return checked
+
+    def section(self, key: str) -> "_Section":
+        self._known.append(key)
+        return _Section(self._raw.get(key), self.path(key))
+
+    def finish(self) -> None:
+        for key in self._raw:
+            if key not in self._known:
+                near = difflib.get_close_matches(str(key), self._known, n=1)
+                hint = f"did you mean {self.path(near[0])}? " if near else ""
+                raise ConfigurationError(
+                    self.path(key), self._raw[key], f"{hint}known keys: {', '.join(self._known)}"
+                )
+
+    def integer(self, key: str, default: int, *, least: int) -> int:
+        return self.take(key, default, _integer(least), f"a whole number, {least} or more")
+
+    def optional_integer(self, key: str, default: int | None, *, least: int) -> int | None:
+        # `take` reads None as "not acceptable", so null is tested before it is called.
+        if self._raw.get(key, default) is None:
+            self._known.append(key)
+            return None
+        accepted = f"null (no limit) or a whole number, {least} or more"
+        return self.take(key, default, _integer(least), accepted)
+
+    def boolean(self, key: str, default: bool) -> bool:
+        return self.take(key, default, lambda v: v if isinstance(v, bool) else None, "true, false")
+
+    def choice(self, key: str, default: str, choices: Iterable[str]) -> str:
+        allowed = tuple(choices)
+        accepted = "one of " + ", ".join(allowed)
+        return self.take(key, default, lambda v: v if v in allowed else None, accepted)
+
+    def duration(self, key: str, default: int, *, least: int = 0) -> int:
+        accepted = "a duration such as 30s, 15m, 12h, 7d or 2w, or a whole number of milliseconds"
+        if least:
+            accepted += ", more than nothing"
+
+        def check(value: object) -> int | None:
+            if isinstance(value, str):
+                match = _DURATION.fullmatch(value)
+                if match is None:
+                    return None
+                value = int(match[1]) * _MS_PER_UNIT[match[2]]
+            return value if isinstance(value, int) and _is_integer(value, least) else None
+
+        return self.take(key, default, check, accepted)
+
+    def strings(
+        self, key: str, check: Callable[[str], object | None], accepted: str
+    ) -> tuple[str, ...]:
+        def check_all(value: object) -> tuple[str, ...] | None:
+            if not isinstance(value, list):
+                return None
+            for i, item in enumerate(value):
+                path = f"{self.path(key)}[{i}]"
+                try:
+                    if not isinstance(item, str) or check(item) is None:
+                        raise ConfigurationError(path, item, accepted)
+                except re.error as e:
+                    raise ConfigurationError(path, item, f"{accepted} ({e})") from e
+            return tuple(value)
+
+        return self.take(key, (), check_all, f"a list; each entry is {accepted}")
+
+
+def _is_integer(value: object, least: int) -> bool:
+    # In Python true is a number; in YAML it is a mistake.
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _integer(least: int) -> Callable[[object], int | None]:
+    def check(value: object) -> int | None:
+        if isinstance(value, int) and _is_integer(value, least) and value <= _HIGHEST_NUMBER:
+            return value
+        return None
+
+    return check
+
+
+@attrs.frozen
+class CodesConfig:
+    """`codes`: how long join codes live, how often they may be used, who may make them."""
+
+    lifetime: int = 7 * _MS_PER_UNIT["d"]  # ms
+    max_lifetime: int = 30 * _MS_PER_UNIT["d"]  # ms
+    max_uses: int | None = None
+    share_level: int = 50
+
+    @classmethod
+    def take(cls, section: _Section) -> "CodesConfig":
+        default = cls()
+        config = cls(
+            lifetime=section.duration("lifetime", default.lifetime, least=1),
+            max_lifetime=section.duration("max_lifetime", default.max_lifetime, least=1),
+            max_uses=section.optional_integer("max_uses", default.max_uses, least=1),
+            share_level=section.integer("share_level", default.share_level, least=0),
+        )
+        section.finish()
+        if config.lifetime > config.max_lifetime:
+            raise ConfigurationError(
+                section.path("lifetime"),
+                config.lifetime,
+                f"at most {section.path('max_lifetime')}, which is {config.max_lifetime} ms",
+            )
+        return config
+
+
+@attrs.frozen
+class FriendsConfig:
+    """`friends`: what a friendship must be like to count (rule 3)."""
+
+    min_age: int = 0  # ms
+    max_vouches_per_day: int | None = None
+
+    @classmethod
+    def take(cls, section: _Section) -> "FriendsConfig":
+        default = cls()
+        config = cls(
+            min_age=section.duration("min_age", default.min_age),
+            max_vouches_per_day=section.optional_integer(
+                "max_vouches_per_day", default.max_vouches_per_day, least=1
+            ),
+        )
+        section.finish()
+        return config
+
+
+@attrs.frozen
+class NamesConfig:
+    """`names`: per-room display names (rule 6)."""
+
+    keep: bool = True
+    on_arrival: str = "profile"
+
+    @classmethod
+    def take(cls, section: _Section) -> "NamesConfig":
+        default = cls()
+        config = cls(
+            keep=section.boolean("keep", default.keep),
+            on_arrival=section.choice("on_arrival", default.on_arrival, ("profile", "pseudonym")),
+        )
+        section.finish()
+        return config
+
+
+@attrs.frozen
+class DirectoryConfig:
+    """`directory`: whom the user directory shows (rule 7)."""
+
+    users: str = "friends"
+
+    @classmethod
+    def take(cls, section: _Section) -> "DirectoryConfig":
+        config = cls(users=section.choice("users", cls().users, ("friends", "everyone")))
+        section.finish()
+        return config
+
+
+@attrs.frozen
+class ExemptConfig:
+    """`exempt`: what is not a group although it would be (rule 0)."""
+
+    creators: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
+
+    @classmethod
+    def take(cls, section: _Section) -> "ExemptConfig":
+        config = cls(
+            creators=section.strings(
+                "creators", re.compile, "a regular expression over whole Matrix IDs"
+            ),
+            rooms=section.strings(
+                "rooms",
+                lambda room: re.match(r"![^\s]", room),
+                "a room ID, which starts with '!'",
+            ),
+        )
+        section.finish()
+        return config
+
+    def creator(self, user_id: str) -> bool:
+        """Whether rooms that this user creates are not groups. The whole ID must match."""
+        return any(re.fullmatch(pattern, user_id) for pattern in self.creators)
+
+
+@attrs.frozen
+class Config:
+    """The module's configuration as `homeserver.sample.yaml` shows it."""
+
+    cap: int = 500
+    code_limit: int = 100
+    enforce: bool = True
+    concierge: str = "groups"
+    codes: CodesConfig = CodesConfig()
+    friends: FriendsConfig = FriendsConfig()
+    names: NamesConfig = NamesConfig()
+    directory: DirectoryConfig = DirectoryConfig()
+    verified_contact: str = "none"
+    exempt: ExemptConfig = ExemptConfig()
+
+    @classmethod
+    def from_yaml(cls, raw: object) -> "Config":
+        """Check what stands under the module's `config:`.
+
+        Raises:
+            ConfigurationError: an unknown key, a wrong type or an impossible value.
+        """
+        default = cls()
+        section = _Section(raw)
+        config = cls(
+            cap=section.integer("cap", default.cap, least=2),
+            # With 1, nobody could ever start the direct chat that makes two people friends.
+            code_limit=section.integer("code_limit", default.code_limit, least=2),
+            enforce=section.boolean("enforce", default.enforce),
+            concierge=section.take(
+                "concierge",
+                default.concierge,
+                lambda v: v if isinstance(v, str) and _LOCALPART.fullmatch(v) else None,
+                "the localpart of a Matrix ID: a-z, 0-9 and . _ = / + -",
+            ),
+            codes=CodesConfig.take(section.section("codes")),
+            friends=FriendsConfig.take(section.section("friends")),
+            names=NamesConfig.take(section.section("names")),
+            directory=DirectoryConfig.take(section.section("directory")),
+            verified_contact=section.choice(
+                "verified_contact", default.verified_contact, ("none", "any", "email", "msisdn")
+            ),
+            exempt=ExemptConfig.take(section.section("exempt")),
+        )
+        section.finish()
+        if config.code_limit > config.cap:
+            raise ConfigurationError(
+                "code_limit", config.code_limit, f"at most the cap, which is {config.cap}"
+            )
+        return config
+
+    def without_effect_yet(self) -> list[str]:
+        """Paths of keys that were set, are valid, and do nothing in this version.
+
+        Said aloud at start: an administrator must not rely on a promise that is not kept yet.
+        """
+        flat = attrs.asdict(self)
+        default = attrs.asdict(type(self)())
+        later: dict[str, Any] = {
+            key: flat[key]
+            for key in ("concierge", "codes", "names", "directory", "verified_contact")
+        }
+        return [key for key, value in later.items() if value != default[key]]

@@ -1,0 +1,254 @@
+"""Everything that is taken from inside Synapse, beyond its `ModuleApi`.
+
+Each use stands here with the reason why the `ModuleApi` is not enough, and is named in
+`tests/test_inside.py`, which fails when Synapse renames it. Read in Synapse 1.143 to 1.163.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Collection, Iterator
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+import attrs
+from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.storage.engines import PostgresEngine
+
+logger = logging.getLogger(__name__)
+
+JOINED_USERS = """
+    SELECT state_key AS user_id FROM current_state_events
+    WHERE room_id = ? AND type = 'm.room.member' AND membership = 'join'
+"""
+"""The members of a room, as a sub-query with the room ID as its parameter.
+
+`current_state_events` is written in the transaction that persists a join, so a statement that
+reads it sees a join either wholly or not at all. By the unique index on (room_id, type, state_key).
+"""
+
+JOINED_SINCE = """
+    EXISTS (
+        SELECT 1 FROM room_memberships AS later
+        WHERE later.room_id = {seat}.room_id AND later.user_id = {seat}.user_id
+        AND later.membership = 'join' AND later.event_stream_ordering > {seat}.after_stream_ordering
+    )
+"""
+"""A condition: the user of a row has joined the room after the row's `after_stream_ordering`.
+
+`room_memberships` keeps each membership event that was ever accepted, written in the transaction
+that persists it. By the index on its user_id or its room_id.
+"""
+
+
+@attrs.frozen
+class Membership:
+    """One person's standing in one room.
+
+    Attributes:
+        membership: as in `m.room.member`, None if they never had one there.
+        sender: who sent that event.
+        stream_ordering: its place in this server's order of events, 0 if there is none.
+    """
+
+    membership: str | None = None
+    sender: str | None = None
+    stream_ordering: int = 0
+
+
+class SynapseTables:
+    """The statements on Synapse's own tables. All of them only read.
+
+    The `ModuleApi` can tell a room's state, but not inside a transaction of ours, and a join is
+    decided in one transaction.
+    """
+
+    @staticmethod
+    def membership(txn: LoggingTransaction, room_id: str, user_id: str) -> Membership:
+        # events.stream_ordering and not current_state_events.event_stream_ordering: the latter is
+        # NULL in rows that are older than Synapse 1.80.
+        txn.execute(
+            """
+            SELECT c.membership, e.sender, e.stream_ordering
+            FROM current_state_events AS c JOIN events AS e ON e.event_id = c.event_id
+            WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.state_key = ?
+            """,
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        return Membership(*row) if row else Membership()
+
+    @staticmethod
+    def is_guest(txn: LoggingTransaction, user_id: str) -> bool:
+        txn.execute("SELECT is_guest FROM users WHERE name = ?", (user_id,))
+        row = txn.fetchone()
+        return bool(row and row[0])
+
+    @staticmethod
+    def is_application_service_user(txn: LoggingTransaction, user_id: str) -> bool:
+        txn.execute("SELECT appservice_id FROM users WHERE name = ?", (user_id,))
+        row = txn.fetchone()
+        return bool(row and row[0] is not None)
+
+    @staticmethod
+    def m_direct(txn: LoggingTransaction, user_id: str) -> object:
+        """The content of a local user's `m.direct`; None if there is none or it is not JSON."""
+        txn.execute(
+            "SELECT content FROM account_data WHERE user_id = ? AND account_data_type = 'm.direct'",
+            (user_id,),
+        )
+        row = txn.fetchone()
+        try:
+            return json.loads(row[0]) if row else None
+        except (ValueError, RecursionError):
+            return None
+
+    @staticmethod
+    def joined_by_both(
+        txn: LoggingTransaction, room_ids: Collection[str], a: str, b: str
+    ) -> list[str]:
+        """Those of the rooms in which both are members. One look-up per room and person."""
+        for user in (a, b):
+            found: list[str] = []
+            for batch in _batches(sorted(room_ids)):
+                txn.execute(
+                    f"""
+                    SELECT room_id FROM current_state_events
+                    WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+                    AND room_id IN ({", ".join("?" * len(batch))})
+                    """,
+                    (user, *batch),
+                )
+                found.extend(room_id for (room_id,) in txn)
+            room_ids = found
+        return found
+
+    @staticmethod
+    def present(txn: LoggingTransaction, room_id: str, most: int) -> list[tuple[str, str]]:
+        """Who is joined or invited, with the membership; `most` of them at most."""
+        txn.execute(
+            """
+            SELECT state_key, membership FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member' AND membership IN ('join', 'invite')
+            LIMIT ?
+            """,
+            (room_id, most),
+        )
+        return [(user, membership) for user, membership in txn]
+
+    @staticmethod
+    def joined_since(txn: LoggingTransaction, room_id: str, user_id: str) -> int:
+        """When a member's unbroken membership began, in milliseconds since 1970.
+
+        By this server's clock (`received_ts`): the other timestamp of an event is its sender's
+        word. A name change is a join after a join and begins nothing.
+        """
+        txn.execute(
+            """
+            SELECT m.membership, e.received_ts
+            FROM room_memberships AS m JOIN events AS e ON e.event_id = m.event_id
+            WHERE m.room_id = ? AND m.user_id = ? ORDER BY e.stream_ordering DESC
+            """,
+            (room_id, user_id),
+        )
+        since = 0
+        for membership, received_ts in txn:
+            if membership != "join":
+                break
+            since = received_ts or 0
+        return since
+
+    @staticmethod
+    def is_listed(txn: LoggingTransaction, room_id: str) -> bool:
+        """Whether the room directory shows the room."""
+        txn.execute("SELECT is_public FROM rooms WHERE room_id = ?", (room_id,))
+        row = txn.fetchone()
+        return bool(row and row[0])
+
+    @staticmethod
+    def has_address(txn: LoggingTransaction, room_id: str) -> bool:
+        txn.execute("SELECT 1 FROM room_aliases WHERE room_id = ? LIMIT 1", (room_id,))
+        return txn.fetchone() is not None
+
+
+def _batches(items: list[str], size: int = 500) -> Iterator[list[str]]:
+    # SQLite takes 999 parameters where it is old.
+    for start in range(0, len(items) or 1, size):
+        if batch := items[start : start + size]:
+            yield batch
+
+
+def is_postgres(txn: LoggingTransaction) -> bool:
+    """Locks and isolation levels are words of PostgreSQL that SQLite does not know."""
+    return isinstance(txn.database_engine, PostgresEngine)
+
+
+def server_notices_user(api: ModuleApi) -> str | None:
+    """The Matrix ID that sends the server's notices. The `ModuleApi` does not tell."""
+    return api._hs.config.servernotices.server_notices_mxid
+
+
+def stop_the_start(message: str) -> NoReturn:
+    """End this process with a message, before it serves anybody by the wrong rules.
+
+    A module is constructed before the database can be asked, and an exception in a background
+    process stops nothing; Synapse itself ends a failed start in this way (`app/_base.py`).
+    """
+    logger.critical(message)
+    sys.stderr.write(f"\n{'*' * 79}\n{message}\n{'*' * 79}\n")
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+@attrs.frozen
+class AddressWanted:
+    """Somebody asks for an address for this room."""
+
+    room_id: str
+
+
+@attrs.frozen
+class ListingWanted:
+    """Somebody asks that the room directory show this room, or stop showing it."""
+
+    room_id: str
+    listed: bool
+
+
+directory_request: ContextVar[AddressWanted | ListingWanted | None] = ContextVar(
+    "capgroups_directory_request", default=None
+)
+"""What the request that is being served asks of the directory; see `watch_directory`."""
+
+
+def watch_directory(api: ModuleApi) -> None:
+    """Let callbacks know what the directory is asked to do.
+
+    `user_may_create_room_alias(user, alias)` is not told the room, and `user_may_publish_room(user,
+    room)` is not told whether the room is to be shown or hidden. Both are called within these two
+    methods of `DirectoryHandler`, which know.
+    """
+    handler = api._hs.get_directory_handler()
+    create_association = handler.create_association
+    edit_published_room_list = handler.edit_published_room_list
+
+    async def watched_association(
+        requester: Any, room_alias: Any, room_id: str, *args: Any, **kwargs: Any
+    ) -> None:
+        token = directory_request.set(AddressWanted(room_id))
+        try:
+            await create_association(requester, room_alias, room_id, *args, **kwargs)
+        finally:
+            directory_request.reset(token)
+
+    async def watched_list(requester: Any, room_id: str, visibility: Any) -> None:
+        token = directory_request.set(ListingWanted(room_id, visibility == "public"))
+        try:
+            await edit_published_room_list(requester, room_id, visibility)
+        finally:
+            directory_request.reset(token)
+
+    handler.create_association = watched_association  # type: ignore[method-assign]
+    handler.edit_published_room_list = watched_list  # type: ignore[method-assign]

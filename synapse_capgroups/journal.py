@@ -1,0 +1,33 @@
+"""One structured log line for each admission and each refusal.
+
+The line is a word and a JSON object, so that it can be read by people and taken apart by machines,
+and nothing that a user chose can break it in two. The logger is `synapse_capgroups.journal`.
+"""
+
+import logging
+from typing import Any
+
+from canonicaljson import encode_canonical_json
+
+from synapse_capgroups.rules.verdict import Refusal
+
+logger = logging.getLogger(__name__)
+
+
+def admitted(**facts: Any) -> None:
+    """Somebody was let in."""
+    _write("admitted", facts)
+
+
+def refused(refusal: Refusal, *, enforced: bool, **facts: Any) -> None:
+    """Something was refused, or would have been if `enforce` were true."""
+    facts["reason"] = refusal.reason.value
+    if refusal.limit is not None:
+        facts["limit"] = refusal.limit
+    if refusal.members is not None:
+        facts["members"] = refusal.members
+    _write("refused" if enforced else "not_enforced", facts)
+
+
+def _write(word: str, facts: dict[str, Any]) -> None:
+    logger.info("%s %s", word, encode_canonical_json(facts).decode("utf-8"))

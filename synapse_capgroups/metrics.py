@@ -1,0 +1,27 @@
+"""Numbers for Prometheus, in the registry that Synapse's own metrics listener serves.
+
+`prometheus_client` comes with Synapse, which cannot run without it.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DECISIONS = Counter(
+    "capgroups_decisions",
+    "Decisions of the module, by what was decided and by the reason ('allowed' if nothing "
+    "was against it)",
+    ["decision", "reason"],
+)
+DECISION_SECONDS = Histogram(
+    "capgroups_decision_seconds",
+    "Time from a callback's start to its answer",
+    ["decision"],
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
+)
+GROUPS = Gauge(
+    "capgroups_groups",
+    "Groups by mode as of each one's last decision; on the process that runs background tasks",
+    ["mode"],
+)
+ERRORS = Counter(
+    "capgroups_errors", "Decisions that broke and were answered with the safe answer", ["decision"]
+)

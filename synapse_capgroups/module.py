@@ -1,0 +1,235 @@
+"""The module as Synapse sees it: which callback asks which rule.
+
+Every callback here has the same shape. It passes at once what is no group's business, asks a rule,
+and answers through `Answers`. None of them runs when a message is sent: `check_event_allowed` and
+`on_new_event` would make Synapse load the state of every room for every event, so they are never
+registered (rule 9).
+"""
+
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+from synapse.module_api import NOT_SPAM, JsonDict, LoggingTransaction, ModuleApi, StateMap
+from synapse.module_api.errors import Codes, ConfigError, SynapseError
+
+from synapse_capgroups import chores, inside, journal, words
+from synapse_capgroups.answers import Answer, Answers, raise_refusal
+from synapse_capgroups.config import Config, ConfigurationError
+from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.rules import seclusion
+from synapse_capgroups.rules.verdict import ALLOWED, Verdict
+from synapse_capgroups.scope import Group, Scope
+from synapse_capgroups.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+_creator: ContextVar[str | None] = ContextVar("capgroups_creator", default=None)
+"""Who is creating a group in the request that is being served."""
+
+
+class CapGroups:
+    """The module. Its configuration is described in homeserver.sample.yaml."""
+
+    def __init__(self, config: Config, api: ModuleApi) -> None:
+        self._api = api
+        self._database = Database(api)
+        self._scope = Scope(api, self._database, config.exempt)
+        self._gatekeeper = Gatekeeper(api, self._database, config)
+        self._answers = Answers(config.enforce)
+        self._enforce = config.enforce
+        for key in config.without_effect_yet():
+            logger.warning("synapse-capgroups: %s is set, but has no effect in this version", key)
+
+        inside.watch_directory(api)
+        api.register_spam_checker_callbacks(
+            user_may_join_room=self.user_may_join_room,
+            user_may_invite=self.user_may_invite,
+            user_may_send_3pid_invite=self.user_may_send_3pid_invite,
+            user_may_create_room=self.user_may_create_room,
+            user_may_send_state_event=self.user_may_send_state_event,
+            user_may_create_room_alias=self.user_may_create_room_alias,
+            user_may_publish_room=self.user_may_publish_room,
+        )
+        api.register_third_party_rules_callbacks(
+            on_create_room=self.on_create_room,
+            check_visibility_can_be_modified=self.check_visibility_can_be_modified,
+        )
+        chores.start(api, self._database)
+
+    @staticmethod
+    def parse_config(config: JsonDict) -> Config:
+        """Called by Synapse at start.
+
+        Raises:
+            ConfigError: the configuration cannot be used; Synapse does not start.
+        """
+        try:
+            return Config.from_yaml(config)
+        except ConfigurationError as e:
+            raise ConfigError(str(e), path=(e.path,)) from e
+
+    async def user_may_join_room(self, user_id: str, room_id: str, is_invited: bool) -> Answer:
+        """Rules 2 and 4. Also asked for each name or avatar change of a member."""
+
+        async def decide() -> Verdict | None:
+            group = await self._scope.group(room_id)
+            if group is None:
+                return None
+            decision = await self._gatekeeper.join(group, user_id)
+            if admission := decision.admission:
+                journal.admitted(
+                    group=room_id,
+                    user=user_id,
+                    how=admission.how.value,
+                    by=admission.inviter,
+                    friend=admission.inviter_was_friend,
+                    mode=admission.mode.value,
+                    members=admission.members_after,
+                )
+            return decision.verdict
+
+        return await self._answers.give("join", words.JOINING, decide, group=room_id, user=user_id)
+
+    async def user_may_invite(self, inviter: str, invitee: str, room_id: str) -> Answer:
+        """Rule 2: an invitation that could only fail is refused when it is sent."""
+
+        async def decide() -> Verdict | None:
+            group = await self._scope.group(room_id)
+            if group is None:
+                return None
+            return await self._gatekeeper.invitation(group, inviter, invitee)
+
+        return await self._answers.give(
+            "invitation", words.INVITING, decide, group=room_id, user=invitee, by=inviter
+        )
+
+    async def user_may_send_3pid_invite(
+        self, inviter_userid: str, medium: str, address: str, room_id: str
+    ) -> Answer:
+        """The same for an e-mail address or phone number that belongs to no account yet."""
+
+        async def decide() -> Verdict | None:
+            group = await self._scope.group(room_id)
+            if group is None:
+                return None
+            return await self._gatekeeper.address_invitation(group, inviter_userid)
+
+        return await self._answers.give(
+            "invitation", words.INVITING, decide, group=room_id, by=inviter_userid
+        )
+
+    async def on_create_room(self, requester: Any, config: JsonDict, is_admin: bool) -> None:
+        """Rule 1, before anything of the room exists."""
+        creator = requester.user.to_string()
+        _creator.set(None)
+
+        async def decide() -> Verdict | None:
+            if not await self._scope.would_be_group(creator, config.get("creation_content")):
+                return None
+            verdict = seclusion.decide_creation(config)
+            if verdict == ALLOWED:
+                verdict = await self._gatekeeper.creation_invitations(
+                    creator, seclusion.invitees(config), seclusion.address_invitations(config)
+                )
+            _creator.set(creator)
+            return verdict
+
+        try:
+            seclusion.check_shape(config)
+        except seclusion.MalformedRequest as e:
+            raise SynapseError(400, str(e), Codes.BAD_JSON) from e
+        raise_refusal(await self._answers.give("creation", words.CREATING, decide, user=creator))
+        if self._enforce and _creator.get() is not None:
+            config["initial_state"] = seclusion.closed_to_guests(config)
+
+    async def check_visibility_can_be_modified(
+        self, room_id: str, state: StateMap[Any], new_visibility: str
+    ) -> bool:
+        """Called, beside its real purpose, once for each new room when it has its ID.
+
+        Nothing is decided here: a `False` would reach people as a sentence of Synapse's.
+        """
+        creator = _creator.get()
+        if creator is not None and not state:
+            group = Group(room_id, creator, self._api.get_current_time_msec())
+            try:
+                await self._gatekeeper.created(group)
+            except Exception:
+                # The group is put on record by its next decision.
+                logger.exception("Could not put a new group on record: %s", room_id)
+        return True
+
+    async def user_may_create_room(self, creator: str, config: JsonDict) -> Answer:
+        """Room upgrades, which `on_create_room` does not see: the successor is a group too."""
+
+        old = seclusion.predecessor(config)
+        if old is None:
+            return NOT_SPAM  # `on_create_room` has decided.
+
+        async def decide() -> Verdict | None:
+            if not await self._scope.would_be_group(creator, config.get("creation_content")):
+                return None
+            verdict = seclusion.decide_creation(config)
+            if verdict != ALLOWED:
+                return verdict
+
+            def succession(txn: LoggingTransaction) -> Verdict:
+                return seclusion.decide_succession(
+                    predecessor_listed=inside.SynapseTables.is_listed(txn, old),
+                    predecessor_has_address=inside.SynapseTables.has_address(txn, old),
+                )
+
+            return await self._database.run("succession", succession)
+
+        return await self._answers.give("creation", words.CREATING, decide, user=creator)
+
+    async def user_may_send_state_event(
+        self, user_id: str, room_id: str, event_type: str, state_key: str, content: JsonDict
+    ) -> Answer:
+        """Rule 1, for a room that exists."""
+        if event_type not in seclusion.SECLUDING:
+            return NOT_SPAM
+
+        async def decide() -> Verdict | None:
+            return await self._for_group(room_id, seclusion.decide_state(event_type, content))
+
+        answer = await self._answers.give(
+            "state", words.CREATING, decide, group=room_id, user=user_id, type=event_type
+        )
+        # Of this callback alone Synapse takes an error code but no sentence
+        # (`SpamCheckerModuleApiCallbacks.user_may_send_state_event`); an exception carries both.
+        raise_refusal(answer)
+        return NOT_SPAM
+
+    async def user_may_create_room_alias(self, user_id: str, alias: Any) -> Answer:
+        """Rule 1: a group has no address. A space may have one."""
+        wanted = inside.directory_request.get()
+        room_id = wanted.room_id if isinstance(wanted, inside.AddressWanted) else None
+
+        async def decide() -> Verdict | None:
+            if room_id is None:  # Called from where we do not know: the safe answer.
+                return seclusion.decide_address()
+            return await self._for_group(room_id, seclusion.decide_address())
+
+        return await self._answers.give(
+            "address", words.CREATING, decide, group=room_id, user=user_id
+        )
+
+    async def user_may_publish_room(self, user_id: str, room_id: str) -> Answer:
+        """Rule 1: the directory never shows a group, and can always stop showing a room."""
+        wanted = inside.directory_request.get()
+        listed = wanted.listed if isinstance(wanted, inside.ListingWanted) else True
+
+        async def decide() -> Verdict | None:
+            return await self._for_group(room_id, seclusion.decide_listing(wanted=listed))
+
+        return await self._answers.give(
+            "listing", words.CREATING, decide, group=room_id, user=user_id
+        )
+
+    async def _for_group(self, room_id: str, verdict: Verdict) -> Verdict | None:
+        """The verdict, if the room is a group. Other rooms may do as they like."""
+        if verdict == ALLOWED:
+            return verdict
+        return None if await self._scope.group(room_id) is None else verdict

@@ -1,0 +1,10 @@
+"""The rules of the contract: facts in, verdict out.
+
+Nothing in this folder imports Synapse, does I/O or knows the time. One file for each rule:
+
+* `scope`: which rooms are groups (rule 0)
+* `seclusion`: nobody can search for a group (rule 1)
+* `joining`: who may join and who may invite, with the cap (rules 2 and 4)
+* `friends`: who is a friend (rule 3)
+* `verdict`: what all of them answer (rule 8)
+"""

@@ -1,0 +1,53 @@
+"""Rule 3: who is a friend.
+
+A and B are friends if there is a room in which both are joined, which nobody else has joined or is
+invited to, and which `m.direct` of A or of B lists for the other. `m.direct` belongs to the client
+and can hold anything, so it is read with suspicion: what has not the right shape lists nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+
+@attrs.frozen
+class DirectChat:
+    """A room that `m.direct` lists.
+
+    Attributes:
+        joined: who is a member.
+        invited: who is invited.
+        since: when the younger of the two unbroken memberships began, in milliseconds since 1970.
+    """
+
+    joined: frozenset[str]
+    invited: frozenset[str] = frozenset()
+    since: int = 0
+
+
+def listed_rooms(m_direct: object, friend: str) -> frozenset[str]:
+    """The room IDs that one person's `m.direct` content lists for another."""
+    if not isinstance(m_direct, Mapping):
+        return frozenset()
+    rooms = m_direct.get(friend)
+    if not isinstance(rooms, list | tuple):
+        return frozenset()
+    return frozenset(
+        room
+        for room in rooms
+        # Unprintable text (a NUL, half a surrogate pair) is no room ID and breaks databases.
+        if isinstance(room, str) and room.startswith("!") and room.isprintable()
+    )
+
+
+def are_friends(a: str, b: str, chats: Iterable[DirectChat], *, now: int, min_age: int) -> bool:
+    """Whether one of the chats that either lists for the other makes them friends.
+
+    Args:
+        now: milliseconds since 1970.
+        min_age: how long the chat must have had both, in milliseconds.
+    """
+    pair = frozenset((a, b))
+    return len(pair) == 2 and any(
+        chat.joined == pair and not chat.invited and now - chat.since >= min_age for chat in chats
+    )

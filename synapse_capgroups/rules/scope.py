@@ -1,0 +1,49 @@
+"""Rule 0: a group is every room created on this homeserver, but for a few kinds."""
+
+from collections.abc import Mapping
+from enum import Enum
+
+import attrs
+
+SPACE = "m.space"
+
+
+class Kind(Enum):
+    """What a room is to this module."""
+
+    GROUP = "group"
+    SPACE = "space"
+    APPLICATION_SERVICE = "application_service"
+    SERVER_NOTICES = "server_notices"
+    EXEMPT = "exempt"
+    ELSEWHERE = "elsewhere"
+
+
+@attrs.frozen
+class RoomFacts:
+    """What decides whether a room is a group. None of it ever changes during a room's life."""
+
+    creator_is_local: bool
+    room_type: object = None
+    creator_is_application_service: bool = False
+    creator_is_server_notices: bool = False
+    exempt: bool = False
+
+
+def kind_of(room: RoomFacts) -> Kind:
+    if not room.creator_is_local:
+        return Kind.ELSEWHERE
+    if room.exempt:
+        return Kind.EXEMPT
+    if room.room_type == SPACE:
+        return Kind.SPACE
+    if room.creator_is_server_notices:
+        return Kind.SERVER_NOTICES
+    if room.creator_is_application_service:
+        return Kind.APPLICATION_SERVICE
+    return Kind.GROUP
+
+
+def room_type(creation_content: object) -> object:
+    """The `type` of an m.room.create event's content, or of what a client asked for."""
+    return creation_content.get("type") if isinstance(creation_content, Mapping) else None

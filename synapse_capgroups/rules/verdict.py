@@ -1,0 +1,44 @@
+"""What a rule answers (rule 8): allow, or refuse with a reason and its numbers."""
+
+from enum import Enum
+
+import attrs
+
+
+class Reason(Enum):
+    """Why something was refused; the value is what clients see as `org.capgroups.reason`."""
+
+    FULL = "full"
+    INVITE_REQUIRED = "invite_required"
+    FRIENDS_ONLY = "friends_only"
+    NOT_LISTED = "not_listed"
+    NO_PUBLIC_ROOMS = "no_public_rooms"
+    NO_ADDRESSES = "no_addresses"
+    VOUCH_LIMIT = "vouch_limit"
+    BANNED = "banned"
+    NO_GUESTS = "no_guests"
+    UNDECIDED = "undecided"
+    """Something broke before a decision was reached; the safe answer is no."""
+
+
+@attrs.frozen
+class Allowed:
+    """The rules have nothing against it."""
+
+
+@attrs.frozen
+class Refusal:
+    """The rules are against it.
+
+    `members` and `limit` are set where a limit decided: the group's members (with the seats of
+    joins under way) and the limit that they met.
+    """
+
+    reason: Reason
+    members: int | None = None
+    limit: int | None = None
+
+
+Verdict = Allowed | Refusal
+
+ALLOWED = Allowed()

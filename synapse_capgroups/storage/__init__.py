@@ -1,0 +1,7 @@
+"""The module's own tables, all of them named `capgroups_…`, in Synapse's database.
+
+* `database`: transactions, locks and the schema
+* `seats`: seats reserved for joins under way, and the count of taken seats (rule 4)
+* `admissions`: who came in how and by whom
+* `groups`: the groups that were seen, with their mode
+"""

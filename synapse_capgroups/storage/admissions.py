@@ -1,0 +1,88 @@
+"""Admissions: who came into which group, how, and by whom. The record of who vouched for whom."""
+
+from enum import Enum
+
+import attrs
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.rules.joining import Mode
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+class How(Enum):
+    """The way in."""
+
+    CREATOR = "creator"
+    INVITE = "invite"
+    UNENFORCED = "unenforced"
+    """Against the rules, while `enforce` is false."""
+
+
+@attrs.frozen
+class Admission:
+    """One row of the record.
+
+    Attributes:
+        mode: the group's mode when it was decided.
+        members_after: the group's members with this one, seats of joins under way included.
+        admitted_at: milliseconds since 1970.
+    """
+
+    room_id: str
+    user_id: str
+    how: How
+    inviter: str | None
+    inviter_was_friend: bool
+    mode: Mode
+    members_after: int
+    admitted_at: int
+
+
+class Admissions:
+    """The statements on `capgroups_admissions`."""
+
+    @staticmethod
+    def record(txn: LoggingTransaction, admission: Admission) -> None:
+        txn.execute(
+            """
+            INSERT INTO capgroups_admissions
+                (room_id, user_id, how, inviter, inviter_was_friend, mode, members_after,
+                 admitted_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            (
+                admission.room_id,
+                admission.user_id,
+                admission.how.value,
+                admission.inviter,
+                admission.inviter_was_friend,
+                admission.mode.value,
+                admission.members_after,
+                admission.admitted_at,
+            ),
+        )
+
+    @staticmethod
+    def strike(txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int) -> None:
+        """Take an admission off the record: the join was allowed and then failed elsewhere."""
+        txn.execute(
+            """
+            DELETE FROM capgroups_admissions
+            WHERE room_id = ? AND user_id = ? AND admitted_at = ?
+            """,
+            (room_id, user_id, admitted_at),
+        )
+
+    @staticmethod
+    def vouches(txn: LoggingTransaction, inviter: str, now: int) -> int:
+        """How many people this person brought in, in mode `friends`, in the last 24 hours."""
+        txn.execute(
+            """
+            SELECT COUNT(*) FROM capgroups_admissions
+            WHERE inviter = ? AND admitted_at > ? AND mode = 'friends'
+            """,
+            (inviter, now - DAY_MS),
+        )
+        row = txn.fetchone()
+        return int(row[0]) if row else 0

@@ -1,0 +1,146 @@
+"""Transactions on Synapse's database, the locks inside them, and the schema.
+
+The schema is made in the first transaction of a process that finds it missing, under a lock, so
+that any number of processes can start together.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from synapse.module_api import LoggingTransaction, ModuleApi
+
+from synapse_capgroups import inside
+
+T = TypeVar("T")
+
+# The first half of each advisory lock's key: Synapse itself and other modules use other numbers.
+_ROOM_LOCKS = 0x63617000  # "cap"
+_PERSON_LOCKS = 0x63617001
+_SCHEMA_LOCK = 0x63617002
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # The seats of joins that were allowed and may not be persisted yet.
+        """
+        CREATE TABLE capgroups_seats (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            after_stream_ordering BIGINT NOT NULL,
+            reserved_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_seats_expiry ON capgroups_seats (expires_at)",
+        # The record of who vouched for whom.
+        """
+        CREATE TABLE capgroups_admissions (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            how TEXT NOT NULL,
+            inviter TEXT,
+            inviter_was_friend BOOLEAN NOT NULL,
+            mode TEXT NOT NULL,
+            members_after BIGINT NOT NULL,
+            admitted_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_admissions_room ON capgroups_admissions (room_id, user_id)",
+        """
+        CREATE INDEX capgroups_admissions_inviter
+        ON capgroups_admissions (inviter, admitted_at) WHERE mode = 'friends'
+        """,
+        # The groups that the module has met.
+        """
+        CREATE TABLE capgroups_groups (
+            room_id TEXT NOT NULL PRIMARY KEY,
+            mode TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_groups_mode ON capgroups_groups (mode)",
+    ),
+)
+"""What takes the schema from each version to the next. Never edit one that was released."""
+
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+class DatabaseTooNewError(Exception):
+    """The tables were written by a newer version of this module."""
+
+
+class Database:
+    """Runs transactions on Synapse's database."""
+
+    def __init__(self, api: ModuleApi) -> None:
+        self._api = api
+        self._schema_is_current = False
+
+    async def run(self, name: str, work: Callable[[LoggingTransaction], T]) -> T:
+        """Run `work` in one transaction and return its result.
+
+        On PostgreSQL the transaction is READ COMMITTED: at Synapse's default, REPEATABLE READ, a
+        statement after a lock would still see the database as it was before the lock.
+
+        Args:
+            name: what Synapse's database metrics show, after `capgroups_`.
+
+        Raises:
+            DatabaseTooNewError: the tables belong to a newer version of this module.
+        """
+
+        def transaction(txn: LoggingTransaction) -> T:
+            if inside.is_postgres(txn):
+                txn.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            if not self._schema_is_current:
+                _migrate(txn)
+            return work(txn)
+
+        result = await self._api.run_db_interaction(f"capgroups_{name}", transaction)
+        self._schema_is_current = True
+        return result
+
+
+def lock_room(txn: LoggingTransaction, room_id: str) -> None:
+    """Be the only transaction that decides about this room, until the transaction's end.
+
+    SQLite needs none: Synapse has one connection to it.
+    """
+    _lock(txn, _ROOM_LOCKS, room_id)
+
+
+def lock_person(txn: LoggingTransaction, user_id: str) -> None:
+    """Be the only one that counts this person's vouches. Always taken after a room's lock."""
+    _lock(txn, _PERSON_LOCKS, user_id)
+
+
+def _lock(txn: LoggingTransaction, kind: int, name: str) -> None:
+    if inside.is_postgres(txn):
+        # Two names with the same key wait for each other needlessly, and that is all.
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+        txn.execute(
+            "SELECT pg_advisory_xact_lock(?, ?)", (kind, int.from_bytes(digest, "big", signed=True))
+        )
+
+
+def _migrate(txn: LoggingTransaction) -> None:
+    _lock(txn, _SCHEMA_LOCK, "")
+    txn.execute("CREATE TABLE IF NOT EXISTS capgroups_schema (version BIGINT NOT NULL)")
+    txn.execute("SELECT version FROM capgroups_schema")
+    row = txn.fetchone()
+    version = row[0] if row else 0
+    if version > SCHEMA_VERSION:
+        raise DatabaseTooNewError(
+            f"synapse-capgroups: the tables in this database have version {version}, and this "
+            f"version of the module knows them up to {SCHEMA_VERSION}. Install the newer version "
+            "of synapse-capgroups that was used here before, or restore a backup of the database "
+            "from before that upgrade."
+        )
+    for migration in MIGRATIONS[version:]:
+        for statement in migration:
+            txn.execute(statement)
+    if row is None:
+        txn.execute("INSERT INTO capgroups_schema (version) VALUES (?)", (SCHEMA_VERSION,))
+    elif version < SCHEMA_VERSION:
+        txn.execute("UPDATE capgroups_schema SET version = ?", (SCHEMA_VERSION,))

@@ -1,0 +1,71 @@
+"""Every sentence that a person can read, keyed by reason.
+
+A refusal is read by one of three people: the one who joins, a member who invites, and the one who
+creates a room. Where they must be told different things there is a sentence for each.
+"""
+
+from synapse_capgroups.rules.verdict import Reason, Refusal
+
+JOINING = {
+    Reason.FULL: "This group has all its {limit} members. Someone must leave before you can join.",
+    Reason.INVITE_REQUIRED: (
+        "This group is invitation-only. Ask a member for an invitation or a join code."
+    ),
+    Reason.FRIENDS_ONLY: (
+        "This group has {limit} members or more: only a friend who is in it can invite you. Start "
+        "a direct chat with a member you know and ask them for an invitation."
+    ),
+    Reason.VOUCH_LIMIT: (
+        "The member who invited you has brought in as many people today as this server allows. "
+        "Try again tomorrow, or ask another friend who is in the group."
+    ),
+    Reason.BANNED: "You are banned from this group. Only its admins can change that.",
+    Reason.NO_GUESTS: "Guests cannot be in groups. Create an account first.",
+    Reason.UNDECIDED: (
+        "This server could not check whether you may join. Try again in a minute; if it stays "
+        "so, tell the server's admin."
+    ),
+}
+
+INVITING = {
+    Reason.FULL: "This group has all its {limit} members. Someone must leave before you invite.",
+    Reason.FRIENDS_ONLY: (
+        "This group has {limit} members or more: you can invite only your friends. Start a direct "
+        "chat with this person first; once both of you have joined it, invite them here."
+    ),
+    Reason.VOUCH_LIMIT: (
+        "You have brought in as many people today as this server allows. Try again tomorrow, or "
+        "ask another friend of theirs who is in the group."
+    ),
+    Reason.BANNED: "This person is banned from this group. Unban them before you invite them.",
+    Reason.NO_GUESTS: "Guests cannot be in groups. Ask this person to create an account first.",
+    Reason.UNDECIDED: (
+        "This server could not check whether you may invite this person. Try again in a minute; "
+        "if it stays so, tell the server's admin."
+    ),
+}
+
+CREATING = {
+    Reason.FULL: (
+        "A group can have at most {limit} members, and this would make {members}. Invite fewer "
+        "people."
+    ),
+    Reason.NO_GUESTS: "Guests cannot be in groups. Invite people who have an account.",
+    Reason.NOT_LISTED: (
+        "This server lists no groups, so nobody can search for them. Share a join code instead."
+    ),
+    Reason.NO_PUBLIC_ROOMS: (
+        "Groups here are invitation-only and nobody can read them from outside. Share a join code "
+        "instead."
+    ),
+    Reason.NO_ADDRESSES: "Groups here have no address. Share a join code instead.",
+    Reason.UNDECIDED: (
+        "This server could not check whether this is allowed. Try again in a minute; if it stays "
+        "so, tell the server's admin."
+    ),
+}
+
+
+def sentence(refusal: Refusal, audience: dict[Reason, str]) -> str:
+    """The sentence that this reader is told, with the refusal's numbers filled in."""
+    return audience[refusal.reason].format(limit=refusal.limit, members=refusal.members)
