@@ -105,6 +105,9 @@ class Homeserver:
             "bcrypt_rounds": 4,
             "allow_guest_access": True,
             "suppress_key_server_warning": True,
+            # Synapse itself would let anybody publish any room: what is refused here is refused by
+            # the module.
+            "room_list_publication_rules": [{"action": "allow"}],
             **_NO_RATE_LIMITS,
         }
         if module is not None:

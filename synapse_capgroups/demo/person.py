@@ -1,5 +1,6 @@
 """Somebody with an account: the Matrix client-server API as plain calls over HTTP."""
 
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -58,7 +59,7 @@ class Person:
         if not path.startswith("/_"):
             path = f"/_matrix/client/v3{path}"
         if body is not None:
-            options["json"] = body
+            options["content"] = json.dumps(body)  # In ASCII, so that any text can be sent.
         response = self._http.request(method, path, headers=self._headers, **options)
         try:
             parsed = response.json()

@@ -1,0 +1,166 @@
+"""Real homeservers for the tests.
+
+`server` is one that many tests share, each with fresh people and rooms. It has small limits, and
+every test that uses it runs twice, on SQLite and on PostgreSQL.
+"""
+
+import itertools
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import yaml
+
+from synapse_capgroups.demo.homeserver import Homeserver
+from synapse_capgroups.demo.person import Person, Reply, expect
+from tests.postgres import Postgres, binaries
+
+CAP = 6
+CODE_LIMIT = 4
+
+_names = itertools.count(1)
+
+
+class Server:
+    """A running homeserver, fresh people on it, and a look into its database."""
+
+    def __init__(self, homeserver: Homeserver, database: Mapping[str, Any] | None) -> None:
+        self.homeserver = homeserver
+        self._database = database
+        self.engine = "postgres" if database else "sqlite"
+
+    def person(self, *, admin: bool = False) -> Person:
+        return self.homeserver.register(f"user{next(_names)}", admin=admin)
+
+    def people(self, count: int) -> list[Person]:
+        return [self.person() for _ in range(count)]
+
+    def group(self, members: int, *, creator: Person | None = None) -> tuple[str, list[Person]]:
+        """A group with this many members, the creator first. Above the limit they are friends."""
+        creator = creator or self.person()
+        room_id = creator.new_room(name="A group")
+        people = [creator]
+        while len(people) < members:
+            people.append(self.person())
+            self.admit(room_id, creator, people[-1], as_friend=len(people) > CODE_LIMIT)
+        return room_id, people
+
+    def install_module(self, config: Mapping[str, Any]) -> None:
+        """Stop the server, give it the module with this configuration, start it again."""
+        self.homeserver.stop()
+        path = self.homeserver.folder / "homeserver.yaml"
+        parsed = yaml.safe_load(path.read_text())
+        parsed["modules"] = [{"module": "synapse_capgroups.CapGroups", "config": dict(config)}]
+        path.write_text(yaml.safe_dump(parsed))
+        self.homeserver.start()
+
+    @staticmethod
+    def admit(room_id: str, by: Person, person: Person, *, as_friend: bool = False) -> None:
+        if as_friend:
+            by.befriend(person)
+        expect(by.invite(room_id, person))
+        expect(person.join(room_id))
+
+    def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Ask the database directly. Parameters are `?` on both engines."""
+        if self._database:
+            connection = psycopg2.connect(
+                **{k: v for k, v in self._database["args"].items() if not k.startswith("cp_")}
+            )
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql.replace("?", "%s"), parameters)
+                rows = cursor.fetchall() if cursor.description else []
+        else:
+            connection = sqlite3.connect(self.homeserver.folder / "homeserver.db", timeout=30)
+            with connection:
+                rows = connection.execute(sql, parameters).fetchall()
+        connection.close()
+        return [tuple(row) for row in rows]
+
+
+def refused(reply: Reply, reason: str) -> bool:
+    """Whether this module refused for this reason, with a sentence (rule 8)."""
+    return (
+        reply.status == 403
+        and reply.body.get("errcode") == "M_FORBIDDEN"
+        and reply.reason == reason
+        and reply.error.endswith(".")
+    )
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether something that Synapse does in the background comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+Starter = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with tempfile.TemporaryDirectory(prefix="capgroups-postgres-") as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "server"
+        home.mkdir()
+        postgres = Postgres(home)
+        postgres.start()
+        try:
+            yield postgres
+        finally:
+            postgres.stop()
+
+
+def _starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
+    def start(
+        engine: str = "sqlite",
+        *,
+        module: Mapping[str, Any] | None,
+        settings: Mapping[str, Any] | None = None,
+        run: bool = True,
+    ) -> Server:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-test-"))
+        database = None
+        if engine == "postgres":
+            postgres: Postgres = request.getfixturevalue("postgres")
+            database = postgres.create_database(f"synapse{next(_names)}")
+        homeserver = Homeserver(Path(folder), module, database=database, settings=settings)
+        stack.callback(homeserver.stop)
+        if run:
+            homeserver.start()
+        return Server(homeserver, database)
+
+    return start
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest) -> Iterator[Starter]:
+    """Starts homeservers that end with the test."""
+    with ExitStack() as stack:
+        yield _starter(request, stack)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The homeserver that tests share: a cap of 6, a code limit of 4."""
+    with ExitStack() as stack:
+        yield _starter(request, stack)(
+            request.param,
+            module={
+                "cap": CAP,
+                "code_limit": CODE_LIMIT,
+                "exempt": {"creators": ["@exempt.*:localhost"]},
+            },
+        )

@@ -1,0 +1,285 @@
+"""Rule 1: nobody can search for a group, read it from outside or walk in."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from synapse_capgroups.demo.person import Person, expect
+from tests.conftest import Server, Starter, refused
+
+JOIN_RULES = "m.room.join_rules"
+HISTORY = "m.room.history_visibility"
+GUESTS = "m.room.guest_access"
+
+
+def state_event(event_type: str, **content: Any) -> dict[str, Any]:
+    return {"type": event_type, "state_key": "", "content": content}
+
+
+def rows(server: Server) -> list[Any]:
+    """How much there is in every table that a new room would be found in."""
+    tables = (
+        "rooms", "events", "current_state_events", "room_aliases", "room_memberships",
+        "capgroups_groups", "capgroups_admissions", "capgroups_seats",
+    )  # fmt: skip
+    return [server.query(f"SELECT COUNT(*) FROM {table}") for table in tables]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "reason"),
+    [
+        ({"visibility": "public"}, "not_listed"),
+        ({"visibility": "public", "preset": "private_chat"}, "not_listed"),
+        ({"preset": "public_chat"}, "no_public_rooms"),
+        ({"preset": "public_chat", "visibility": "private"}, "no_public_rooms"),
+        ({"visibility": "misspelt"}, "no_public_rooms"),
+        ({"room_alias_name": "an-address"}, "no_addresses"),
+        ({"initial_state": [state_event(JOIN_RULES, join_rule="public")]}, "no_public_rooms"),
+        ({"initial_state": [state_event(JOIN_RULES, join_rule="restricted", allow=[])]},
+         "no_public_rooms"),
+        ({"initial_state": [state_event(JOIN_RULES, join_rule="knock_restricted", allow=[])]},
+         "no_public_rooms"),
+        ({"initial_state": [state_event(HISTORY, history_visibility="world_readable")]},
+         "no_public_rooms"),
+        ({"initial_state": [state_event("m.room.canonical_alias", alias="#x:localhost")]},
+         "no_addresses"),
+        ({"initial_state": [state_event("m.room.third_party_invite", public_key="k")]},
+         "no_public_rooms"),
+        ({"initial_state": [state_event(JOIN_RULES, join_rule="invite"),
+                            state_event(JOIN_RULES, join_rule="public")]}, "no_public_rooms"),
+    ],
+)  # fmt: skip
+def test_a_refused_creation_leaves_nothing_behind(
+    server: Server, request_body: dict[str, Any], reason: str
+) -> None:
+    creator = server.person()
+    before = rows(server)
+    reply = creator.create_room(**request_body)
+    assert refused(reply, reason), reply
+    assert rows(server) == before
+    path = f"/createRoom/{quote(creator.user_id)}"  # the same by the route with a transaction ID
+    assert refused(creator.call("PUT", path, request_body), reason)
+    assert rows(server) == before
+
+
+def test_a_server_admins_rooms_are_groups_too(server: Server) -> None:
+    assert refused(server.person(admin=True).create_room(visibility="public"), "not_listed")
+
+
+@pytest.mark.parametrize("preset", ["private_chat", "trusted_private_chat", None])
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_new_group_is_closed_to_guests_whatever_the_client_asks(
+    server: Server, preset: str | None, asked: bool
+) -> None:
+    body: dict[str, Any] = {"preset": preset} if preset else {}
+    if asked:  # as Element does with each room
+        body["initial_state"] = [state_event(GUESTS, guest_access="can_join")]
+    creator = server.person()
+    room = creator.new_room(**body)
+    assert creator.state(room, GUESTS).body == {"guest_access": "forbidden"}
+    assert creator.state(room, JOIN_RULES).body == {"join_rule": "invite"}
+
+
+def test_what_a_client_asks_for_beside_that_is_kept(server: Server) -> None:
+    creator = server.person()
+    room = creator.new_room(
+        initial_state=[
+            state_event(JOIN_RULES, join_rule="knock"),
+            state_event(HISTORY, history_visibility="joined"),
+            state_event("org.example.note", text="kept"),
+        ]
+    )
+    assert creator.state(room, JOIN_RULES).body == {"join_rule": "knock"}
+    assert creator.state(room, HISTORY).body == {"history_visibility": "joined"}
+    assert creator.state(room, "org.example.note").body == {"text": "kept"}
+
+
+@pytest.mark.parametrize(
+    ("event_type", "content", "reason"),
+    [
+        (JOIN_RULES, {"join_rule": "public"}, "no_public_rooms"),
+        (JOIN_RULES, {"join_rule": "restricted", "allow": []}, "no_public_rooms"),
+        (JOIN_RULES, {"join_rule": "knock_restricted", "allow": []}, "no_public_rooms"),
+        (JOIN_RULES, {"join_rule": "Public"}, "no_public_rooms"),
+        (JOIN_RULES, {"join_rule": ["public"]}, "no_public_rooms"),
+        (JOIN_RULES, {}, "no_public_rooms"),
+        (HISTORY, {"history_visibility": "world_readable"}, "no_public_rooms"),
+        (GUESTS, {"guest_access": "can_join"}, "no_public_rooms"),
+        ("m.room.canonical_alias", {"alias": "#a:localhost"}, "no_addresses"),
+        ("m.room.canonical_alias", {"alt_aliases": ["#a:localhost"]}, "no_addresses"),
+        ("m.room.third_party_invite", {"public_key": "k", "display_name": "e"}, "no_public_rooms"),
+    ],
+)
+def test_a_group_is_never_opened_later(
+    server: Server, event_type: str, content: dict[str, Any], reason: str
+) -> None:
+    creator = server.person()
+    room = creator.new_room()
+    assert refused(creator.set_state(room, event_type, content), reason)
+    delayed = f"/rooms/{room}/state/{event_type}?org.matrix.msc4140.delay=1000"
+    assert refused(creator.call("PUT", delayed, content), reason)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "content"),
+    [
+        (JOIN_RULES, {"join_rule": "invite"}),
+        (JOIN_RULES, {"join_rule": "knock"}),
+        (HISTORY, {"history_visibility": "joined"}),
+        (HISTORY, {"history_visibility": "invited"}),
+        (HISTORY, {"history_visibility": "shared"}),
+        (GUESTS, {"guest_access": "forbidden"}),
+        ("m.room.canonical_alias", {}),
+        ("m.room.third_party_invite", {}),
+        ("m.room.name", {"name": "Another name"}),
+        ("m.room.topic", {"topic": "Anything"}),
+    ],
+)
+def test_what_does_not_open_a_group_is_allowed(
+    server: Server, event_type: str, content: dict[str, Any]
+) -> None:
+    creator = server.person()
+    room = creator.new_room()
+    expect(creator.set_state(room, event_type, content))
+
+
+def test_a_group_never_enters_the_directory(server: Server) -> None:
+    creator = server.person()
+    room = creator.new_room()
+    reply = creator.list_in_directory(room, "public")
+    assert refused(reply, "not_listed")
+    path = f"/directory/list/room/{quote(room, safe='')}"
+    assert refused(creator.call("PUT", path, {}), "not_listed")  # public is the default
+    assert creator.call("GET", path).body == {"visibility": "private"}
+    found = expect(creator.call("POST", "/publicRooms", {"limit": 100})).body["chunk"]
+    assert room not in [listed["room_id"] for listed in found]
+
+
+def test_unpublishing_always_works(server: Server) -> None:
+    creator = server.person()
+    room = creator.new_room()
+    expect(creator.list_in_directory(room, "private"))
+    # A room can be listed from the time before the module, or by somebody with the database.
+    server.query("UPDATE rooms SET is_public = ? WHERE room_id = ?", True, room)
+    assert refused(creator.list_in_directory(room, "public"), "not_listed")
+    expect(creator.list_in_directory(room, "private"))
+    assert server.query("SELECT is_public FROM rooms WHERE room_id = ?", room) == [(False,)]
+
+
+def test_a_group_has_no_address(server: Server) -> None:
+    creator = server.person()
+    room = creator.new_room()
+    address = f"#{creator.name.lower()}:localhost"
+    assert refused(creator.add_address(room, address), "no_addresses")
+    path = f"/directory/room/{quote(address, safe='')}"
+    assert creator.call("GET", path).status == 404
+
+
+def test_an_address_can_always_be_removed(start: Starter) -> None:
+    _, creator, _ = before_the_module(start, room_alias_name="old")
+    path = f"/directory/room/{quote('#old:localhost', safe='')}"
+    expect(creator.call("DELETE", path))
+    assert creator.call("GET", path).status == 404
+
+
+def test_a_room_from_before_the_module_is_governed_from_its_first_event_on(
+    start: Starter,
+) -> None:
+    server, creator, room = before_the_module(start, visibility="public", preset="public_chat")
+    assert refused(server.person().join(room), "invite_required")
+    assert refused(creator.list_in_directory(room, "public"), "not_listed")
+    expect(creator.list_in_directory(room, "private"))
+    expect(creator.set_state(room, JOIN_RULES, {"join_rule": "invite"}))
+    person = server.person()
+    server.admit(room, creator, person)
+    on_record = server.query(
+        "SELECT user_id, how, inviter, members_after FROM capgroups_admissions "
+        "WHERE room_id = ? ORDER BY members_after", room,
+    )  # fmt: skip
+    assert on_record == [
+        (creator.user_id, "creator", None, 1),
+        (person.user_id, "invite", creator.user_id, 2),
+    ]
+
+
+def test_a_room_above_a_limit_from_before_the_module_keeps_its_members_and_takes_no_more(
+    start: Starter,
+) -> None:
+    server, creator, room = before_the_module(start, members=5)
+    assert len(creator.members(room)) == 5
+    assert refused(server.person().join(room), "full")
+    person = server.person()
+    creator.befriend(person)
+    reply = creator.invite(room, person)
+    assert refused(reply, "full")
+    assert reply.body["org.capgroups.members"] == 5
+    assert reply.body["org.capgroups.limit"] == 3
+    expect(creator.set_room_name_of_own(room, "Still here"))
+
+
+def before_the_module(
+    start: Starter, members: int = 1, **request: Any
+) -> tuple[Server, Person, str]:
+    """A server that gets the module (cap 3, code limit 2) after a room was made on it."""
+    server = start(module=None)
+    creator = server.person()
+    room = creator.new_room(**request)
+    for _ in range(members - 1):
+        server.admit(room, creator, server.person())
+    server.install_module({"cap": 3, "code_limit": 2})
+    return server, creator, room
+
+
+def test_the_successor_of_an_upgraded_group_is_a_group_with_its_own_count(server: Server) -> None:
+    old, people = server.group(5)
+    reply = people[0].call("POST", f"/rooms/{old}/upgrade", {"new_version": "12"})
+    new = expect(reply).body["replacement_room"]
+    assert people[0].members(new) == [people[0].user_id]
+    assert refused(server.person().join(new), "invite_required")
+    server.admit(new, people[0], people[1])
+    assert refused(people[0].set_state(new, JOIN_RULES, {"join_rule": "public"}), "no_public_rooms")
+    assert refused(people[0].list_in_directory(new, "public"), "not_listed")
+
+
+@pytest.mark.parametrize(
+    ("old_room", "reason"),
+    [
+        ({"visibility": "public", "preset": "private_chat"}, "not_listed"),
+        ({"preset": "public_chat"}, "no_public_rooms"),
+        ({"room_alias_name": "old"}, "no_addresses"),
+        ({"initial_state": [state_event(HISTORY, history_visibility="world_readable")]},
+         "no_public_rooms"),
+    ],
+)  # fmt: skip
+def test_an_open_room_from_before_the_module_cannot_pass_its_openness_on_to_a_successor(
+    start: Starter, old_room: dict[str, Any], reason: str
+) -> None:
+    _, creator, room = before_the_module(start, **old_room)
+    reply = creator.call("POST", f"/rooms/{room}/upgrade", {"new_version": "12"})
+    assert refused(reply, reason)
+
+
+def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> None:
+    creator = server.person()
+    for body in (
+        {"initial_state": 5},
+        {"initial_state": [5]},
+        {"initial_state": [{"type": JOIN_RULES}]},
+        {"initial_state": [{"type": ["x"], "content": {}}]},
+        {"initial_state": [{"type": "x", "content": "y"}]},
+        {"initial_state": [{"type": "x", "content": {}, "state_key": 5}]},
+        {"preset": ["public_chat"]},
+        {"preset": None},
+        {"visibility": {}},
+        {"creation_content": "m.space"},
+        {"invite": 5},
+        {"invite": [{}]},
+        {"invite": "@a:localhost"},
+        {"invite_3pid": [5]},
+    ):
+        before = rows(server)
+        reply = creator.create_room(**body)
+        assert reply.status == 400, (body, reply)
+        assert reply.error
+        assert rows(server) == before
