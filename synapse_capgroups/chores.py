@@ -1,4 +1,5 @@
-"""What is done beside the requests: the schema at start, and once a minute some sweeping.
+"""What is done beside the requests: the schema at start, and some sweeping then and once
+a minute.
 
 The sweeping runs on the one process that Synapse runs its background tasks on.
 """
@@ -21,7 +22,7 @@ SWEEP_INTERVAL_MS = 60 * 1000
 def start(api: ModuleApi, database: Database) -> None:
     """Make the tables, or end the process if they belong to a newer version of this module."""
 
-    async def make_tables() -> None:
+    async def prepare() -> None:
         try:
             await database.run("start", lambda txn: None)
         except DatabaseTooNewError as e:
@@ -29,6 +30,9 @@ def start(api: ModuleApi, database: Database) -> None:
         except Exception:
             # The next transaction tries again; until one succeeds, joins are refused.
             logger.exception("Could not make the tables of synapse-capgroups")
+            return
+        if api.should_run_background_tasks():
+            await sweep()  # What the last process left behind.
 
     async def sweep() -> None:
         now = api.get_current_time_msec()
@@ -40,6 +44,6 @@ def start(api: ModuleApi, database: Database) -> None:
         for mode, count in (await database.run("sweep", work)).items():
             metrics.GROUPS.labels(mode.value).set(count)
 
-    api.run_as_background_process("capgroups_start", make_tables)
+    api.run_as_background_process("capgroups_start", prepare)
     if api.should_run_background_tasks():
         api.looping_background_call(sweep, SWEEP_INTERVAL_MS, desc="capgroups_sweep")

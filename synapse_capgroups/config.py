@@ -22,6 +22,7 @@ _MS_PER_UNIT = {
 }
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
+_LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
 _HIGHEST_NUMBER = 2**31 - 1
 """Beyond any sensible value, and still an integer to PostgreSQL and to canonical JSON."""
 
@@ -127,7 +128,9 @@ class _Section:
                 if match is None:
                     return None
                 value = int(match[1]) * _MS_PER_UNIT[match[2]]
-            return value if isinstance(value, int) and _is_integer(value, least) else None
+            if isinstance(value, int) and _is_integer(value, least) and value <= _LONGEST:
+                return value
+            return None
 
         return self.take(key, default, check, accepted)
 

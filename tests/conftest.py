@@ -164,3 +164,10 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
                 "exempt": {"creators": ["@exempt.*:localhost"]},
             },
         )
+
+
+@pytest.fixture(scope="session")
+def plain_server(request: pytest.FixtureRequest, server: Server) -> Iterator[Server]:
+    """A homeserver without the module, on the same engine, to compare with."""
+    with ExitStack() as stack:
+        yield _starter(request, stack)(server.engine, module=None)

@@ -262,7 +262,7 @@ def test_an_open_room_from_before_the_module_cannot_pass_its_openness_on_to_a_su
 
 def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> None:
     creator = server.person()
-    for body in (
+    bodies: list[dict[str, Any]] = [
         {"initial_state": 5},
         {"initial_state": [5]},
         {"initial_state": [{"type": JOIN_RULES}]},
@@ -277,7 +277,8 @@ def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> N
         {"invite": [{}]},
         {"invite": "@a:localhost"},
         {"invite_3pid": [5]},
-    ):
+    ]
+    for body in bodies:
         before = rows(server)
         reply = creator.create_room(**body)
         assert reply.status == 400, (body, reply)

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -29,6 +30,11 @@ _NO_RATE_LIMITS = {
     "rc_invites": {"per_room": _LOTS, "per_user": _LOTS, "per_issuer": _LOTS},
     "rc_room_creation": _LOTS,
 }
+
+
+_JOURNAL = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2} \S+ synapse_capgroups\.journal INFO \S+ (\w+) (\{.*\})"
+)
 
 
 class StartError(Exception):
@@ -234,12 +240,9 @@ class Homeserver:
     def journal(self) -> list[tuple[str, dict[str, Any]]]:
         """The module's journal lines so far: the word and its facts."""
         lines = self.log.read_text().splitlines()
-        found = []
-        for line in lines:
-            if " synapse_capgroups.journal INFO " in line:
-                start = line.index("{")
-                found.append((line[:start].split()[-1], json.loads(line[start:])))
-        return found
+        return [
+            (match[1], json.loads(match[2])) for line in lines if (match := _JOURNAL.match(line))
+        ]
 
 
 def free_port() -> int:

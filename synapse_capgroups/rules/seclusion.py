@@ -68,7 +68,11 @@ def check_shape(request: Mapping[str, Any]) -> None:
     ):
         if key in request and not isinstance(request[key], kind):
             raise MalformedRequest(f"'{key}' must be {wording}")
-    if not all(isinstance(user, str) for user in request.get("invite", [])):
+    if not all(
+        # Unprintable text, a NUL above all, makes PostgreSQL refuse the whole statement.
+        isinstance(user, str) and user.startswith("@") and ":" in user and user.isprintable()
+        for user in request.get("invite", [])
+    ):
         raise MalformedRequest("'invite' must be a list of Matrix IDs")
     if not all(isinstance(invite, Mapping) for invite in request.get("invite_3pid", [])):
         raise MalformedRequest("'invite_3pid' must be a list of objects")

@@ -1,0 +1,101 @@
+"""What is taken from inside Synapse is still there, under the same name and in the same shape.
+
+A test for each use in `synapse_capgroups/inside.py`. When one fails after an upgrade of Synapse,
+that is the use to read again.
+"""
+
+import inspect
+
+import pytest
+from synapse.app.homeserver import SynapseHomeServer
+from synapse.config.server_notices import ServerNoticesConfig
+from synapse.handlers.directory import DirectoryHandler
+from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModuleApiCallbacks
+from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
+
+from tests.conftest import Server
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "current_state_events: room_id, type, state_key, membership, event_id",
+        "room_memberships: room_id, user_id, membership, event_id, event_stream_ordering",
+        "events: event_id, sender, stream_ordering, received_ts",
+        "users: name, is_guest, appservice_id",
+        "account_data: user_id, account_data_type, content",
+        "rooms: room_id, is_public",
+        "room_aliases: room_id",
+    ],
+)
+def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
+    table, _, names = columns.partition(": ")
+    server.query(f"SELECT {names} FROM {table} LIMIT 1")
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("current_state_events", ["room_id", "type", "state_key"]),
+        ("room_memberships", ["user_id"]),
+        ("room_memberships", ["room_id"]),
+        ("account_data", ["user_id", "account_data_type"]),
+        ("events", ["event_id"]),
+        ("users", ["name"]),
+        ("rooms", ["room_id"]),
+        ("room_aliases", ["room_id"]),
+    ],
+)
+def test_the_indexes_that_the_statements_rely_on(
+    server: Server, table: str, columns: list[str]
+) -> None:
+    if server.engine == "sqlite":
+        names = [row[1] for row in server.query(f"PRAGMA index_list({table})")]
+        indexes = [
+            [row[2] for row in server.query(f"PRAGMA index_info('{name}')")] for name in names
+        ]
+    else:
+        rows = server.query("SELECT indexdef FROM pg_indexes WHERE tablename = ?", table)
+        indexes = [
+            [column.split()[0] for column in row[0].split("(", 1)[1].split(")")[0].split(", ")]
+            for row in rows
+        ]
+    assert columns in indexes
+
+
+def test_the_two_methods_of_the_directory_that_are_watched() -> None:
+    association = inspect.signature(DirectoryHandler.create_association)
+    assert list(association.parameters)[1:4] == ["requester", "room_alias", "room_id"]
+    listing = inspect.signature(DirectoryHandler.edit_published_room_list)
+    assert list(listing.parameters)[1:] == ["requester", "room_id", "visibility"]
+    assert inspect.iscoroutinefunction(DirectoryHandler.create_association)
+    assert inspect.iscoroutinefunction(DirectoryHandler.edit_published_room_list)
+
+
+def test_the_callbacks_are_called_within_these_two_methods() -> None:
+    source = inspect.getsource(DirectoryHandler.create_association)
+    assert "user_may_create_room_alias(" in source
+    source = inspect.getsource(DirectoryHandler.edit_published_room_list)
+    assert "user_may_publish_room(" in source
+
+
+def test_the_homeserver_behind_the_module_api() -> None:
+    assert "self._hs = hs" in inspect.getsource(ModuleApi.__init__)
+    assert callable(SynapseHomeServer.get_directory_handler)
+
+
+def test_the_server_notices_user() -> None:
+    assert "self.server_notices_mxid" in inspect.getsource(ServerNoticesConfig)
+
+
+def test_the_engine_of_a_transaction() -> None:
+    assert "database_engine" in LoggingTransaction.__slots__
+    assert issubclass(PostgresEngine, BaseDatabaseEngine)
+    assert not issubclass(Sqlite3Engine, PostgresEngine)
+
+
+def test_a_state_event_is_refused_with_a_sentence_only_by_an_exception() -> None:
+    """When Synapse takes `(code, fields)` here too, the exception in `module.py` can go."""
+    source = inspect.getsource(SpamCheckerModuleApiCallbacks.user_may_send_state_event)
+    assert "isinstance(res, tuple)" not in source

@@ -1,0 +1,190 @@
+"""Rule 4: the cap is exact."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+
+from synapse_capgroups.demo.person import Person, Reply, expect
+from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, refused
+
+
+def all_at_once(people: list[Person], room: str) -> list[Reply]:
+    """Everybody joins in the same moment."""
+    with ThreadPoolExecutor(len(people)) as pool:
+        start = threading.Barrier(len(people))
+
+        def join(person: Person) -> Reply:
+            start.wait()
+            return person.join(room)
+
+        return list(pool.map(join, people))
+
+
+def invited(server: Server, room: str, creator: Person, count: int) -> list[Person]:
+    people = server.people(count)
+    for person in people:
+        expect(creator.invite(room, person))
+    return people
+
+
+@pytest.mark.parametrize("members", [CAP - 1, CAP])
+def test_the_last_seat_is_taken_and_no_more(server: Server, members: int) -> None:
+    room, people = server.group(members)
+    friend = server.person()
+    people[0].befriend(friend)
+    reply = people[0].invite(room, friend)
+    if members == CAP:
+        assert refused(reply, "full")
+    else:
+        assert friend.join(room).ok
+        assert len(people[0].members(room)) == CAP
+
+
+def test_a_seat_is_free_at_once_when_a_member_leaves(server: Server) -> None:
+    room, people = server.group(CAP - 1)
+    friends = server.people(4)
+    for friend in friends:
+        people[0].befriend(friend)
+        expect(people[0].invite(room, friend))
+    expect(friends[0].join(room))
+    for leaver, next_one in pairwise(friends):
+        assert refused(next_one.join(room), "full")
+        expect(leaver.leave(room))  # a moment after they joined, while their seat is on record
+        assert next_one.join(room).ok
+    assert len(people[0].members(room)) == CAP
+
+
+def test_someone_who_leaves_and_comes_back_takes_one_seat(server: Server) -> None:
+    room, people = server.group(CAP - 1)
+    friend, other = server.people(2)
+    people[0].befriend(friend)
+    people[0].befriend(other)
+    expect(people[0].invite(room, other))
+    for _ in range(3):
+        expect(people[0].invite(room, friend))
+        expect(friend.join(room))
+        assert refused(other.join(room), "full")
+        expect(friend.leave(room))
+    assert other.join(room).ok
+
+
+def test_a_race_for_the_last_seats_ends_at_the_cap(server: Server) -> None:
+    room, people = server.group(CODE_LIMIT)
+    friends = server.people(8)
+    for friend in friends:
+        people[0].befriend(friend)
+        expect(people[0].invite(room, friend))
+    replies = all_at_once(friends, room)
+    assert sum(reply.ok for reply in replies) == CAP - CODE_LIMIT
+    assert all(reply.ok or refused(reply, "full") for reply in replies)
+    assert len(people[0].members(room)) == CAP
+
+
+def test_a_race_of_people_who_join_and_leave_never_passes_the_cap(server: Server) -> None:
+    room, people = server.group(CODE_LIMIT)
+    friends = server.people(6)
+    for friend in friends:
+        people[0].befriend(friend)
+        expect(people[0].invite(room, friend))
+    most = 0
+    stop = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not stop.is_set():
+            most = max(most, len(people[0].members(room)))
+
+    def come_and_go(person: Person) -> None:
+        for _ in range(6):
+            if person.join(room).ok:
+                expect(person.leave(room))
+                while not people[0].invite(room, person).ok:  # refused while the group is full
+                    pass
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(len(friends)) as pool:
+            list(pool.map(come_and_go, friends))
+    finally:
+        stop.set()
+        watcher.join()
+    assert CODE_LIMIT < most <= CAP
+
+
+def test_the_record_names_each_member_once_after_a_race(server: Server) -> None:
+    room, people = server.group(1)
+    everybody = invited(server, room, people[0], CODE_LIMIT + 4)
+    all_at_once(everybody, room)
+    on_record = server.query(
+        "SELECT user_id, members_after FROM capgroups_admissions WHERE room_id = ? "
+        "ORDER BY members_after",
+        room,
+    )
+    assert sorted(user for user, _ in on_record) == people[0].members(room)
+    assert [after for _, after in on_record] == [1, 2, 3, 4]
+
+
+def test_a_join_that_fails_after_the_decision_frees_its_seat_and_its_record(
+    start: Starter,
+) -> None:
+    # One event in a long time: Synapse refuses the join after the module has allowed it.
+    server = start(
+        module={"cap": 6, "code_limit": 4},
+        settings={"rc_message": {"per_second": 0.001, "burst_count": 1}},
+    )
+    creator, person = server.people(2)
+    room = creator.new_room(invite=[person.user_id])
+    person.new_room()  # counts as the one
+    assert person.join(room).status == 429
+
+    held = "SELECT user_id FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
+    recorded = "SELECT user_id FROM capgroups_admissions WHERE room_id = ? AND user_id = ?"
+    assert len(server.query(held, room, person.user_id)) == 1
+    assert person.join(room).status == 429
+    assert len(server.query(held, room, person.user_id)) == 1
+    assert len(server.query(recorded, room, person.user_id)) == 1
+
+    # As if a minute had passed. What a killed process leaves behind is swept at start.
+    server.query("UPDATE capgroups_seats SET expires_at = expires_at - 60000")
+    server.homeserver.kill()
+    server.homeserver.start()
+    assert eventually(lambda: not server.query(held, room, person.user_id))
+    assert server.query(recorded, room, person.user_id) == []
+
+
+@pytest.mark.full_size
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_three_hundred_at_once_against_a_cap_of_a_hundred(start: Starter, engine: str) -> None:
+    server = start(engine, module={"cap": 100, "code_limit": 100})
+    creator = server.person()
+    room = creator.new_room()
+    everybody = invited(server, room, creator, 300)
+    replies = all_at_once(everybody, room)
+    assert [reply for reply in replies if not reply.ok and not refused(reply, "full")] == []
+    assert sum(reply.ok for reply in replies) == 99
+    assert len(creator.members(room)) == 100
+
+
+@pytest.mark.full_size
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_group_of_five_hundred(start: Starter, engine: str) -> None:
+    server = start(engine, module={"cap": 500, "code_limit": 500})
+    creator = server.person()
+    room = creator.new_room()
+    everybody = invited(server, room, creator, 500)
+    late = everybody.pop()
+    for person in everybody:
+        expect(person.join(room))
+    assert len(creator.members(room)) == 500
+
+    reply = late.join(room)
+    assert refused(reply, "full")
+    assert reply.body["org.capgroups.members"] == 500
+    assert reply.body["org.capgroups.limit"] == 500
+    assert everybody[250].set_room_name_of_own(room, "Number 250").ok
+    expect(everybody[17].leave(room))
+    assert late.join(room).ok
+    assert len(creator.members(room)) == 500

@@ -1,0 +1,91 @@
+"""The module's tables: made once, by any number of processes, and never by the wrong version."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg2
+import pytest
+from synapse.storage.database import LoggingTransaction
+from synapse.storage.engines import PostgresEngine
+
+from synapse_capgroups.demo.homeserver import StartError
+from synapse_capgroups.storage import database
+from tests.conftest import Server, Starter
+from tests.postgres import Postgres
+
+ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+
+
+@ENGINES
+def test_the_tables_are_made_at_the_first_start_and_kept_at_the_next(
+    start: Starter, engine: str
+) -> None:
+    server = start(engine, module={})
+    creator = server.person()
+    creator.new_room()
+    before = server.query("SELECT * FROM capgroups_admissions")
+    assert len(before) == 1
+    assert server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
+    server.homeserver.stop()
+    server.homeserver.start()
+    assert server.query("SELECT * FROM capgroups_admissions") == before
+    assert server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
+
+
+@ENGINES
+def test_tables_of_a_newer_version_stop_the_start_with_a_clear_message(
+    start: Starter, engine: str
+) -> None:
+    server = start(engine, module={})
+    server.homeserver.stop()
+    newer = database.SCHEMA_VERSION + 1
+    server.query("UPDATE capgroups_schema SET version = ?", newer)
+    try:
+        server.homeserver.start()
+    except StartError as e:
+        output = e.output
+    else:  # It may have answered once before it looked into the database.
+        assert server.homeserver.returncode(timeout=20) == 1
+        output = server.homeserver.output()
+    assert f"the tables in this database have version {newer}" in output
+    assert "Install the newer version" in output
+
+
+def test_all_tables_are_named_after_the_module(server: Server, plain_server: Server) -> None:
+    def tables(on: Server) -> set[str]:
+        where = (
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+            if on.engine == "sqlite"
+            else "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        )
+        return {name for (name,) in on.query(where)}
+
+    ours = tables(server) - tables(plain_server)
+    assert ours == {
+        "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
+    }  # fmt: skip
+
+
+def test_several_processes_that_start_together_make_the_tables_once(postgres: Postgres) -> None:
+    section = postgres.create_database("capgroups_together")
+    engine = PostgresEngine({**section, "allow_unsafe_locale": True})
+
+    def migrate(_: int) -> None:
+        arguments = postgres.arguments("capgroups_together")
+        connection: Any = psycopg2.connect(**arguments)
+        with connection, connection.cursor() as cursor:
+            txn = LoggingTransaction(
+                txn=cursor, name="start", database_engine=engine, server_name="localhost",
+                after_callbacks=[], async_after_callbacks=[], exception_callbacks=[],
+            )  # fmt: skip
+            txn.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            database._migrate(txn)
+        connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(migrate, range(12)))
+    connection = psycopg2.connect(**postgres.arguments("capgroups_together"))
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM capgroups_schema")
+        assert cursor.fetchall() == [(database.SCHEMA_VERSION,)]
+    connection.close()
