@@ -1,5 +1,7 @@
 """The module's tables: made once, by any number of processes, and never by the wrong version."""
 
+import sqlite3
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +11,11 @@ from synapse.storage.database import LoggingTransaction
 from synapse.storage.engines import PostgresEngine
 
 from synapse_capgroups.demo.homeserver import StartError
+from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.storage import database
+from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.seats import Seats
 from tests.conftest import Server, Starter
 from tests.postgres import Postgres
 
@@ -88,4 +94,61 @@ def test_several_processes_that_start_together_make_the_tables_once(postgres: Po
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT version FROM capgroups_schema")
         assert cursor.fetchall() == [(database.SCHEMA_VERSION,)]
+    connection.close()
+
+
+class Planner:
+    """Takes a transaction's place and asks SQLite how it would run each statement."""
+
+    rowcount = 0
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.steps: list[str] = []
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> None:
+        plan = self._connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        self.steps.extend(step for _, _, _, step in plan)
+
+    def fetchone(self) -> None:
+        return None
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
+STATEMENTS: list[Callable[[Any], object]] = [
+    lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5),
+    lambda txn: Seats.reserve(txn, "!r", "@a", 5, 6),
+    lambda txn: Seats.sweep(txn, 5),
+    lambda txn: Admissions.strike(txn, "!r", "@a", 5),
+    lambda txn: Admissions.vouches(txn, "@a", 5),
+    lambda txn: Groups.count_by_mode(txn),
+    lambda txn: SynapseTables.membership(txn, "!r", "@a"),
+    lambda txn: SynapseTables.is_guest(txn, "@a"),
+    lambda txn: SynapseTables.is_application_service_user(txn, "@a"),
+    lambda txn: SynapseTables.m_direct(txn, "@a"),
+    lambda txn: SynapseTables.joined_by_both(txn, ["!r", "!s"], "@a", "@b"),
+    lambda txn: SynapseTables.present(txn, "!r", 3),
+    lambda txn: SynapseTables.joined_since(txn, "!r", "@a"),
+    lambda txn: SynapseTables.is_listed(txn, "!r"),
+    lambda txn: SynapseTables.has_address(txn, "!r"),
+]
+
+
+def test_every_query_runs_by_an_index(start: Starter) -> None:
+    server = start(module={})
+    server.homeserver.stop()
+    connection = sqlite3.connect(server.homeserver.folder / "homeserver.db")
+    for statement in STATEMENTS:
+        planner = Planner(connection)
+        statement(planner)
+        assert planner.steps
+        for step in planner.steps:
+            # `taken` is the result of the union, which is counted.
+            by_index = not step.startswith("SCAN") or "INDEX" in step or step == "SCAN taken"
+            assert by_index, step
     connection.close()
