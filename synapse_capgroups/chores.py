@@ -6,9 +6,10 @@ The sweeping runs on the one process that Synapse runs its background tasks on.
 
 import logging
 
-from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 
 from synapse_capgroups import inside, metrics
+from synapse_capgroups.doors import Doors
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database, DatabaseTooNewError
 from synapse_capgroups.storage.groups import Groups
@@ -19,8 +20,11 @@ logger = logging.getLogger(__name__)
 SWEEP_INTERVAL_MS = 60 * 1000
 
 
-def start(api: ModuleApi, database: Database) -> None:
-    """Make the tables, or end the process if they belong to a newer version of this module."""
+def start(api: ModuleApi, database: Database, doors: Doors, concierge: str) -> None:
+    """Make the tables, or end the process if they belong to a newer version of this module.
+
+    Then make the concierge's account, and sweep: now and once a minute.
+    """
 
     async def prepare() -> None:
         try:
@@ -32,7 +36,12 @@ def start(api: ModuleApi, database: Database) -> None:
             logger.exception("Could not make the tables of synapse-capgroups")
             return
         if api.should_run_background_tasks():
+            await make_account()
             await sweep()  # What the last process left behind.
+
+    async def make_account() -> None:
+        if await api.check_user_exists(concierge) is None:
+            await api.register_user(UserID.from_string(concierge).localpart, "Groups")
 
     async def sweep() -> None:
         now = api.get_current_time_msec()
@@ -43,6 +52,7 @@ def start(api: ModuleApi, database: Database) -> None:
 
         for mode, count in (await database.run("sweep", work)).items():
             metrics.GROUPS.labels(mode.value).set(count)
+        await doors.sweep()
 
     api.run_as_background_process("capgroups_start", prepare)
     if api.should_run_background_tasks():

@@ -21,6 +21,7 @@ _MS_PER_UNIT = {
     "w": 7 * 24 * 60 * 60 * 1000,
 }
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+_WEB_ADDRESS = re.compile(r"https?://[^\s?#\"'<>]+")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
 _LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
 _HIGHEST_NUMBER = 2**31 - 1
@@ -174,6 +175,8 @@ class CodesConfig:
     max_lifetime: int = 30 * _MS_PER_UNIT["d"]  # ms
     max_uses: int | None = None
     share_level: int = 50
+    door_stay: int = 5 * _MS_PER_UNIT["m"]  # ms
+    element_url: str = "https://app.element.io"
 
     @classmethod
     def take(cls, section: _Section) -> "CodesConfig":
@@ -183,6 +186,13 @@ class CodesConfig:
             max_lifetime=section.duration("max_lifetime", default.max_lifetime, least=1),
             max_uses=section.optional_integer("max_uses", default.max_uses, least=1),
             share_level=section.integer("share_level", default.share_level, least=0),
+            door_stay=section.duration("door_stay", default.door_stay, least=1),
+            element_url=section.take(
+                "element_url",
+                default.element_url,
+                lambda v: v if isinstance(v, str) and _WEB_ADDRESS.fullmatch(v) else None,
+                "an address that starts with https:// or http:// and has no ? or #",
+            ),
         )
         section.finish()
         if config.lifetime > config.max_lifetime:
@@ -331,7 +341,6 @@ class Config:
         flat = attrs.asdict(self)
         default = attrs.asdict(type(self)())
         later: dict[str, Any] = {
-            key: flat[key]
-            for key in ("concierge", "codes", "names", "directory", "verified_contact")
+            key: flat[key] for key in ("names", "directory", "verified_contact")
         }
         return [key for key, value in later.items() if value != default[key]]

@@ -5,12 +5,14 @@ that counts the taken seats, then the reservation. See `storage.seats`.
 """
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.config import Config
-from synapse_capgroups.inside import SynapseTables
+from synapse_capgroups.inside import Membership, SynapseTables
+from synapse_capgroups.rules.codes import CodeFacts, cause_of_death, decide_entry
 from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
 from synapse_capgroups.rules.joining import (
     JoinFacts,
@@ -20,19 +22,26 @@ from synapse_capgroups.rules.joining import (
     decide_creation_invitations,
     decide_join,
 )
-from synapse_capgroups.rules.verdict import ALLOWED, Verdict
+from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
+from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person, lock_room
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Seats
+
+admitting: ContextVar[tuple[str, str] | None] = ContextVar("capgroups_admitting", default=None)
+"""The group and the person for whom a code's door is doing an invitation and a join just now.
+
+Their seat is reserved and their admission is on record, so both are let through.
+"""
 
 
 @attrs.frozen
 class JoinDecision:
     """A verdict, and what was put on record if it let somebody in.
 
-    A member's name change is allowed without an admission.
+    A member's name change, or a member at a door, is allowed without an admission.
     """
 
     verdict: Verdict
@@ -51,6 +60,8 @@ class Gatekeeper:
 
     async def join(self, group: Group, user_id: str) -> JoinDecision:
         """Decide a join and, if it is allowed, hold a seat for it and put it on record."""
+        if admitting.get() == (group.room_id, user_id):
+            return JoinDecision(ALLOWED)
         now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> JoinDecision:
@@ -62,33 +73,122 @@ class Gatekeeper:
             inviter = standing.sender if standing.membership == "invite" else None
             facts = self._facts(txn, group, user_id, standing.membership, inviter, now)
             verdict = decide_join(facts, self.limits)
-            mode = self.limits.mode(facts.seats_taken)
             if standing.membership == "join":
                 return JoinDecision(verdict)
             if verdict != ALLOWED and self._enforce:
-                self._meet(txn, group, mode)
+                self._meet(txn, group, self.limits.mode(facts.seats_taken))
                 return JoinDecision(verdict)
-
-            Seats.reserve(txn, group.room_id, user_id, standing.stream_ordering, now)
-            # A group may be new here, and then its creator comes first on the record.
-            self._meet(txn, group, self.limits.mode(facts.seats_taken + 1))
-            admission = Admission(
-                group.room_id,
-                user_id,
-                How.INVITE if verdict == ALLOWED else How.UNENFORCED,
-                inviter=inviter,
-                inviter_was_friend=facts.inviter_is_friend,
-                mode=mode,
-                members_after=facts.seats_taken + 1,
-                admitted_at=now,
-            )
-            Admissions.record(txn, admission)
+            how = How.INVITE if verdict == ALLOWED else How.UNENFORCED
+            admission = self._admit(txn, group, user_id, standing, facts, how, now)
             return JoinDecision(verdict, admission)
 
         return await self._database.run("join", decide)
 
+    async def entry(
+        self, group: Group, code_id: str, user_id: str, *, sharer_may_share: bool
+    ) -> JoinDecision:
+        """Decide the entry of somebody at a code's door; the same as `join` otherwise."""
+        now = self._api.get_current_time_msec()
+
+        def decide(txn: LoggingTransaction) -> JoinDecision:
+            lock_room(txn, group.room_id)
+            standing = SynapseTables.membership(txn, group.room_id, user_id)
+            code = Codes.by_id(txn, code_id)
+            if code is None:
+                return JoinDecision(Refusal(Reason.CODE_REVOKED))
+            facts = self._facts(txn, group, user_id, standing.membership, code.sharer, now)
+            died_of = self._cause_of_death(
+                code, now, facts.seats_taken, facts.inviter_is_member and sharer_may_share
+            )
+            if died_of is not None:
+                Codes.kill(txn, code_id, died_of, now)
+            removed = standing.membership == "leave" and standing.sender != user_id
+            verdict = decide_entry(
+                facts,
+                self.limits,
+                code_died_of=died_of,
+                removed_since=removed and standing.since >= code.created_at,
+            )
+            if verdict != ALLOWED or standing.membership == "join":
+                return JoinDecision(verdict)
+            admission = self._admit(txn, group, user_id, standing, facts, How.CODE, now, code_id)
+            uses = Codes.use(txn, code_id, user_id, now)
+            if code.max_uses is not None and uses >= code.max_uses:
+                Codes.kill(txn, code_id, Reason.CODE_USED_UP, now)
+            return JoinDecision(verdict, admission)
+
+        return await self._database.run("entry", decide)
+
+    async def undo(self, admission: Admission) -> None:
+        """Free the seat of an admission that came to nothing and take it off the record."""
+
+        def strike(txn: LoggingTransaction) -> None:
+            Admissions.strike(txn, admission.room_id, admission.user_id, admission.admitted_at)
+            Seats.free(txn, admission.room_id, admission.user_id, admission.admitted_at)
+
+        await self._database.run("undo", strike)
+
+    async def seats_taken(self, group: Group) -> int:
+        """How many members a group has, seats of joins under way included."""
+        now = self._api.get_current_time_msec()
+
+        def count(txn: LoggingTransaction) -> int:
+            return Seats.taken_by_others(txn, group.room_id, "", now)
+
+        return await self._database.run("seats", count)
+
+    async def code_state(self, code: Code, *, sharer_may_share: bool) -> tuple[Reason | None, int]:
+        """What a code is dead of, None if it lives; and how many members its group has."""
+        now = self._api.get_current_time_msec()
+
+        def look(txn: LoggingTransaction) -> tuple[Reason | None, int]:
+            taken = Seats.taken_by_others(txn, code.room_id, "", now)
+            return self._cause_of_death(code, now, taken, sharer_may_share), taken
+
+        return await self._database.run("code_state", look)
+
+    def _cause_of_death(
+        self, code: Code, now: int, seats_taken: int, sharer_may_share: bool
+    ) -> Reason | None:
+        facts = CodeFacts(code.expires_at, code.max_uses, code.uses, sharer_may_share, code.died_of)
+        return cause_of_death(facts, now=now, seats_taken=seats_taken, limits=self.limits)
+
+    def _admit(
+        self,
+        txn: LoggingTransaction,
+        group: Group,
+        user_id: str,
+        standing: Membership,
+        facts: JoinFacts,
+        how: How,
+        now: int,
+        code_id: str | None = None,
+    ) -> Admission:
+        """Reserve the seat and put the admission on record, in this order: see `storage.seats`."""
+        Seats.reserve(txn, group.room_id, user_id, standing.stream_ordering, now)
+        # A group may be new here, and then its creator comes first on the record.
+        mode_after = self.limits.mode(facts.seats_taken + 1)
+        self._meet(txn, group, mode_after)
+        admission = Admission(
+            group.room_id,
+            user_id,
+            how,
+            inviter=facts.inviter,
+            inviter_was_friend=facts.inviter_is_friend,
+            mode=self.limits.mode(facts.seats_taken),
+            members_after=facts.seats_taken + 1,
+            admitted_at=now,
+            code_id=code_id,
+        )
+        Admissions.record(txn, admission)
+        if mode_after is not Mode.OPEN:
+            Codes.close_group(txn, group.room_id, now)
+        return admission
+
     async def invitation(self, group: Group, inviter: str, invitee: str) -> Verdict:
         """Decide whether an invitation may be sent."""
+        if admitting.get() == (group.room_id, invitee):
+            return ALLOWED
         now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> Verdict:

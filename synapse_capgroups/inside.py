@@ -7,14 +7,16 @@ Each use stands here with the reason why the `ModuleApi` is not enough, and is n
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Collection, Iterator
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import attrs
-from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api import EventBase, LoggingTransaction, ModuleApi, RoomAlias, UserID
 from synapse.storage.engines import PostgresEngine
+from synapse.types import create_requester
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,16 @@ that persists it. By the index on its user_id or its room_id.
 """
 
 
+IS_JOINED = """
+    EXISTS (
+        SELECT 1 FROM current_state_events AS standing
+        WHERE standing.room_id = {row}.room_id AND standing.type = 'm.room.member'
+        AND standing.state_key = {row}.{user} AND standing.membership = 'join'
+    )
+"""
+"""A condition: a person named in a row is a member of the row's room. By the unique index."""
+
+
 @attrs.frozen
 class Membership:
     """One person's standing in one room.
@@ -50,11 +62,13 @@ class Membership:
         membership: as in `m.room.member`, None if they never had one there.
         sender: who sent that event.
         stream_ordering: its place in this server's order of events, 0 if there is none.
+        since: when this server received it, in milliseconds since 1970.
     """
 
     membership: str | None = None
     sender: str | None = None
     stream_ordering: int = 0
+    since: int = 0
 
 
 class SynapseTables:
@@ -70,7 +84,7 @@ class SynapseTables:
         # NULL in rows that are older than Synapse 1.80.
         txn.execute(
             """
-            SELECT c.membership, e.sender, e.stream_ordering
+            SELECT c.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0)
             FROM current_state_events AS c JOIN events AS e ON e.event_id = c.event_id
             WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.state_key = ?
             """,
@@ -189,6 +203,53 @@ def server_notices_user(api: ModuleApi) -> str | None:
     return api._hs.config.servernotices.server_notices_mxid
 
 
+async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:
+    """Create a room as a local user, without encryption even where the server turns it on.
+
+    `ModuleApi.create_room` cannot say `ignore_forced_encryption`; nobody could read an encrypted
+    door's notice before they are in it.
+
+    Returns:
+        The room's ID.
+    """
+    room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
+        create_requester(creator), request, ratelimit=False, ignore_forced_encryption=True
+    )
+    return room_id
+
+
+async def set_membership(
+    api: ModuleApi, sender: str, user_id: str, room_id: str, membership: str
+) -> None:
+    """Invite, join or leave as a local user, without rate limits.
+
+    `ModuleApi.update_room_membership` counts against the limits of the one who invites: after nine
+    people at a door the sharer could neither invite nor write.
+    """
+    await api._hs.get_room_member_handler().update_membership(
+        create_requester(sender),
+        UserID.from_string(user_id),
+        room_id,
+        membership,
+        ratelimit=False,
+    )
+
+
+async def forget(api: ModuleApi, user_id: str, room_id: str) -> None:
+    """Let a room that somebody has left disappear from their clients."""
+    await api._hs.get_room_member_handler().forget(UserID.from_string(user_id), room_id)
+
+
+async def delete_address(api: ModuleApi, address: str) -> None:
+    """Make an address unknown at once. Deleting its room does so too, but some time later."""
+    await api._hs.get_datastores().main.delete_room_alias(RoomAlias.from_string(address))
+
+
+def has_creators_of_all_power(created: EventBase) -> bool:
+    """Whether in this version of rooms, 12 and later, creators stand above the power levels."""
+    return created.room_version.msc4289_creator_power_enabled
+
+
 def stop_the_start(message: str) -> NoReturn:
     """End this process with a message, before it serves anybody by the wrong rules.
 
@@ -200,6 +261,26 @@ def stop_the_start(message: str) -> NoReturn:
     logging.shutdown()
     sys.stderr.flush()
     os._exit(1)
+
+
+def keep_out_of_request_log(pattern: re.Pattern[str], replacement: str) -> None:
+    """Replace text in what Synapse logs of each request.
+
+    Clients name a door's address in the path of their requests, and Synapse logs all paths
+    (`synapse.access.*`) and some errors with them (`synapse.http.*`). The loggers are made when a
+    port is opened, long after the module, so it is done where all records are made; for other
+    records that costs one comparison.
+    """
+    make_record = logging.getLogRecordFactory()
+
+    def make_clean_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make_record(*args, **kwargs)
+        if record.name.startswith(("synapse.access", "synapse.http")):
+            record.msg = pattern.sub(replacement, record.getMessage())
+            record.args = ()
+        return record
+
+    logging.setLogRecordFactory(make_clean_record)
 
 
 @attrs.frozen

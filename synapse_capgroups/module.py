@@ -16,11 +16,13 @@ from synapse.module_api.errors import Codes, ConfigError, SynapseError
 from synapse_capgroups import chores, inside, journal, words
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.config import Config, ConfigurationError
+from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.web import serve as web
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +36,19 @@ class CapGroups:
     def __init__(self, config: Config, api: ModuleApi) -> None:
         self._api = api
         self._database = Database(api)
-        self._scope = Scope(api, self._database, config.exempt)
+        concierge = api.get_qualified_user_id(config.concierge)
+        self._scope = Scope(api, self._database, config.exempt, concierge)
         self._gatekeeper = Gatekeeper(api, self._database, config)
+        self._doors = Doors(
+            api, self._database, self._scope, self._gatekeeper, concierge, config.codes
+        )
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
         for key in config.without_effect_yet():
             logger.warning("synapse-capgroups: %s is set, but has no effect in this version", key)
 
         inside.watch_directory(api)
+        inside.keep_out_of_request_log(ADDRESS_IN_URL, r"\1<secret>")
         api.register_spam_checker_callbacks(
             user_may_join_room=self.user_may_join_room,
             user_may_invite=self.user_may_invite,
@@ -55,7 +62,8 @@ class CapGroups:
             on_create_room=self.on_create_room,
             check_visibility_can_be_modified=self.check_visibility_can_be_modified,
         )
-        chores.start(api, self._database)
+        web.serve(api, self._database, self._scope, self._gatekeeper, self._doors, config)
+        chores.start(api, self._database, self._doors, concierge)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
@@ -73,6 +81,8 @@ class CapGroups:
         """Rules 2 and 4. Also asked for each name or avatar change of a member."""
 
         async def decide() -> Verdict | None:
+            if await self._scope.is_concierges(room_id):
+                return await self._doors.enter(room_id, user_id)
             group = await self._scope.group(room_id)
             if group is None:
                 return None

@@ -30,29 +30,39 @@ class Scope:
     none of these changes while a process runs: the memory needs no invalidation on any worker.
     """
 
-    def __init__(self, api: ModuleApi, database: Database, exempt: ExemptConfig) -> None:
+    def __init__(
+        self, api: ModuleApi, database: Database, exempt: ExemptConfig, concierge: str
+    ) -> None:
         self._api = api
         self._database = database
+        self._concierge = concierge
         self._exempt = exempt
-        self._remembered: OrderedDict[str, Group | None] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[Kind, Group]] = OrderedDict()
 
     async def group(self, room_id: str) -> Group | None:
         """The group with this ID; None if the room is none, or not known on this server."""
+        kind, room = await self._room(room_id)
+        return room if kind is Kind.GROUP else None
+
+    async def is_concierges(self, room_id: str) -> bool:
+        """Whether the room is one of the module's own, such as a door."""
+        return (await self._room(room_id))[0] is Kind.CONCIERGE
+
+    async def _room(self, room_id: str) -> tuple[Kind, Group | None]:
         if room_id in self._remembered:
             self._remembered.move_to_end(room_id)
             return self._remembered[room_id]
         state = await self._api.get_room_state(room_id, [("m.room.create", "")])
         created = state.get(("m.room.create", ""))
         if created is None:
-            return None  # Not remembered: an invitation from elsewhere may be accepted later.
+            # Not remembered: an invitation from elsewhere may be accepted later.
+            return Kind.ELSEWHERE, None
         kind = await self._kind(created.sender, created.content, room_id)
-        group = None
-        if kind is Kind.GROUP:
-            group = Group(room_id, created.sender, created.origin_server_ts)
-        self._remembered[room_id] = group
+        found = kind, Group(room_id, created.sender, created.origin_server_ts)
+        self._remembered[room_id] = found
         if len(self._remembered) > _REMEMBERED_ROOMS:
             self._remembered.popitem(last=False)
-        return group
+        return found
 
     async def would_be_group(self, creator: str, creation_content: Any) -> bool:
         """Whether a room that this user is about to create will be a group."""
@@ -64,6 +74,7 @@ class Scope:
             creator_is_local=local,
             room_type=room_type(creation_content),
             creator_is_server_notices=creator == inside.server_notices_user(self._api),
+            creator_is_concierge=creator == self._concierge,
             exempt=room_id in self._exempt.rooms or self._exempt.creator(creator),
         )
         if kind_of(facts) is Kind.GROUP:

@@ -6,7 +6,24 @@ creates a room. Where they must be told different things there is a sentence for
 
 from synapse_capgroups.rules.verdict import Reason, Refusal
 
+_DEAD_CODES = {
+    Reason.CODE_EXPIRED: (
+        "This join code has expired. Ask the person who gave it to you for a new one."
+    ),
+    Reason.CODE_USED_UP: (
+        "This join code has been used as often as it may be. Ask the person who gave it to you "
+        "for a new one."
+    ),
+    Reason.CODE_REVOKED: (
+        "This join code was withdrawn. Ask a member of the group for an invitation or a new code."
+    ),
+    Reason.CODE_CLOSED: (
+        "The group has grown too large for join codes. Ask a friend who is in it for an invitation."
+    ),
+}
+
 JOINING = {
+    **_DEAD_CODES,
     Reason.FULL: "This group has all its {limit} members. Someone must leave before you can join.",
     Reason.INVITE_REQUIRED: (
         "This group is invitation-only. Ask a member for an invitation or a join code."

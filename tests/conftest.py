@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -21,6 +22,7 @@ from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.postgres import Postgres, binaries
 
+API = "/_synapse/client/capgroups/v1"
 CAP = 6
 CODE_LIMIT = 4
 
@@ -66,6 +68,20 @@ class Server:
             by.befriend(person)
         expect(by.invite(room_id, person))
         expect(person.join(room_id))
+
+    def make_code(self, room_id: str, by: Person, **body: Any) -> dict[str, Any]:
+        """Make a join code over HTTP and return what the server says of it."""
+        return expect(by.call("POST", f"{API}/groups/{quote(room_id)}/codes", body)).body
+
+    def scan(self, person: Person, code: Mapping[str, Any]) -> Reply:
+        """What a client does with a scanned code: it joins the door by its address."""
+        return person.join(self.door(code))
+
+    def door(self, code: Mapping[str, Any]) -> str:
+        return f"#j-{code['secret']}:{self.homeserver.server_name}"
+
+    def preview(self, code: Mapping[str, Any]) -> Reply:
+        return self.person().call("POST", f"{API}/codes/preview", {"secret": code["secret"]})
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Ask the database directly. Parameters are `?` on both engines."""

@@ -7,11 +7,17 @@ that is the use to read again.
 import inspect
 
 import pytest
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+from synapse.app import _base as app_base
 from synapse.app.homeserver import SynapseHomeServer
 from synapse.config.server_notices import ServerNoticesConfig
 from synapse.handlers.directory import DirectoryHandler
+from synapse.handlers.room import RoomCreationHandler
+from synapse.handlers.room_member import RoomMemberHandler
+from synapse.http import server as http_server
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModuleApiCallbacks
+from synapse.storage.databases.main.directory import DirectoryWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 
 from tests.conftest import Server
@@ -82,7 +88,37 @@ def test_the_callbacks_are_called_within_these_two_methods() -> None:
 
 def test_the_homeserver_behind_the_module_api() -> None:
     assert "self._hs = hs" in inspect.getsource(ModuleApi.__init__)
-    assert callable(SynapseHomeServer.get_directory_handler)
+    for getter in ("directory_handler", "room_creation_handler", "room_member_handler"):
+        assert callable(getattr(SynapseHomeServer, f"get_{getter}"))
+
+
+def test_a_room_can_be_created_without_the_servers_encryption() -> None:
+    parameters = inspect.signature(RoomCreationHandler.create_room).parameters
+    assert list(parameters)[1:3] == ["requester", "config"]
+    assert {"ratelimit", "ignore_forced_encryption"} < set(parameters)
+
+
+def test_a_membership_can_be_set_without_rate_limits_and_a_room_forgotten() -> None:
+    parameters = list(inspect.signature(RoomMemberHandler.update_membership).parameters)
+    assert parameters[1:5] == ["requester", "target", "room_id", "action"]
+    assert "ratelimit" in parameters
+    assert list(inspect.signature(RoomMemberHandler.forget).parameters)[1:3] == ["user", "room_id"]
+
+
+def test_an_address_can_be_deleted_at_once() -> None:
+    assert list(inspect.signature(DirectoryWorkerStore.delete_room_alias).parameters)[1] == (
+        "room_alias"
+    )
+
+
+def test_which_versions_of_rooms_have_creators_of_all_power() -> None:
+    assert KNOWN_ROOM_VERSIONS["12"].msc4289_creator_power_enabled
+    assert not KNOWN_ROOM_VERSIONS["11"].msc4289_creator_power_enabled
+
+
+def test_the_names_of_the_loggers_that_tell_paths() -> None:
+    assert http_server.logger.name == "synapse.http.server"
+    assert "synapse.access." in inspect.getsource(app_base)
 
 
 def test_the_server_notices_user() -> None:

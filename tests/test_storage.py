@@ -12,11 +12,13 @@ from synapse.storage.engines import PostgresEngine
 
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.inside import SynapseTables
+from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import database
 from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.codes import Codes, Visits
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Seats
-from tests.conftest import Server, Starter
+from tests.conftest import Server, Starter, eventually
 from tests.postgres import Postgres
 
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
@@ -57,6 +59,26 @@ def test_tables_of_a_newer_version_stop_the_start_with_a_clear_message(
     assert "Install the newer version" in output
 
 
+@ENGINES
+def test_tables_of_an_older_version_are_brought_up_to_date(start: Starter, engine: str) -> None:
+    server = start(engine, module={})
+    creator = server.person()
+    creator.new_room()
+    server.homeserver.stop()
+    # Back to version 1.
+    for table in ("capgroups_codes", "capgroups_code_uses", "capgroups_visits"):
+        server.query(f"DROP TABLE {table}")
+    server.query("ALTER TABLE capgroups_admissions DROP COLUMN code_id")
+    server.query("UPDATE capgroups_schema SET version = 1")
+    before = server.query("SELECT * FROM capgroups_admissions")
+    server.homeserver.start()
+    assert eventually(
+        lambda: server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
+    )
+    assert server.query("SELECT * FROM capgroups_admissions") == [(*before[0], None)]
+    assert server.query("SELECT * FROM capgroups_codes") == []
+
+
 def test_all_tables_are_named_after_the_module(server: Server, plain_server: Server) -> None:
     def tables(on: Server) -> set[str]:
         where = (
@@ -69,6 +91,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
     ours = tables(server) - tables(plain_server)
     assert ours == {
         "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
+        "capgroups_codes", "capgroups_code_uses", "capgroups_visits",
     }  # fmt: skip
 
 
@@ -127,6 +150,20 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Admissions.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),
     lambda txn: Groups.count_by_mode(txn),
+    lambda txn: Codes.by_id(txn, "c"),
+    lambda txn: Codes.by_secret(txn, "s"),
+    lambda txn: Codes.by_door(txn, "!d"),
+    lambda txn: Codes.of_group(txn, "!r"),
+    lambda txn: Codes.count_living(txn, "!r", "@a"),
+    lambda txn: Codes.kill(txn, "c", Reason.CODE_REVOKED, 5),
+    lambda txn: Codes.close_group(txn, "!r", 5),
+    lambda txn: Codes.use(txn, "c", "@a", 5),
+    lambda txn: Codes.used_by(txn, "c"),
+    lambda txn: Codes.sweep(txn, 5, 5),
+    lambda txn: Codes.dead_with_open_door(txn),
+    lambda txn: Codes.without_door(txn, 5),
+    lambda txn: Visits.due(txn, 5),
+    lambda txn: Visits.end(txn, "!d", "@a"),
     lambda txn: SynapseTables.membership(txn, "!r", "@a"),
     lambda txn: SynapseTables.is_guest(txn, "@a"),
     lambda txn: SynapseTables.is_application_service_user(txn, "@a"),

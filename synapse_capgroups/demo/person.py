@@ -9,6 +9,8 @@ from urllib.parse import quote
 import attrs
 import httpx
 
+_API = "/_synapse/client/capgroups/v1"
+
 
 @attrs.frozen
 class Reply:
@@ -16,6 +18,9 @@ class Reply:
 
     status: int
     body: dict[str, Any]
+
+    picture: bytes = attrs.field(default=b"", repr=False)
+    """The body where it is a picture."""
 
     @property
     def ok(self) -> bool:
@@ -61,6 +66,8 @@ class Person:
         if body is not None:
             options["content"] = json.dumps(body)  # In ASCII, so that any text can be sent.
         response = self._http.request(method, path, headers=self._headers, **options)
+        if response.headers.get("Content-Type", "").startswith("image/"):
+            return Reply(response.status_code, {}, response.content)
         try:
             parsed = response.json()
         except ValueError:
@@ -117,6 +124,16 @@ class Person:
 
     def add_address(self, room_id: str, alias: str) -> Reply:
         return self.call("PUT", f"/directory/room/{quote(alias, safe='')}", {"room_id": room_id})
+
+    def make_code(self, room_id: str, **limits: Any) -> Reply:
+        return self.call("POST", f"{_API}/groups/{quote(room_id)}/codes", limits)
+
+    def code_picture(self, room_id: str, code_id: str) -> Reply:
+        return self.call("GET", f"{_API}/groups/{quote(room_id)}/codes/{code_id}/qr.png")
+
+    def preview_code(self, secret: str) -> Reply:
+        """What the join page asks when it is opened."""
+        return self.call("POST", f"{_API}/codes/preview", {"secret": secret})
 
     def members(self, room_id: str) -> list[str]:
         """The Matrix IDs of a room's members, as one of them sees it."""

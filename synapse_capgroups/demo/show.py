@@ -83,14 +83,16 @@ def _try(console: Console, number: int, step: Step) -> bool:
     well = step.went_well(reply)
     console.print(f"{number:3}. [bold]{step.who}[/] {escape(step.what)}.")
     said = f"[green]{reply.status}[/]" if reply.ok else f"[yellow]{reply.status}[/]"
-    if reply.reason:
-        said += f" {reply.reason}"
+    if keyword := reply.reason or reply.body.get("state"):
+        said += f" {keyword}"
     if reply.error:
         said += f" “{escape(reply.error)}”"
     console.print(f"     The server says: {said}")
-    expected = f"refuse, {step.reason.value}" if step.reason else "allow"
+    expected = f"refuse, {step.reason.value}" if step.reason else step.state or "allow"
     mark = "[green]✓[/]" if well else "[red]✗[/]"
     console.print(f"     {mark} Rule {step.rule} says: {expected}.")
+    if well and (picture := step.picture()):
+        console.print(picture, markup=False, style="white on black")
     return well
 
 

@@ -3,11 +3,15 @@
 A step says what is tried and by whom, tries it over HTTP, and knows what the rules say.
 """
 
+import io
 from collections.abc import Callable, Iterator
 
 import attrs
+import zxingcpp
+from PIL import Image
 
 from synapse_capgroups.demo.person import Person, Reply, expect
+from synapse_capgroups.pictures import qr_text
 from synapse_capgroups.rules.verdict import Reason
 
 
@@ -22,6 +26,8 @@ class Step:
         attempt: tries it.
         reason: why the rules refuse it; None if they allow it.
         limit: the limit that must stand in a refusal; None if none decides.
+        state: the state of a join code that must be told.
+        picture: what to show in the terminal afterwards.
     """
 
     who: str
@@ -30,11 +36,13 @@ class Step:
     attempt: Callable[[], Reply]
     reason: Reason | None = None
     limit: int | None = None
+    state: str | None = None
+    picture: Callable[[], str] = lambda: ""
 
     def went_well(self, reply: Reply) -> bool:
         """Whether the server answered what the rules say."""
         if self.reason is None:
-            return reply.ok
+            return reply.ok and reply.body.get("state") == self.state
         return (
             reply.status == 403
             and reply.reason == self.reason.value
@@ -56,6 +64,7 @@ def tell(
     """
     alice, bob, eve, frank, grace = map(register, ("alice", "bob", "eve", "frank", "grace"))
     extras: list[Person] = []
+    server_name = alice.user_id.partition(":")[2]
 
     def fill_up_to(members: int, by: Person, *, as_friend: bool) -> None:
         while (count := len(alice.members(group))) < members:
@@ -86,6 +95,41 @@ def tell(
         Reason.INVITE_REQUIRED,
     )
 
+    codes: list[Reply] = []
+
+    def make_code() -> Reply:
+        codes.append(alice.make_code(group))
+        return codes[0]
+
+    yield Step(
+        "Alice",
+        "makes a join code",
+        5,
+        make_code,
+        picture=lambda: qr_text(str(codes[0].body.get("url"))),
+    )
+    carla = register("carla")
+    scanned: list[str] = []
+
+    def scan() -> Reply:
+        picture = alice.code_picture(group, str(codes[0].body["code_id"])).picture
+        scanned.append(read_picture(picture).partition("#")[2])
+        return carla.preview_code(scanned[0])
+
+    yield Step(
+        "Carla",
+        "scans the picture, and the page in it opens",
+        5,
+        scan,
+        state="alive",
+    )
+    yield Step(
+        "Carla",
+        "taps Join: the code's door lets her into the group",
+        5,
+        lambda: carla.join(f"#j-{scanned[0]}:{server_name}"),
+    )
+
     fill_up_to(code_limit - 1, alice, as_friend=False)
     yield Step(
         "Bob,",
@@ -108,6 +152,22 @@ def tell(
         2,
         lambda: frank.join(group),
         Reason.FRIENDS_ONLY,
+        code_limit,
+    )
+
+    yield Step(
+        "Frank",
+        "opens the page of Alice's join code, which died at the code limit",
+        5,
+        lambda: frank.preview_code(scanned[0]),
+        state=Reason.CODE_CLOSED.value,
+    )
+    yield Step(
+        "Alice",
+        "tries to make another one",
+        5,
+        lambda: alice.make_code(group),
+        Reason.CODE_CLOSED,
         code_limit,
     )
 
@@ -170,7 +230,7 @@ def tell(
         lambda: alice.set_state(group, "m.room.join_rules", {"join_rule": "public"}),
         Reason.NO_PUBLIC_ROOMS,
     )
-    address = "#tea:" + alice.user_id.partition(":")[2]
+    address = f"#tea:{server_name}"
     yield Step(
         "Alice",
         f"tries to give it the address {address}",
@@ -187,3 +247,15 @@ def tell(
     )
     yield Step("Eve", "leaves the group", 4, lambda: eve.leave(group))
     yield Step("Grace", "gets the seat that is free now", 4, lambda: grace.join(group))
+
+
+def read_picture(picture: bytes) -> str:
+    """What a phone's camera reads in a picture with a QR code.
+
+    Raises:
+        ValueError: there is none in it.
+    """
+    found = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    if not found:
+        raise ValueError("no QR code in the picture")
+    return found[0].text

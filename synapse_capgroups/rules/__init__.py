@@ -6,5 +6,6 @@ Nothing in this folder imports Synapse, does I/O or knows the time. One file for
 * `seclusion`: nobody can search for a group (rule 1)
 * `joining`: who may join and who may invite, with the cap (rules 2 and 4)
 * `friends`: who is a friend (rule 3)
+* `codes`: when a join code is dead, and whom its door lets in (rule 5)
 * `verdict`: what all of them answer (rule 8)
 """

@@ -15,6 +15,8 @@ class Kind(Enum):
     SPACE = "space"
     APPLICATION_SERVICE = "application_service"
     SERVER_NOTICES = "server_notices"
+    CONCIERGE = "concierge"
+    """The module's own: doors, and rooms in which the concierge talks to people."""
     EXEMPT = "exempt"
     ELSEWHERE = "elsewhere"
 
@@ -27,12 +29,15 @@ class RoomFacts:
     room_type: object = None
     creator_is_application_service: bool = False
     creator_is_server_notices: bool = False
+    creator_is_concierge: bool = False
     exempt: bool = False
 
 
 def kind_of(room: RoomFacts) -> Kind:
     if not room.creator_is_local:
         return Kind.ELSEWHERE
+    if room.creator_is_concierge:
+        return Kind.CONCIERGE
     if room.exempt:
         return Kind.EXEMPT
     if room.room_type == SPACE:

@@ -15,6 +15,7 @@ class How(Enum):
 
     CREATOR = "creator"
     INVITE = "invite"
+    CODE = "code"
     UNENFORCED = "unenforced"
     """Against the rules, while `enforce` is false."""
 
@@ -37,6 +38,7 @@ class Admission:
     mode: Mode
     members_after: int
     admitted_at: int
+    code_id: str | None = None
 
 
 class Admissions:
@@ -48,8 +50,8 @@ class Admissions:
             """
             INSERT INTO capgroups_admissions
                 (room_id, user_id, how, inviter, inviter_was_friend, mode, members_after,
-                 admitted_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                 admitted_at, code_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             (
                 admission.room_id,
@@ -60,12 +62,32 @@ class Admissions:
                 admission.mode.value,
                 admission.members_after,
                 admission.admitted_at,
+                admission.code_id,
             ),
         )
 
     @staticmethod
     def strike(txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int) -> None:
-        """Take an admission off the record: the join was allowed and then failed elsewhere."""
+        """Take an admission off the record: the join was allowed and then failed elsewhere.
+
+        If it was by a code, the use is not counted either.
+        """
+        txn.execute(
+            """
+            SELECT code_id FROM capgroups_admissions
+            WHERE room_id = ? AND user_id = ? AND admitted_at = ? AND code_id IS NOT NULL
+            """,
+            (room_id, user_id, admitted_at),
+        )
+        for (code_id,) in txn.fetchall():
+            txn.execute(
+                "DELETE FROM capgroups_code_uses WHERE code_id = ? AND user_id = ? AND used_at = ?",
+                (code_id, user_id, admitted_at),
+            )
+            if txn.rowcount:
+                txn.execute(
+                    "UPDATE capgroups_codes SET uses = uses - 1 WHERE code_id = ?", (code_id,)
+                )
         txn.execute(
             """
             DELETE FROM capgroups_admissions

@@ -60,6 +60,56 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX capgroups_groups_mode ON capgroups_groups (mode)",
     ),
+    (
+        # Join codes, each with its door.
+        """
+        CREATE TABLE capgroups_codes (
+            code_id TEXT NOT NULL PRIMARY KEY,
+            secret TEXT NOT NULL,
+            room_id TEXT NOT NULL,
+            sharer TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL,
+            max_uses BIGINT,
+            uses BIGINT NOT NULL,
+            door TEXT,
+            died_of TEXT,
+            died_at BIGINT,
+            door_closed_at BIGINT
+        )
+        """,
+        "CREATE UNIQUE INDEX capgroups_codes_secret ON capgroups_codes (secret)",
+        "CREATE UNIQUE INDEX capgroups_codes_door ON capgroups_codes (door)",
+        "CREATE INDEX capgroups_codes_room ON capgroups_codes (room_id, sharer)",
+        """
+        CREATE INDEX capgroups_codes_living ON capgroups_codes (expires_at)
+        WHERE died_of IS NULL
+        """,
+        "CREATE INDEX capgroups_codes_dead ON capgroups_codes (died_at) WHERE died_of IS NOT NULL",
+        """
+        CREATE INDEX capgroups_codes_closing ON capgroups_codes (door)
+        WHERE died_of IS NOT NULL AND door_closed_at IS NULL
+        """,
+        """
+        CREATE TABLE capgroups_code_uses (
+            code_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            used_at BIGINT NOT NULL,
+            PRIMARY KEY (code_id, user_id)
+        )
+        """,
+        # Who is at a door and is taken out of it when.
+        """
+        CREATE TABLE capgroups_visits (
+            door TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            leave_at BIGINT NOT NULL,
+            PRIMARY KEY (door, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_visits_end ON capgroups_visits (leave_at)",
+        "ALTER TABLE capgroups_admissions ADD COLUMN code_id TEXT",
+    ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
 

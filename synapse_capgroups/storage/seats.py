@@ -74,6 +74,13 @@ class Seats:
         )
 
     @staticmethod
+    def free(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
+        txn.execute(
+            "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ? AND reserved_at = ?",
+            (room_id, user_id, reserved_at),
+        )
+
+    @staticmethod
     def sweep(txn: LoggingTransaction, now: int) -> int:
         """Forget the reservations that expired, and the admissions that came to nothing.
 

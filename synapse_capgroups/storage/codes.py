@@ -1,0 +1,220 @@
+"""Join codes: one row for each, and one for each person who came in by it."""
+
+import attrs
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups import inside
+from synapse_capgroups.rules.verdict import Reason
+
+_COLUMNS = (
+    "code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, door, died_of, "
+    "died_at"
+)
+
+
+@attrs.frozen
+class Code:
+    """A row. Times are milliseconds since 1970.
+
+    Attributes:
+        code_id: its public name, in paths and logs.
+        secret: what the QR picture holds. Never in a path, a log line or an exception.
+        door: the room ID of its door; None until the door is made. Kept after the door is closed,
+            because somebody may be joining it at that moment.
+        died_of: why it is dead, as far as anybody noticed.
+    """
+
+    code_id: str
+    secret: str = attrs.field(repr=False)
+    room_id: str
+    sharer: str
+    created_at: int
+    expires_at: int
+    max_uses: int | None
+    uses: int = 0
+    door: str | None = None
+    died_of: Reason | None = attrs.field(default=None, converter=attrs.converters.optional(Reason))
+    died_at: int | None = None
+
+
+class Codes:
+    """The statements on `capgroups_codes` and `capgroups_code_uses`."""
+
+    @staticmethod
+    def add(txn: LoggingTransaction, code: Code) -> None:
+        txn.execute(
+            """
+            INSERT INTO capgroups_codes
+                (code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 0)
+            """,
+            (
+                code.code_id, code.secret, code.room_id, code.sharer, code.created_at,
+                code.expires_at, code.max_uses,
+            ),
+        )  # fmt: skip
+
+    @staticmethod
+    def by_id(txn: LoggingTransaction, code_id: str) -> Code | None:
+        return _one(txn, "code_id = ?", code_id)
+
+    @staticmethod
+    def by_secret(txn: LoggingTransaction, secret: str) -> Code | None:
+        return _one(txn, "secret = ?", secret)
+
+    @staticmethod
+    def by_door(txn: LoggingTransaction, door: str) -> Code | None:
+        return _one(txn, "door = ?", door)
+
+    @staticmethod
+    def of_group(txn: LoggingTransaction, room_id: str) -> list[Code]:
+        """All codes of a group that are not forgotten, the newest first."""
+        return _some(txn, "room_id = ? ORDER BY created_at DESC, code_id", room_id)
+
+    @staticmethod
+    def count_living(txn: LoggingTransaction, room_id: str, sharer: str) -> int:
+        txn.execute(
+            """
+            SELECT COUNT(*) FROM capgroups_codes
+            WHERE room_id = ? AND sharer = ? AND died_of IS NULL
+            """,
+            (room_id, sharer),
+        )
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
+    def set_door(txn: LoggingTransaction, code_id: str, door: str) -> None:
+        txn.execute("UPDATE capgroups_codes SET door = ? WHERE code_id = ?", (door, code_id))
+
+    @staticmethod
+    def door_is_closed(txn: LoggingTransaction, code_id: str, now: int) -> None:
+        """Note that the door's address is gone and its room is being deleted."""
+        txn.execute(
+            "UPDATE capgroups_codes SET door_closed_at = ? WHERE code_id = ?", (now, code_id)
+        )
+
+    @staticmethod
+    def kill(txn: LoggingTransaction, code_id: str, reason: Reason, now: int) -> None:
+        """Note that a code is dead. What it died of first stays the cause."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE code_id = ? AND died_of IS NULL
+            """,
+            (reason.value, now, code_id),
+        )
+
+    @staticmethod
+    def close_group(txn: LoggingTransaction, room_id: str, now: int) -> int:
+        """Kill all living codes of a group that reached the code limit; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE room_id = ? AND died_of IS NULL
+            """,
+            (Reason.CODE_CLOSED.value, now, room_id),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def use(txn: LoggingTransaction, code_id: str, user_id: str, now: int) -> int:
+        """Count a person's entry, once however often they enter; returns the uses after it."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_code_uses (code_id, user_id, used_at) VALUES (?, ?, ?)
+            ON CONFLICT (code_id, user_id) DO NOTHING
+            """,
+            (code_id, user_id, now),
+        )
+        if txn.rowcount:
+            txn.execute("UPDATE capgroups_codes SET uses = uses + 1 WHERE code_id = ?", (code_id,))
+        txn.execute("SELECT uses FROM capgroups_codes WHERE code_id = ?", (code_id,))
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
+    def used_by(txn: LoggingTransaction, code_id: str) -> list[tuple[str, int]]:
+        """Who came in by a code, and when."""
+        txn.execute(
+            "SELECT user_id, used_at FROM capgroups_code_uses WHERE code_id = ? ORDER BY used_at",
+            (code_id,),
+        )
+        return [(user_id, used_at) for user_id, used_at in txn]
+
+    @staticmethod
+    def sweep(txn: LoggingTransaction, now: int, forget_before: int) -> None:
+        """Note which codes died by themselves, and forget those that died long ago."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE died_of IS NULL AND expires_at <= ?
+            """,
+            (Reason.CODE_EXPIRED.value, now, now),
+        )
+        txn.execute(
+            f"""
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE died_of IS NULL AND expires_at > ?
+            AND NOT {inside.IS_JOINED.format(row="capgroups_codes", user="sharer")}
+            """,
+            (Reason.CODE_REVOKED.value, now, now),
+        )
+        txn.execute(
+            """
+            DELETE FROM capgroups_code_uses WHERE code_id IN (
+                SELECT code_id FROM capgroups_codes
+                WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
+            )
+            """,
+            (forget_before,),
+        )
+        txn.execute(
+            """
+            DELETE FROM capgroups_codes
+            WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
+            """,
+            (forget_before,),
+        )
+
+    @staticmethod
+    def dead_with_open_door(txn: LoggingTransaction) -> list[Code]:
+        return _some(txn, "died_of IS NOT NULL AND door_closed_at IS NULL")
+
+    @staticmethod
+    def without_door(txn: LoggingTransaction, made_before: int) -> list[Code]:
+        """Living codes whose door was never made: the process was killed in between."""
+        return _some(txn, "door IS NULL AND died_of IS NULL AND created_at < ?", made_before)
+
+
+class Visits:
+    """The statements on `capgroups_visits`: who is at which door, and until when."""
+
+    @staticmethod
+    def note(txn: LoggingTransaction, door: str, user_id: str, leave_at: int) -> None:
+        txn.execute(
+            """
+            INSERT INTO capgroups_visits (door, user_id, leave_at) VALUES (?, ?, ?)
+            ON CONFLICT (door, user_id) DO UPDATE SET leave_at = EXCLUDED.leave_at
+            """,
+            (door, user_id, leave_at),
+        )
+
+    @staticmethod
+    def due(txn: LoggingTransaction, now: int) -> list[tuple[str, str]]:
+        txn.execute("SELECT door, user_id FROM capgroups_visits WHERE leave_at <= ?", (now,))
+        return [(door, user_id) for door, user_id in txn]
+
+    @staticmethod
+    def end(txn: LoggingTransaction, door: str, user_id: str) -> None:
+        txn.execute("DELETE FROM capgroups_visits WHERE door = ? AND user_id = ?", (door, user_id))
+
+
+def _some(txn: LoggingTransaction, where: str, *parameters: object) -> list[Code]:
+    txn.execute(f"SELECT {_COLUMNS} FROM capgroups_codes WHERE {where}", parameters)
+    return [Code(*row) for row in txn.fetchall()]
+
+
+def _one(txn: LoggingTransaction, where: str, *parameters: object) -> Code | None:
+    found = _some(txn, where, *parameters)
+    return found[0] if found else None

@@ -1,0 +1,316 @@
+"""The HTTP API below /_synapse/client/capgroups/v1; described in docs/openapi.yaml."""
+
+import datetime
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+from synapse.module_api import (
+    DirectServeJsonResource,
+    JsonDict,
+    LoggingTransaction,
+    ModuleApi,
+    parse_json_object_from_request,
+)
+from synapse.module_api.errors import Codes as ErrorCodes
+from synapse.module_api.errors import SynapseError
+
+from synapse_capgroups import inside, words
+from synapse_capgroups.config import Config
+from synapse_capgroups.doors import Doors, TooManyCodesError
+from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.pictures import Card, qr_png, qr_svg
+from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.scope import Group, Scope
+from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.database import Database
+from synapse_capgroups.web.throttle import Throttle
+
+PREFIX = "/_synapse/client/capgroups/v1"
+
+# A page asks once for each scan; a school class may share one address.
+_PREVIEWS_PER_SECOND = 10
+_PREVIEWS_AT_ONCE = 60
+
+Handler = Callable[..., Awaitable[tuple[int, JsonDict] | None]]
+
+
+class Api(DirectServeJsonResource):
+    """Routes the calls by hand: their paths have a room ID in the middle."""
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        scope: Scope,
+        gatekeeper: Gatekeeper,
+        doors: Doors,
+        config: Config,
+    ) -> None:
+        super().__init__()
+        self._api = api
+        self._database = database
+        self._scope = scope
+        self._gatekeeper = gatekeeper
+        self._doors = doors
+        self._config = config
+        self._throttle = Throttle(_PREVIEWS_PER_SECOND, _PREVIEWS_AT_ONCE)
+        room, code = "groups/([^/]+)", "codes/([^/]+)"
+        self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
+            ("POST", re.compile("codes/preview"), self._preview),
+            ("GET", re.compile(room), self._group),
+            ("POST", re.compile(f"{room}/codes"), self._make_code),
+            ("GET", re.compile(f"{room}/codes"), self._list_codes),
+            ("DELETE", re.compile(f"{room}/{code}"), self._revoke_code),
+            ("GET", re.compile(f"{room}/{code}/qr.png"), self._png),
+            ("GET", re.compile(f"{room}/{code}/qr.svg"), self._svg),
+            ("PUT", re.compile(f"{room}/name"), self._name),
+        ]
+
+    async def _async_render_GET(self, request: Any) -> tuple[int, JsonDict] | None:
+        return await self._route(request)
+
+    async def _async_render_POST(self, request: Any) -> tuple[int, JsonDict] | None:
+        return await self._route(request)
+
+    async def _async_render_PUT(self, request: Any) -> tuple[int, JsonDict] | None:
+        return await self._route(request)
+
+    async def _async_render_DELETE(self, request: Any) -> tuple[int, JsonDict] | None:
+        return await self._route(request)
+
+    async def _route(self, request: Any) -> tuple[int, JsonDict] | None:
+        request.setHeader(b"Cache-Control", b"no-store")
+        path = request.path.decode("ascii", "replace").removeprefix(f"{PREFIX}/")
+        method = request.method.decode("ascii")
+        known = False
+        for wanted, pattern, handler in self._routes:
+            if match := pattern.fullmatch(path):
+                known = True
+                if wanted == method:
+                    return await handler(request, *map(unquote, match.groups()))
+        if known:
+            raise SynapseError(405, "This cannot be done here.", ErrorCodes.UNRECOGNIZED)
+        raise SynapseError(404, "There is nothing here.", ErrorCodes.UNRECOGNIZED)
+
+    async def _preview(self, request: Any) -> tuple[int, JsonDict]:
+        """For anybody who holds a code. Of an unknown one nothing is said but that."""
+        now = self._api.get_current_time_msec() / 1000
+        if not self._throttle.allows(request.getClientAddress().host, now):
+            raise SynapseError(
+                429, "Too many people look at codes from here. Try again in a moment.",
+                ErrorCodes.LIMIT_EXCEEDED,
+            )  # fmt: skip
+        secret = parse_json_object_from_request(request).get("secret")
+        if not isinstance(secret, str) or not secret.isprintable():
+            raise SynapseError(400, "'secret' must be a string", ErrorCodes.BAD_JSON)
+        code = await self._database.run("preview", lambda txn: Codes.by_secret(txn, secret))
+        if code is None:
+            raise SynapseError(404, "There is no such join code.", ErrorCodes.NOT_FOUND)
+        died_of, members = await self._doors.state(code)
+        name, sharer = await self._names(code)
+        answer: JsonDict = {
+            "state": died_of.value if died_of else "alive",
+            "group": {"name": name, "avatar": None},
+            "sharer": sharer,
+            "expires_at": code.expires_at,
+            "code_limit": self._config.code_limit,
+            "cap": self._config.cap,
+        }
+        if died_of is None:
+            answer |= {"members": members, "door": self._doors.address(code.secret)}
+        else:
+            answer |= {"error": words.sentence(Refusal(died_of), words.JOINING)}
+        return 200, answer
+
+    async def _group(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
+        group, user_id = await self._as_member(request, room_id)
+        taken = await self._gatekeeper.seats_taken(group)
+        limits = self._gatekeeper.limits
+        return 200, {
+            "mode": limits.mode(taken).value,
+            "members": taken,
+            "cap": limits.cap,
+            "code_limit": limits.code_limit,
+            "seats_left": max(0, limits.cap - taken),
+            "name": await self._name_in(group, user_id),
+        }
+
+    async def _make_code(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
+        group, user_id = await self._as_sharer(request, room_id)
+        body = parse_json_object_from_request(request, allow_empty_body=True)
+        limits = self._config.codes
+        lifetime = body.get("lifetime_ms")
+        if lifetime is None:
+            lifetime = limits.lifetime
+        if not _is_number(lifetime) or not 1 <= lifetime <= limits.max_lifetime:
+            raise SynapseError(
+                400, f"'lifetime_ms' must be a number from 1 to {limits.max_lifetime}",
+                ErrorCodes.INVALID_PARAM,
+            )  # fmt: skip
+        max_uses = body.get("max_uses", limits.max_uses)
+        if max_uses is not None and not (_is_number(max_uses) and 1 <= max_uses < 2**31):
+            raise SynapseError(
+                400, "'max_uses' must be null or a number, 1 or more", ErrorCodes.INVALID_PARAM
+            )
+        taken = await self._gatekeeper.seats_taken(group)
+        if self._gatekeeper.limits.mode(taken) is not Mode.OPEN:
+            raise SynapseError(
+                403,
+                f"This group has {self._config.code_limit} members or more: there are no join "
+                "codes any more. Members can invite their friends.",
+                ErrorCodes.FORBIDDEN,
+                {
+                    "org.capgroups.reason": Reason.CODE_CLOSED.value,
+                    "org.capgroups.members": taken,
+                    "org.capgroups.limit": self._config.code_limit,
+                },
+            )
+        try:
+            code = await self._doors.make(group, user_id, lifetime, max_uses)
+        except TooManyCodesError as e:
+            raise SynapseError(
+                403, "You have too many living join codes in this group. Revoke one first.",
+                ErrorCodes.FORBIDDEN,
+            ) from e  # fmt: skip
+        return 200, {
+            "code_id": code.code_id,
+            "url": self._doors.url(code.secret),
+            "secret": code.secret,
+            "expires_at": code.expires_at,
+        }
+
+    async def _list_codes(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
+        group, _ = await self._as_sharer(request, room_id)
+        codes = await self._database.run("codes", lambda txn: Codes.of_group(txn, group.room_id))
+        return 200, {"codes": [await self._described(code) for code in codes]}
+
+    async def _described(self, code: Code) -> JsonDict:
+        died_of, _ = await self._doors.state(code)
+        return {
+            "code_id": code.code_id,
+            "sharer": code.sharer,
+            "state": died_of.value if died_of else "alive",
+            "created_at": code.created_at,
+            "expires_at": code.expires_at,
+            "uses": code.uses,
+            "max_uses": code.max_uses,
+        }
+
+    async def _revoke_code(self, request: Any, room_id: str, code_id: str) -> tuple[int, JsonDict]:
+        group, user_id = await self._as_member(request, room_id)
+        code = await self._code(group, code_id)
+        if code.sharer != user_id:
+            await self._require_share(group, user_id)
+        await self._doors.revoke(code)
+        return 200, {}
+
+    async def _png(self, request: Any, room_id: str, code_id: str) -> None:
+        code = await self._living_code(request, room_id, code_id)
+        name, sharer = await self._names(code)
+        until = datetime.datetime.fromtimestamp(code.expires_at / 1000, datetime.timezone.utc)
+        card = Card(
+            url=self._doors.url(code.secret),
+            group=name or "A group",
+            sharer=sharer,
+            valid_until=f"Valid until {until:%d %B %Y, %H:%M} UTC",
+            shared_by=f"Shared by {sharer}",
+        )
+        _send(request, b"image/png", await self._api.defer_to_thread(qr_png, card))
+
+    async def _svg(self, request: Any, room_id: str, code_id: str) -> None:
+        code = await self._living_code(request, room_id, code_id)
+        _send(request, b"image/svg+xml", qr_svg(self._doors.url(code.secret)))
+
+    async def _name(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
+        group, user_id = await self._as_member(request, room_id)
+        name = parse_json_object_from_request(request).get("displayname")
+        if not isinstance(name, str):
+            raise SynapseError(400, "'displayname' must be a string", ErrorCodes.BAD_JSON)
+        content = {"displayname": name} if name else {}
+        await self._api.update_room_membership(user_id, user_id, group.room_id, "join", content)
+        return 200, {}
+
+    async def _as_member(self, request: Any, room_id: str) -> tuple[Group, str]:
+        """The group and the caller, who is a member of it.
+
+        An unknown room and one that the caller is not in answer alike.
+        """
+        requester = await self._api.get_user_by_req(request)
+        user_id = requester.user.to_string()
+        group = await self._scope.group(room_id) if room_id.isprintable() else None
+
+        def is_member(txn: LoggingTransaction) -> bool:
+            standing = inside.SynapseTables.membership(txn, room_id, user_id)
+            return standing.membership == "join"
+
+        if group is None or not await self._database.run("member", is_member):
+            raise SynapseError(
+                404, "There is no such group, or you are not in it.", ErrorCodes.NOT_FOUND
+            )
+        return group, user_id
+
+    async def _as_sharer(self, request: Any, room_id: str) -> tuple[Group, str]:
+        group, user_id = await self._as_member(request, room_id)
+        await self._require_share(group, user_id)
+        return group, user_id
+
+    async def _require_share(self, group: Group, user_id: str) -> None:
+        if not await self._doors.may_share(group, user_id):
+            raise SynapseError(
+                403, "Only members who may make join codes in this group can do that. Ask one of "
+                "its admins.", ErrorCodes.FORBIDDEN,
+            )  # fmt: skip
+
+    async def _code(self, group: Group, code_id: str) -> Code:
+        code = None
+        if code_id.isprintable():
+            code = await self._database.run("code", lambda txn: Codes.by_id(txn, code_id))
+        if code is None or code.room_id != group.room_id:
+            raise SynapseError(404, "This group has no such join code.", ErrorCodes.NOT_FOUND)
+        return code
+
+    async def _living_code(self, request: Any, room_id: str, code_id: str) -> Code:
+        group, _ = await self._as_sharer(request, room_id)
+        code = await self._code(group, code_id)
+        died_of, _ = await self._doors.state(code)
+        if died_of is not None:
+            raise SynapseError(
+                404, words.sentence(Refusal(died_of), words.JOINING), ErrorCodes.NOT_FOUND,
+                {"org.capgroups.reason": died_of.value},
+            )  # fmt: skip
+        return code
+
+    async def _names(self, code: Code) -> tuple[str | None, str]:
+        """The group's name and its sharer's, as the group's members see them."""
+        member = ("m.room.member", code.sharer)
+        state = await self._api.get_room_state(code.room_id, [("m.room.name", ""), member])
+        named = state.get(("m.room.name", ""))
+        name = named.content.get("name") if named else None
+        sharer = state[member].content.get("displayname") if member in state else None
+        return (
+            name if isinstance(name, str) and name else None,
+            sharer if isinstance(sharer, str) and sharer else code.sharer,
+        )
+
+    async def _name_in(self, group: Group, user_id: str) -> str | None:
+        member = ("m.room.member", user_id)
+        state = await self._api.get_room_state(group.room_id, [member])
+        return state[member].content.get("displayname") if member in state else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _send(request: Any, content_type: bytes, body: bytes) -> None:
+    request.setResponseCode(200)
+    request.setHeader(b"Content-Type", content_type)
+    request.setHeader(b"Content-Length", str(len(body)).encode())
+    request.setHeader(b"X-Content-Type-Options", b"nosniff")
+    request.write(body)
+    request.finish()

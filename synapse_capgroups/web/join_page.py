@@ -1,0 +1,110 @@
+"""The page behind a QR code: it says what the code opens, and hands over to a Matrix client.
+
+The code is in the link's fragment, which browsers never send. So the page is the same for everyone
+but for its language, and everything about a code is asked and shown by join.js.
+"""
+
+# mypy: allow-untyped-calls
+# Most of twisted.web has no types.
+
+import hashlib
+import html
+import json
+from importlib import resources
+from string import Template
+
+from twisted.web import http
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from synapse_capgroups.web.words import WORDS, language
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        # The browser itself refuses `innerHTML` and its like.
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "camera=(), clipboard-write=(self), geolocation=(), microphone=(), payment=(), usb=()"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class _Secured(Resource):
+    """What is served with the headers above. GET and HEAD only; anything else is a 405."""
+
+    def render(self, request: Request) -> int | bytes:
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
+        if request.method not in (b"GET", b"HEAD"):
+            # Twisted would answer some of the other methods with a 501.
+            request.setResponseCode(http.NOT_ALLOWED)
+            request.setHeader("Allow", "GET, HEAD")
+            return b""
+        answer: int | bytes = super().render(request)
+        return answer
+
+
+class JoinPage(_Secured):
+    """`/join` and, below it, its script and its style."""
+
+    def __init__(self, server_name: str, element_url: str) -> None:
+        """
+        Args:
+            server_name: the homeserver's name, as in `#door:server.name`.
+            element_url: where Element for the web is, `https://app.element.io` for example.
+        """
+        super().__init__()
+        template = Template(_static("join.html").decode())
+        self._pages = {
+            lang: _page(template, lang, server_name, element_url.rstrip("/")) for lang in WORDS
+        }
+        for name, content_type in (("join.js", "text/javascript"), ("join.css", "text/css")):
+            # mypy does not know zope.interface, by which a Resource is an IResource.
+            self.putChild(name.encode(), _Asset(name, content_type))  # type: ignore[arg-type]
+
+    def render_GET(self, request: Request) -> bytes:
+        lang = language(request.getHeader("Accept-Language") or "")
+        request.setHeader("Content-Type", "text/html; charset=utf-8")
+        request.setHeader("Content-Language", lang)
+        request.setHeader("Vary", "Accept-Language")
+        request.setHeader("Cache-Control", "no-store")
+        return self._pages[lang]
+
+
+class _Asset(_Secured):
+    """A file that never changes while the server runs."""
+
+    def __init__(self, name: str, content_type: str) -> None:
+        super().__init__()
+        self._content = _static(name)
+        self._content_type = content_type
+        self._etag = f'"{hashlib.sha256(self._content).hexdigest()[:32]}"'.encode()
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader("Content-Type", f"{self._content_type}; charset=utf-8")
+        # Kept by the browser, but asked about each time: page and script always fit together.
+        request.setHeader("Cache-Control", "no-cache")
+        return b"" if request.setETag(self._etag) is http.CACHED else self._content
+
+
+def _static(name: str) -> bytes:
+    return (resources.files("synapse_capgroups.web") / "static" / name).read_bytes()
+
+
+def _page(template: Template, lang: str, server_name: str, element_url: str) -> bytes:
+    words = WORDS[lang]
+    data = json.dumps({"element_url": element_url, "words": words}, ensure_ascii=False)
+    return template.substitute(
+        {key: html.escape(value) for key, value in words.items()},
+        lang=lang,
+        server_name=html.escape(server_name),
+        # Nothing in the data can end the <script> that it stands in.
+        data=data.replace("<", r"\u003c"),
+    ).encode()

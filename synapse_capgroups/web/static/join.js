@@ -1,0 +1,206 @@
+// The join page: reads the code from the link's fragment, asks the server what it opens, and shows
+// the answer. The code goes nowhere else: not into a request's URL, a log or any storage. It stays
+// in the address bar, since "open in browser" and reloading would lose it otherwise.
+
+const { words, element_url } = JSON.parse(at("data").textContent);
+const pageLanguage = document.documentElement.lang;
+const PATIENCE_MS = 20000;
+const DEAD = ["code_expired", "code_used_up", "code_revoked", "code_closed"];
+const WORTH_ANOTHER_TRY = ["too_many", "unreachable", "broken"];
+
+let latest = 0; // Counts the questions asked; only the latest one's answer is shown.
+
+at("retry").addEventListener("click", async () => {
+  at("title").focus(); // The button is about to go; the focus must not go with it.
+  await check();
+});
+at("copy").addEventListener("click", copyAddress);
+at("address").addEventListener("focus", () => at("address").select());
+window.addEventListener("hashchange", check); // Another code, opened in the same tab.
+check();
+
+async function check() {
+  const asked = ++latest;
+  const secret = codeInLink();
+  if (secret === "") {
+    showTrouble("no_code");
+    return;
+  }
+  show({ state: "checking", title: words.title, message: words.checking });
+  const answer = await preview(secret);
+  if (asked !== latest) return;
+  if (answer.state === "alive") showGroup(answer);
+  else if (DEAD.includes(answer.state)) showDead(answer);
+  else showTrouble(answer.state);
+}
+
+function codeInLink() {
+  const fragment = window.location.hash.slice(1);
+  try {
+    return decodeURIComponent(fragment).trim();
+  } catch {
+    return fragment; // Not ours; the server will say so.
+  }
+}
+
+// What the server says about a code, or {state: one of unknown, too_many, unreachable, broken}.
+async function preview(secret) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE_MS);
+  let response;
+  let body;
+  try {
+    response = await fetch("v1/codes/preview", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ secret }),
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+      referrerPolicy: "no-referrer",
+      signal: stop.signal,
+    });
+    body = await response.text();
+  } catch {
+    return { state: "unreachable" };
+  } finally {
+    clearTimeout(timer);
+  }
+  if (response.status === 429) return { state: "too_many" };
+  if (response.status === 404 || response.status === 400) return { state: "unknown" };
+  try {
+    const answer = JSON.parse(body);
+    if (response.ok && (isAlive(answer) || DEAD.includes(answer.state))) return answer;
+  } catch {
+    // A proxy's error page, most likely.
+  }
+  return { state: "broken" };
+}
+
+// Alive, with all that it takes to show it.
+function isAlive({ state, door, expires_at }) {
+  return state === "alive" && /^#[^:]+:./.test(door) && Number.isFinite(expires_at);
+}
+
+function showGroup(code) {
+  const { name, avatar } = code.group ?? {};
+  show({
+    state: "alive",
+    title: plain(name) || words.unnamed,
+    facts: {
+      members: fill(words.members, { members: number(code.members), cap: number(code.cap) }),
+      sharer: plain(code.sharer) && fill(words.shared_by, { sharer: isolated(code.sharer) }),
+      expiry: fill(words.valid_until, {
+        date: date(code.expires_at),
+        code_limit: number(code.code_limit),
+      }),
+    },
+    name,
+    avatar,
+  });
+  const alias = encodeURIComponent(code.door.slice(1)).replace(/%3A/g, ":");
+  at("app").href = `matrix:r/${alias}?action=join`;
+  at("element").href = `${element_url}/#/room/#${alias}`;
+  at("matrix-to").href = `https://matrix.to/#/${encodeURIComponent(code.door)}`;
+  at("address").value = code.door;
+  at("copied").textContent = "";
+  at("ways").hidden = false;
+}
+
+function showDead(code) {
+  const name = plain(code.group?.name);
+  const ask = plain(code.sharer)
+    ? fill(words.ask_sharer, { sharer: isolated(code.sharer) })
+    : words.ask_giver;
+  show({
+    state: "dead",
+    title: words[code.state],
+    group: name && fill(words.to_group, { group: isolated(name) }),
+    message: [words[`${code.state}_why`], words[`${code.state}_do`] ?? ask].filter(Boolean).join(" "),
+    name,
+    avatar: code.group?.avatar,
+  });
+}
+
+function showTrouble(state) {
+  show({ state: "trouble", title: words[state], message: words[`${state}_do`] });
+  at("retry").hidden = !WORTH_ANOTHER_TRY.includes(state);
+}
+
+function show({ state, title, group = "", facts = null, message = "", name = "", avatar = null }) {
+  at("sheet").dataset.state = state;
+  at("title").textContent = title;
+  at("facts").hidden = facts === null;
+  showText("group", group);
+  showText("message", message);
+  for (const id of ["members", "sharer", "expiry"]) showText(id, facts?.[id]);
+  showTile(initial(plain(name)), avatar);
+  at("retry").hidden = true;
+  at("ways").hidden = true;
+}
+
+function showText(id, text) {
+  at(id).textContent = text ?? "";
+  at(id).hidden = !text;
+}
+
+// The picture if there is one that can be shown, else the letter, else two people.
+function showTile(letter, avatar) {
+  document.querySelector("#tile img")?.remove();
+  const picture = typeof avatar === "string" && avatar.startsWith("data:image/");
+  if (picture) {
+    const image = new Image();
+    image.alt = "";
+    image.addEventListener("error", () => showTile(letter, null), { once: true });
+    image.src = avatar;
+    at("tile").append(image);
+  }
+  at("letter").textContent = letter;
+  at("letter").hidden = picture || letter === "";
+  at("people").toggleAttribute("hidden", picture || letter !== "");
+}
+
+function initial(name) {
+  return (name.match(/[\p{L}\p{N}]\p{M}*|\p{Extended_Pictographic}/u)?.[0] ?? "").toUpperCase();
+}
+
+async function copyAddress() {
+  try {
+    await navigator.clipboard.writeText(at("address").value);
+    at("copied").textContent = words.copied;
+  } catch {
+    // No permission, or the page came over plain HTTP.
+    at("address").focus();
+    at("copied").textContent = words.copy_failed;
+  }
+}
+
+// A name that someone chose, without what would turn the text around it or break its line.
+function plain(text) {
+  return (text ?? "").replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]+/gu, " ").trim();
+}
+
+// The same inside a sentence: a name written from right to left leaves the sentence in its order.
+function isolated(text) {
+  return `\u2068${plain(text)}\u2069`;
+}
+
+function fill(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
+
+function number(value) {
+  return new Intl.NumberFormat(pageLanguage).format(value);
+}
+
+// In the page's language, as it is written where the reader lives (en-GB rather than en).
+function date(ms) {
+  const [language] = pageLanguage.split("-");
+  const own = navigator.languages.find((tag) => tag.split("-")[0] === language);
+  const style = { dateStyle: "long", timeStyle: "short" };
+  return new Intl.DateTimeFormat(own ?? pageLanguage, style).format(ms);
+}
+
+function at(id) {
+  return document.getElementById(id);
+}

@@ -1,0 +1,383 @@
+"""Rule 5: join codes and their doors."""
+
+import contextlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from synapse_capgroups.demo.person import Person, expect
+from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, refused
+
+HOUR = 60 * 60 * 1000
+
+
+def resolves(server: Server, code: dict[str, object]) -> bool:
+    path = f"/directory/room/{quote(server.door(code), safe='')}"
+    return server.person().call("GET", path).ok
+
+
+def test_who_scans_a_code_is_in_the_group(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0])
+    stranger = server.person()
+    door = expect(server.scan(stranger, code)).body["room_id"]
+    assert stranger.user_id in people[0].members(room)
+    timeline = expect(people[0].call("GET", f"/rooms/{room}/messages?dir=b&limit=50")).body["chunk"]
+    steps = [
+        (event["sender"], event["content"]["membership"])
+        for event in reversed(timeline)
+        if event.get("state_key") == stranger.user_id
+    ]
+    assert steps == [(people[0].user_id, "invite"), (stranger.user_id, "join")]
+
+    # The door reads as a doorway, and one notice is there at first sight.
+    assert stranger.state(door, "m.room.name").body == {"name": "Join A group"}
+    assert not stranger.state(door, "m.room.encryption").ok
+    messages = expect(stranger.call("GET", f"/rooms/{door}/messages?dir=b&limit=50")).body["chunk"]
+    (notice,) = [event for event in messages if event["type"] == "m.room.message"]
+    assert notice["content"]["body"].startswith("You are in. Open the group: https://matrix.to/#/!")
+    assert room in notice["content"]["formatted_body"]
+    assert stranger.send(door, "anything").status == 403
+
+
+def test_the_entry_is_on_record_with_the_code_the_sharer_who_and_when(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0])
+    stranger = server.person()
+    before = time.time() * 1000
+    expect(server.scan(stranger, code))
+    rows = server.query(
+        "SELECT user_id, how, inviter, code_id, members_after, admitted_at "
+        "FROM capgroups_admissions WHERE room_id = ? AND user_id = ?",
+        room, stranger.user_id,
+    )  # fmt: skip
+    assert [row[:5] for row in rows] == [
+        (stranger.user_id, "code", people[0].user_id, code["code_id"], 3)
+    ]
+    assert before - 1000 <= rows[0][5] <= time.time() * 1000 + 1000
+
+
+def test_a_member_who_scans_gets_told_so_and_no_use_is_counted(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0], max_uses=1)
+    door = expect(server.scan(people[1], code)).body["room_id"]
+    assert people[1].state(door, "m.room.name").ok
+    assert expect(server.preview(code)).body["state"] == "alive"
+    expect(server.scan(server.person(), code))
+
+
+def test_one_person_counts_once_however_often_they_tap(server: Server) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0], max_uses=2)
+    person = server.person()
+    for _ in range(2):
+        expect(server.scan(person, code))
+        expect(person.leave(room))
+    expect(server.scan(server.person(), code))
+    assert refused(server.scan(server.person(), code), "code_used_up") or not resolves(server, code)
+
+
+def test_a_code_dies_at_its_last_use(server: Server) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0], max_uses=1)
+    expect(server.scan(server.person(), code))
+    assert expect(server.preview(code)).body["state"] == "code_used_up"
+    assert eventually(lambda: not resolves(server, code))
+
+
+def test_a_code_dies_when_it_expires(server: Server) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0], lifetime_ms=1500)
+    assert expect(server.preview(code)).body["state"] == "alive"
+    time.sleep(1.6)
+    assert refused(server.scan(server.person(), code), "code_expired")
+    assert expect(server.preview(code)).body["state"] == "code_expired"
+    assert eventually(lambda: not resolves(server, code))
+
+
+def test_a_code_dies_when_it_is_revoked(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0])
+    path = f"{API}/groups/{room}/codes/{code['code_id']}"
+    assert people[1].call("DELETE", path).status == 403
+    assert expect(people[0].call("DELETE", path)).body == {}
+    assert not resolves(server, code)
+    assert server.scan(server.person(), code).status == 404
+    assert expect(server.preview(code)).body["state"] == "code_revoked"
+
+
+def test_a_code_dies_when_its_sharer_leaves(server: Server) -> None:
+    room, people = server.group(2)
+    expect(people[0].set_state(room, "m.room.power_levels", {"users": {people[1].user_id: 50}}))
+    code = server.make_code(room, people[1])
+    expect(people[1].leave(room))
+    assert refused(server.scan(server.person(), code), "code_revoked")
+    assert expect(server.preview(code)).body["state"] == "code_revoked"
+
+
+def test_a_code_dies_when_its_sharer_loses_the_right(server: Server) -> None:
+    room, people = server.group(2)
+    expect(people[0].set_state(room, "m.room.power_levels", {"users": {people[1].user_id: 50}}))
+    code = server.make_code(room, people[1])
+    expect(people[0].set_state(room, "m.room.power_levels", {"users": {}}))
+    assert expect(server.preview(code)).body["state"] == "code_revoked"
+    assert refused(server.scan(server.person(), code), "code_revoked")
+
+
+def test_every_code_dies_when_the_group_reaches_the_code_limit(server: Server) -> None:
+    room, people = server.group(CODE_LIMIT - 1)
+    codes = [server.make_code(room, people[0]) for _ in range(2)]
+    expect(server.scan(server.person(), codes[0]))
+    assert len(people[0].members(room)) == CODE_LIMIT
+    for code in codes:
+        assert expect(server.preview(code)).body["state"] == "code_closed"
+        assert eventually(lambda code=code: not resolves(server, code))  # type: ignore[misc]
+    reply = people[0].call("POST", f"{API}/groups/{room}/codes", {})
+    assert refused(reply, "code_closed")
+
+
+def test_a_group_that_shrinks_does_not_wake_old_codes_and_can_have_new_ones(
+    server: Server,
+) -> None:
+    room, people = server.group(CODE_LIMIT - 1)
+    code = server.make_code(room, people[0])
+    server.admit(room, people[0], last := server.person())  # by invitation
+    expect(last.leave(room))
+    assert expect(server.preview(code)).body["state"] == "code_closed"
+    assert not server.scan(server.person(), code).ok
+    expect(server.scan(server.person(), server.make_code(room, people[0])))
+
+
+def test_someone_who_was_removed_cannot_come_back_by_an_older_code(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0])
+    expect(people[0].kick(room, people[1]))
+    assert refused(server.scan(people[1], code), "invite_required")
+    newer = server.make_code(room, people[0])
+    expect(server.scan(people[1], newer))
+    expect(people[0].ban(room, people[1]))
+    assert refused(server.scan(people[1], newer), "banned")
+
+
+def test_a_guest_is_refused_at_the_door(server: Server) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    assert server.scan(server.homeserver.register_guest(), code).status == 403
+
+
+def test_only_who_has_the_level_makes_sees_and_fetches_codes(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0])
+    base = f"{API}/groups/{room}/codes"
+    for method, path in (
+        ("POST", base), ("GET", base), ("GET", f"{base}/{code['code_id']}/qr.png"),
+        ("GET", f"{base}/{code['code_id']}/qr.svg"), ("DELETE", f"{base}/{code['code_id']}"),
+    ):  # fmt: skip
+        assert people[1].call(method, path, {} if method == "POST" else None).status == 403
+        stranger = server.person().call(method, path, {} if method == "POST" else None)
+        unknown = server.person().call(method, path.replace("%21", "").replace(room, "!no:such"),
+                                       {} if method == "POST" else None)  # fmt: skip
+        assert stranger.status == unknown.status == 404
+        assert stranger.body == unknown.body
+
+
+def test_a_sharer_has_a_quota_of_living_codes(server: Server) -> None:
+    room, people = server.group(1)
+    for _ in range(20):
+        server.make_code(room, people[0])
+    reply = people[0].call("POST", f"{API}/groups/{room}/codes", {})
+    assert reply.status == 403
+    assert "too many" in reply.error
+
+
+def test_codes_are_listed_with_their_uses(server: Server) -> None:
+    room, people = server.group(1)
+    first = server.make_code(room, people[0], max_uses=1)
+    second = server.make_code(room, people[0], lifetime_ms=HOUR)
+    expect(server.scan(server.person(), first))
+    listed = expect(people[0].call("GET", f"{API}/groups/{room}/codes")).body["codes"]
+    states = {code["code_id"]: (code["state"], code["uses"]) for code in listed}
+    assert states == {first["code_id"]: ("code_used_up", 1), second["code_id"]: ("alive", 0)}
+    assert "secret" not in json.dumps(listed)
+    assert first["secret"] not in json.dumps(listed)
+
+
+def test_a_code_has_130_random_bits_or_more(server: Server) -> None:
+    room, people = server.group(1)
+    made = [server.make_code(room, people[0])["secret"] for _ in range(5)]
+    assert len(set(made)) == 5
+    assert all(len(secret) * 5 >= 130 and secret.isalnum() for secret in made)
+
+
+def test_the_preview_tells_what_the_page_shows(server: Server) -> None:
+    room, people = server.group(2)
+    code = server.make_code(room, people[0])
+    assert expect(server.preview(code)).body == {
+        "state": "alive",
+        "group": {"name": "A group", "avatar": None},
+        "sharer": people[0].name.lower(),
+        "members": 2,
+        "cap": 6,
+        "code_limit": CODE_LIMIT,
+        "expires_at": code["expires_at"],
+        "door": server.door(code),
+    }
+
+
+@pytest.mark.parametrize("secret", ["", "a" * 28, "x" * 10_000, "'--", "\u0000", "\ud800"])
+def test_an_unknown_secret_is_unknown_and_nothing_else(server: Server, secret: str) -> None:
+    reply = server.preview({"secret": secret})
+    assert reply.status in (400, 404)
+    assert set(reply.body) == {"errcode", "error"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"lifetime_ms": 0}, {"lifetime_ms": "7d"}, {"lifetime_ms": True}, {"lifetime_ms": 10**15},
+     {"lifetime_ms": 1.5}, {"max_uses": 0}, {"max_uses": "20"}, {"max_uses": -1}, {"max_uses": []}],
+)  # fmt: skip
+def test_a_code_with_impossible_limits_is_refused_with_what_is_accepted(
+    server: Server, body: dict[str, object]
+) -> None:
+    room, people = server.group(1)
+    reply = people[0].call("POST", f"{API}/groups/{room}/codes", body)
+    assert reply.status == 400
+    assert next(iter(body)) in reply.error
+
+
+def test_the_group_and_its_modes_over_http(server: Server) -> None:
+    room, people = server.group(2)
+    path = f"{API}/groups/{quote(room, safe='')}"
+    assert expect(people[1].call("GET", path)).body == {
+        "mode": "open", "members": 2, "cap": 6, "code_limit": 4, "seats_left": 4,
+        "name": people[1].name.lower(),
+    }  # fmt: skip
+    expect(people[1].call("PUT", f"{path}/name", {"displayname": "Somebody"}))
+    assert expect(people[1].call("GET", path)).body["name"] == "Somebody"
+    expect(people[1].call("PUT", f"{path}/name", {"displayname": ""}))
+    assert expect(people[1].call("GET", path)).body["name"] == people[1].name.lower()
+    assert server.person().call("GET", path).status == 404
+    assert people[1].call("PUT", f"{path}/name", {"displayname": 5}).status == 400
+    assert people[1].call("PATCH", path).status in (404, 405)
+    assert server.homeserver._http.get(path).status_code == 401
+
+
+def test_a_race_for_the_last_place_below_the_code_limit_has_one_winner(server: Server) -> None:
+    room, people = server.group(CODE_LIMIT - 1)
+    code = server.make_code(room, people[0])
+    crowd = server.people(6)
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        replies = list(pool.map(lambda person: server.scan(person, code), crowd))
+    assert sum(reply.ok for reply in replies) == 1
+    # Whoever is very late finds no door any more.
+    assert all(r.ok or refused(r, "code_closed") or r.status == 404 for r in replies), replies
+    assert len(people[0].members(room)) == CODE_LIMIT
+
+
+def test_a_code_revoked_while_somebody_taps_lets_them_in_or_not_and_nothing_between(
+    server: Server,
+) -> None:
+    room, people = server.group(1)
+    for _ in range(3):
+        code = server.make_code(room, people[0])
+        person = server.person()
+        path = f"{API}/groups/{room}/codes/{code['code_id']}"
+        with ThreadPoolExecutor(2) as pool:
+            scanned = pool.submit(server.scan, person, code)
+            revoked = pool.submit(people[0].call, "DELETE", path)
+        assert revoked.result().ok
+        if scanned.result().ok:
+            assert person.user_id in people[0].members(room)
+            expect(person.leave(room))
+        else:
+            assert person.user_id not in people[0].members(room)
+
+
+def test_people_are_taken_out_of_the_door_some_time_later_and_nothing_else_changes(
+    start: Starter,
+) -> None:
+    server = start(module={"cap": 6, "code_limit": 4, "codes": {"door_stay": "1s"}})
+    room, people = server.group(1)
+    person = server.person()
+    door = expect(server.scan(person, server.make_code(room, people[0]))).body["room_id"]
+    assert joined_rooms(person) == sorted([door, room])
+    time.sleep(1.1)
+    server.homeserver.stop()
+    server.homeserver.start()  # sweeps at once
+    assert eventually(lambda: joined_rooms(person) == [room])
+
+
+def joined_rooms(person: Person) -> list[str]:
+    return sorted(expect(person.call("GET", "/joined_rooms")).body["joined_rooms"])
+
+
+def test_a_process_killed_while_it_made_a_door_leaves_no_living_code_behind(
+    start: Starter,
+) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    server.query("UPDATE capgroups_codes SET door = NULL, created_at = created_at - 120000")
+    server.homeserver.kill()
+    server.homeserver.start()
+    assert eventually(lambda: server.preview(code).body.get("state") == "code_revoked")
+    assert eventually(lambda: not resolves(server, code))
+
+
+def test_a_process_killed_while_somebody_enters_leaves_nobody_in_between(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    person = server.person()
+    held = "SELECT 1 FROM capgroups_seats WHERE user_id = ?"
+    with ThreadPoolExecutor(1) as pool:
+        scan = pool.submit(server.scan, person, code)
+        assert eventually(lambda: bool(server.query(held, person.user_id)))
+        server.homeserver.kill()  # the seat is reserved; whatever comes next is cut off
+        with contextlib.suppress(httpx.TransportError):
+            scan.result()
+    server.homeserver.start()
+    in_between = [joined for joined in joined_rooms(person) if joined != room]
+    assert not in_between or room in joined_rooms(person)
+
+    expect(server.scan(person, code))
+    assert people[0].members(room).count(person.user_id) == 1
+    recorded = "SELECT COUNT(*) FROM capgroups_admissions WHERE user_id = ?"
+    assert server.query(recorded, person.user_id) == [(1,)]
+    assert server.query("SELECT uses FROM capgroups_codes") == [(1,)]
+    others = server.people(2)
+    for other in others:
+        expect(server.scan(other, code))  # no seat stayed taken: these two make it four
+
+
+def test_no_secret_is_in_the_log(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    expect(server.preview(code))
+    expect(people[0].call("GET", f"{API}/groups/{room}/codes/{code['code_id']}/qr.svg"))
+    expect(server.scan(server.person(), code))
+    expect(people[0].call("DELETE", f"{API}/groups/{room}/codes/{code['code_id']}"))
+    server.scan(server.person(), code)
+    log = server.homeserver.log.read_text()
+    assert "qr.svg" in log
+    assert code["secret"] not in log
+
+
+@pytest.mark.full_size
+def test_ninety_people_scan_one_code_at_the_same_moment(start: Starter) -> None:
+    server = start(module={})
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    crowd = server.people(90)
+    with ThreadPoolExecutor(45) as pool:
+        scans = [pool.submit(server.scan, person, code) for person in crowd]
+        assert people[0].send(room, "I can still write").ok
+        replies = [scan.result() for scan in scans]
+    assert [reply for reply in replies if not reply.ok] == []
+    assert len(people[0].members(room)) == 91
+    assert people[0].invite(room, server.person()).ok
