@@ -9,6 +9,7 @@ import logging
 from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 
 from synapse_capgroups import inside, metrics
+from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database, DatabaseTooNewError
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 SWEEP_INTERVAL_MS = 60 * 1000
 
 
-def start(api: ModuleApi, database: Database, doors: Doors, concierge: str) -> None:
+def start(api: ModuleApi, database: Database, doors: Doors, concierge: Concierge) -> None:
     """Make the tables, or end the process if they belong to a newer version of this module.
 
     Then make the concierge's account, and sweep: now and once a minute.
@@ -35,13 +36,14 @@ def start(api: ModuleApi, database: Database, doors: Doors, concierge: str) -> N
             # The next transaction tries again; until one succeeds, joins are refused.
             logger.exception("Could not make the tables of synapse-capgroups")
             return
+        await concierge.remember_rooms()
         if api.should_run_background_tasks():
             await make_account()
             await sweep()  # What the last process left behind.
 
     async def make_account() -> None:
-        if await api.check_user_exists(concierge) is None:
-            await api.register_user(UserID.from_string(concierge).localpart, "Groups")
+        if await api.check_user_exists(concierge.user_id) is None:
+            await api.register_user(UserID.from_string(concierge.user_id).localpart, "Groups")
 
     async def sweep() -> None:
         now = api.get_current_time_msec()

@@ -290,6 +290,7 @@ class Config:
     code_limit: int = 100
     enforce: bool = True
     concierge: str = "groups"
+    language: str = "en"
     codes: CodesConfig = CodesConfig()
     friends: FriendsConfig = FriendsConfig()
     names: NamesConfig = NamesConfig()
@@ -317,6 +318,7 @@ class Config:
                 lambda v: v if isinstance(v, str) and _LOCALPART.fullmatch(v) else None,
                 "the localpart of a Matrix ID: a-z, 0-9 and . _ = / + -",
             ),
+            language=section.choice("language", default.language, ("en", "zh-Hans", "de")),
             codes=CodesConfig.take(section.section("codes")),
             friends=FriendsConfig.take(section.section("friends")),
             names=NamesConfig.take(section.section("names")),

@@ -6,19 +6,24 @@ the person is invited to the group in the sharer's name and joined to it; then t
 pass, or tells them why not. The group itself never stops being invitation-only.
 """
 
+import contextlib
 import logging
 import re
 import secrets
 from base64 import b32encode
 from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TypeGuard
 
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside, journal
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.gatekeeper import Gatekeeper, admitting
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
+from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Visits
@@ -34,8 +39,27 @@ _MAKING_MS = 60 * 1000
 _REMEMBER_DEAD_MS = 30 * 24 * 60 * 60 * 1000
 
 
-class TooManyCodesError(Exception):
-    """The sharer has as many living codes in this group as anybody may have."""
+class CodeProblem(Enum):
+    """Why a code is not made."""
+
+    NOT_ENTITLED = "not_entitled"
+    LIFETIME = "lifetime"
+    USES = "uses"
+    CLOSED = "closed"
+    TOO_MANY = "too_many"
+
+
+class CodeRequestError(Exception):
+    """A code was asked for that cannot be made.
+
+    Attributes:
+        members: how many members the group has, where the code limit is the problem.
+    """
+
+    def __init__(self, problem: CodeProblem, members: int | None = None) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+        self.members = members
 
 
 class Doors:
@@ -65,16 +89,33 @@ class Doors:
         """What a QR picture holds. The secret is in the fragment, which no server logs."""
         return f"{self._api.public_baseurl}_synapse/client/capgroups/join#{secret}"
 
-    async def make(self, group: Group, sharer: str, lifetime: int, max_uses: int | None) -> Code:
+    async def make(
+        self, group: Group, sharer: str, lifetime: object = None, max_uses: object = None
+    ) -> Code:
         """Make a code and its door.
 
         Args:
-            sharer: a member who may share; the caller has made sure.
-            lifetime: milliseconds.
+            sharer: a member of the group.
+            lifetime: milliseconds; None is the server's default.
+            max_uses: how many people may use it; None is the server's default.
 
         Raises:
-            TooManyCodesError: the sharer has too many living codes in this group.
+            CodeRequestError: this cannot be.
         """
+        if not await self.may_share(group, sharer):
+            raise CodeRequestError(CodeProblem.NOT_ENTITLED)
+        lifetime = self._config.lifetime if lifetime is None else lifetime
+        if not _is_number(lifetime) or not 1 <= lifetime <= self._config.max_lifetime:
+            raise CodeRequestError(CodeProblem.LIFETIME)
+        max_uses = self._config.max_uses if max_uses is None else max_uses
+        if max_uses is not None and not (_is_number(max_uses) and 1 <= max_uses < 2**31):
+            raise CodeRequestError(CodeProblem.USES)
+        taken = await self._gatekeeper.seats_taken(group)
+        if self._gatekeeper.limits.mode(taken) is not Mode.OPEN:
+            raise CodeRequestError(CodeProblem.CLOSED, taken)
+        return await self._make(group, sharer, lifetime, max_uses)
+
+    async def _make(self, group: Group, sharer: str, lifetime: int, max_uses: int | None) -> Code:
         now = self._api.get_current_time_msec()
         code = Code(
             code_id=secrets.token_hex(5),
@@ -88,7 +129,7 @@ class Doors:
 
         def add(txn: LoggingTransaction) -> None:
             if Codes.count_living(txn, group.room_id, sharer) >= MAX_LIVING_CODES:
-                raise TooManyCodesError
+                raise CodeRequestError(CodeProblem.TOO_MANY)
             Codes.add(txn, code)
 
         await self._database.run("make_code", add)
@@ -258,7 +299,9 @@ class Doors:
     async def _close(self, code: Code) -> None:
         await inside.delete_address(self._api, self.address(code.secret))
         if code.door is not None:
-            await self._api.delete_room(code.door)
+            # It is told that this does nothing for a room that is being deleted; it is a 400.
+            with contextlib.suppress(SynapseError):
+                await self._api.delete_room(code.door)
         now = self._api.get_current_time_msec()
         await self._database.run("door", lambda txn: Codes.door_is_closed(txn, code.code_id, now))
 
@@ -286,6 +329,10 @@ class Doors:
             await work()
         except Exception:
             logger.exception("Could not clear up: %s", what)
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _new_secret() -> str:

@@ -4,6 +4,7 @@ Each use stands here with the reason why the `ModuleApi` is not enough, and is n
 `tests/test_inside.py`, which fails when Synapse renames it. Read in Synapse 1.143 to 1.163.
 """
 
+import io
 import json
 import logging
 import os
@@ -92,6 +93,17 @@ class SynapseTables:
         )
         row = txn.fetchone()
         return Membership(*row) if row else Membership()
+
+    @staticmethod
+    def joined_rooms(txn: LoggingTransaction, user_id: str) -> list[str]:
+        txn.execute(
+            """
+            SELECT room_id FROM current_state_events
+            WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+            """,
+            (user_id,),
+        )
+        return [room_id for (room_id,) in txn]
 
     @staticmethod
     def is_guest(txn: LoggingTransaction, user_id: str) -> bool:
@@ -243,6 +255,14 @@ async def forget(api: ModuleApi, user_id: str, room_id: str) -> None:
 async def delete_address(api: ModuleApi, address: str) -> None:
     """Make an address unknown at once. Deleting its room does so too, but some time later."""
     await api._hs.get_datastores().main.delete_room_alias(RoomAlias.from_string(address))
+
+
+async def upload(api: ModuleApi, user_id: str, media_type: str, content: bytes) -> str:
+    """Store a file as if this user had uploaded it; returns its `mxc:` address."""
+    uri = await api._hs.get_media_repository().create_or_update_content(
+        media_type, None, io.BytesIO(content), len(content), UserID.from_string(user_id)
+    )
+    return str(uri)
 
 
 def has_creators_of_all_power(created: EventBase) -> bool:

@@ -8,13 +8,21 @@ registered (rule 9).
 
 import logging
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
-from synapse.module_api import NOT_SPAM, JsonDict, LoggingTransaction, ModuleApi, StateMap
+from synapse.module_api import (
+    NOT_SPAM,
+    EventBase,
+    JsonDict,
+    LoggingTransaction,
+    ModuleApi,
+    StateMap,
+)
 from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
 from synapse_capgroups import chores, inside, journal, words
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
+from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
@@ -28,6 +36,10 @@ logger = logging.getLogger(__name__)
 
 _creator: ContextVar[str | None] = ContextVar("capgroups_creator", default=None)
 """Who is creating a group in the request that is being served."""
+
+
+_greets: ContextVar[bool] = ContextVar("capgroups_greets", default=False)
+"""Whether that group is none of two people, whose creator the concierge would only disturb."""
 
 
 class CapGroups:
@@ -57,13 +69,17 @@ class CapGroups:
             user_may_send_state_event=self.user_may_send_state_event,
             user_may_create_room_alias=self.user_may_create_room_alias,
             user_may_publish_room=self.user_may_publish_room,
+            check_event_for_spam=self.check_event_for_spam,
         )
         api.register_third_party_rules_callbacks(
             on_create_room=self.on_create_room,
             check_visibility_can_be_modified=self.check_visibility_can_be_modified,
         )
+        self._concierge = Concierge(
+            api, self._database, self._scope, self._gatekeeper, self._doors, config, concierge
+        )
         web.serve(api, self._database, self._scope, self._gatekeeper, self._doors, config)
-        chores.start(api, self._database, self._doors, concierge)
+        chores.start(api, self._database, self._doors, self._concierge)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
@@ -110,6 +126,9 @@ class CapGroups:
                 return None
             return await self._gatekeeper.invitation(group, inviter, invitee)
 
+        if invitee == self._concierge.user_id:
+            self._concierge.decline_soon(room_id, inviter)
+            return NOT_SPAM
         return await self._answers.give(
             "invitation", words.INVITING, decide, group=room_id, user=invitee, by=inviter
         )
@@ -133,6 +152,7 @@ class CapGroups:
         """Rule 1, before anything of the room exists."""
         creator = requester.user.to_string()
         _creator.set(None)
+        _greets.set(not config.get("is_direct"))
 
         async def decide() -> Verdict | None:
             if not await self._scope.would_be_group(creator, config.get("creation_content")):
@@ -168,7 +188,15 @@ class CapGroups:
             except Exception:
                 # The group is put on record by its next decision.
                 logger.exception("Could not put a new group on record: %s", room_id)
+            if _greets.get():
+                self._concierge.greet_soon(creator)
         return True
+
+    async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
+        """Lets the concierge hear what people write to it. Every other event passes at once."""
+        if self._concierge.hears(event):
+            self._concierge.answer_soon(event)
+        return NOT_SPAM
 
     async def user_may_create_room(self, creator: str, config: JsonDict) -> Answer:
         """Room upgrades, which `on_create_room` does not see: the successor is a group too."""

@@ -15,8 +15,10 @@ from synapse.handlers.directory import DirectoryHandler
 from synapse.handlers.room import RoomCreationHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.http import server as http_server
+from synapse.media.media_repository import MediaRepository
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModuleApiCallbacks
+from synapse.storage._base import SQLBaseStore
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 
@@ -103,6 +105,17 @@ def test_a_membership_can_be_set_without_rate_limits_and_a_room_forgotten() -> N
     assert parameters[1:5] == ["requester", "target", "room_id", "action"]
     assert "ratelimit" in parameters
     assert list(inspect.signature(RoomMemberHandler.forget).parameters)[1:3] == ["user", "room_id"]
+
+
+def test_a_picture_can_be_uploaded() -> None:
+    parameters = inspect.signature(MediaRepository.create_or_update_content).parameters
+    assert list(parameters)[1:6] == [
+        "media_type", "upload_name", "content", "content_length", "auth_user",
+    ]  # fmt: skip
+
+
+def test_workers_are_told_of_a_room_as_of_a_cache() -> None:
+    assert "external_cached_functions" in inspect.getsource(SQLBaseStore)
 
 
 def test_an_address_can_be_deleted_at_once() -> None:

@@ -20,6 +20,12 @@ def resolves(server: Server, code: dict[str, object]) -> bool:
     return server.person().call("GET", path).ok
 
 
+def set_level(room: str, by: Person, person: Person, level: int) -> None:
+    levels = expect(by.state(room, "m.room.power_levels")).body
+    levels["users"] = {**levels.get("users", {}), person.user_id: level}
+    expect(by.set_state(room, "m.room.power_levels", levels))
+
+
 def test_who_scans_a_code_is_in_the_group(server: Server) -> None:
     room, people = server.group(2)
     code = server.make_code(room, people[0])
@@ -112,7 +118,7 @@ def test_a_code_dies_when_it_is_revoked(server: Server) -> None:
 
 def test_a_code_dies_when_its_sharer_leaves(server: Server) -> None:
     room, people = server.group(2)
-    expect(people[0].set_state(room, "m.room.power_levels", {"users": {people[1].user_id: 50}}))
+    set_level(room, people[0], people[1], 50)
     code = server.make_code(room, people[1])
     expect(people[1].leave(room))
     assert refused(server.scan(server.person(), code), "code_revoked")
@@ -121,9 +127,9 @@ def test_a_code_dies_when_its_sharer_leaves(server: Server) -> None:
 
 def test_a_code_dies_when_its_sharer_loses_the_right(server: Server) -> None:
     room, people = server.group(2)
-    expect(people[0].set_state(room, "m.room.power_levels", {"users": {people[1].user_id: 50}}))
+    set_level(room, people[0], people[1], 50)
     code = server.make_code(room, people[1])
-    expect(people[0].set_state(room, "m.room.power_levels", {"users": {}}))
+    set_level(room, people[0], people[1], 0)
     assert expect(server.preview(code)).body["state"] == "code_revoked"
     assert refused(server.scan(server.person(), code), "code_revoked")
 

@@ -15,6 +15,7 @@ from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import database
 from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Codes, Visits
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Seats
@@ -66,7 +67,9 @@ def test_tables_of_an_older_version_are_brought_up_to_date(start: Starter, engin
     creator.new_room()
     server.homeserver.stop()
     # Back to version 1.
-    for table in ("capgroups_codes", "capgroups_code_uses", "capgroups_visits"):
+    for table in (
+        "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
+    ):  # fmt: skip
         server.query(f"DROP TABLE {table}")
     server.query("ALTER TABLE capgroups_admissions DROP COLUMN code_id")
     server.query("UPDATE capgroups_schema SET version = 1")
@@ -91,7 +94,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
     ours = tables(server) - tables(plain_server)
     assert ours == {
         "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
-        "capgroups_codes", "capgroups_code_uses", "capgroups_visits",
+        "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
     }  # fmt: skip
 
 
@@ -163,6 +166,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.dead_with_open_door(txn),
     lambda txn: Codes.without_door(txn, 5),
     lambda txn: Visits.due(txn, 5),
+    lambda txn: Chats.with_person(txn, "@a"),
+    lambda txn: Admissions.latest(txn, "!r", 5),
+    lambda txn: SynapseTables.joined_rooms(txn, "@a"),
     lambda txn: Visits.end(txn, "!d", "@a"),
     lambda txn: SynapseTables.membership(txn, "!r", "@a"),
     lambda txn: SynapseTables.is_guest(txn, "@a"),

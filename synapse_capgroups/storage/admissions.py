@@ -97,6 +97,22 @@ class Admissions:
         )
 
     @staticmethod
+    def latest(txn: LoggingTransaction, room_id: str, most: int) -> list[Admission]:
+        """A group's latest admissions, the newest first."""
+        txn.execute(
+            """
+            SELECT user_id, how, inviter, inviter_was_friend, mode, members_after, admitted_at,
+                code_id
+            FROM capgroups_admissions WHERE room_id = ? ORDER BY admitted_at DESC LIMIT ?
+            """,
+            (room_id, most),
+        )
+        return [
+            Admission(room_id, row[0], How(row[1]), row[2], bool(row[3]), Mode(row[4]), *row[5:])
+            for row in txn.fetchall()
+        ]
+
+    @staticmethod
     def vouches(txn: LoggingTransaction, inviter: str, now: int) -> int:
         """How many people this person brought in, in mode `friends`, in the last 24 hours."""
         txn.execute(

@@ -109,6 +109,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX capgroups_visits_end ON capgroups_visits (leave_at)",
         "ALTER TABLE capgroups_admissions ADD COLUMN code_id TEXT",
+        # The room in which the concierge talks to a person.
+        """
+        CREATE TABLE capgroups_chats (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            room_id TEXT NOT NULL
+        )
+        """,
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""

@@ -18,10 +18,9 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside, words
 from synapse_capgroups.config import Config
-from synapse_capgroups.doors import Doors, TooManyCodesError
+from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.pictures import Card, qr_png, qr_svg
-from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes
@@ -33,6 +32,10 @@ PREFIX = "/_synapse/client/capgroups/v1"
 # A page asks once for each scan; a school class may share one address.
 _PREVIEWS_PER_SECOND = 10
 _PREVIEWS_AT_ONCE = 60
+
+_NOT_ENTITLED = (
+    "Only members who may make join codes in this group can do that. Ask one of its admins."
+)
 
 Handler = Callable[..., Awaitable[tuple[int, JsonDict] | None]]
 
@@ -141,48 +144,55 @@ class Api(DirectServeJsonResource):
         }
 
     async def _make_code(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
-        group, user_id = await self._as_sharer(request, room_id)
+        group, user_id = await self._as_member(request, room_id)
         body = parse_json_object_from_request(request, allow_empty_body=True)
-        limits = self._config.codes
-        lifetime = body.get("lifetime_ms")
-        if lifetime is None:
-            lifetime = limits.lifetime
-        if not _is_number(lifetime) or not 1 <= lifetime <= limits.max_lifetime:
-            raise SynapseError(
-                400, f"'lifetime_ms' must be a number from 1 to {limits.max_lifetime}",
-                ErrorCodes.INVALID_PARAM,
-            )  # fmt: skip
-        max_uses = body.get("max_uses", limits.max_uses)
-        if max_uses is not None and not (_is_number(max_uses) and 1 <= max_uses < 2**31):
-            raise SynapseError(
-                400, "'max_uses' must be null or a number, 1 or more", ErrorCodes.INVALID_PARAM
-            )
-        taken = await self._gatekeeper.seats_taken(group)
-        if self._gatekeeper.limits.mode(taken) is not Mode.OPEN:
-            raise SynapseError(
-                403,
-                f"This group has {self._config.code_limit} members or more: there are no join "
-                "codes any more. Members can invite their friends.",
-                ErrorCodes.FORBIDDEN,
-                {
-                    "org.capgroups.reason": Reason.CODE_CLOSED.value,
-                    "org.capgroups.members": taken,
-                    "org.capgroups.limit": self._config.code_limit,
-                },
-            )
         try:
-            code = await self._doors.make(group, user_id, lifetime, max_uses)
-        except TooManyCodesError as e:
-            raise SynapseError(
-                403, "You have too many living join codes in this group. Revoke one first.",
-                ErrorCodes.FORBIDDEN,
-            ) from e  # fmt: skip
+            code = await self._doors.make(
+                group, user_id, body.get("lifetime_ms"), body.get("max_uses")
+            )
+        except CodeRequestError as e:
+            raise self._refused(e) from e
         return 200, {
             "code_id": code.code_id,
             "url": self._doors.url(code.secret),
             "secret": code.secret,
             "expires_at": code.expires_at,
         }
+
+    def _refused(self, error: CodeRequestError) -> SynapseError:
+        limit = self._config.code_limit
+        fields: JsonDict = {}
+        if error.problem is CodeProblem.CLOSED:
+            fields = {
+                "org.capgroups.reason": Reason.CODE_CLOSED.value,
+                "org.capgroups.members": error.members,
+                "org.capgroups.limit": limit,
+            }
+        status, errcode, text = {
+            CodeProblem.NOT_ENTITLED: (403, ErrorCodes.FORBIDDEN, _NOT_ENTITLED),
+            CodeProblem.LIFETIME: (
+                400,
+                ErrorCodes.INVALID_PARAM,
+                f"'lifetime_ms' must be a number from 1 to {self._config.codes.max_lifetime}",
+            ),
+            CodeProblem.USES: (
+                400,
+                ErrorCodes.INVALID_PARAM,
+                "'max_uses' must be null or a number, 1 or more",
+            ),
+            CodeProblem.CLOSED: (
+                403,
+                ErrorCodes.FORBIDDEN,
+                f"This group has {limit} members or more: there are no join codes any more. "
+                "Members can invite their friends.",
+            ),
+            CodeProblem.TOO_MANY: (
+                403,
+                ErrorCodes.FORBIDDEN,
+                "You have too many living join codes in this group. Revoke one first.",
+            ),
+        }[error.problem]
+        return SynapseError(status, text, errcode, fields)
 
     async def _list_codes(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, _ = await self._as_sharer(request, room_id)
@@ -229,8 +239,8 @@ class Api(DirectServeJsonResource):
     async def _name(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, user_id = await self._as_member(request, room_id)
         name = parse_json_object_from_request(request).get("displayname")
-        if not isinstance(name, str):
-            raise SynapseError(400, "'displayname' must be a string", ErrorCodes.BAD_JSON)
+        if not isinstance(name, str) or not _is_text(name):
+            raise SynapseError(400, "'displayname' must be a string of text", ErrorCodes.BAD_JSON)
         content = {"displayname": name} if name else {}
         await self._api.update_room_membership(user_id, user_id, group.room_id, "join", content)
         return 200, {}
@@ -261,10 +271,7 @@ class Api(DirectServeJsonResource):
 
     async def _require_share(self, group: Group, user_id: str) -> None:
         if not await self._doors.may_share(group, user_id):
-            raise SynapseError(
-                403, "Only members who may make join codes in this group can do that. Ask one of "
-                "its admins.", ErrorCodes.FORBIDDEN,
-            )  # fmt: skip
+            raise SynapseError(403, _NOT_ENTITLED, ErrorCodes.FORBIDDEN)
 
     async def _code(self, group: Group, code_id: str) -> Code:
         code = None
@@ -303,8 +310,9 @@ class Api(DirectServeJsonResource):
         return state[member].content.get("displayname") if member in state else None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_text(text: str) -> bool:
+    """Whether text can be in an event: half a surrogate pair cannot be UTF-8, nor NUL be stored."""
+    return "\0" not in text and text.encode("utf-8", "replace").decode() == text
 
 
 def _send(request: Any, content_type: bytes, body: bytes) -> None:

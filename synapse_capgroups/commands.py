@@ -1,0 +1,70 @@
+"""What people write to the concierge, taken apart. No Synapse, no I/O."""
+
+import re
+
+import attrs
+
+_DURATION = re.compile(r"([0-9]{1,4})([mhdw])", re.IGNORECASE)
+_MS_PER_UNIT = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+MOST_LINES = 5
+"""How many commands one message may hold; the rest is not read."""
+
+
+@attrs.frozen
+class Command:
+    """One line. `rest` is what follows the keyword; `word` is in lower case."""
+
+    word: str
+    rest: str
+
+
+def commands(body: str) -> list[Command]:
+    """The commands of a message, one a line. Quoted lines of a reply are none."""
+    found = []
+    for line in body.splitlines():
+        text = line.strip()
+        if text and not text.startswith(">"):
+            word, _, rest = text.partition(" ")
+            found.append(Command(word.lower(), rest.strip()))
+    return found[:MOST_LINES]
+
+
+@attrs.frozen
+class CodeWish:
+    """`<group> [7d] [20 uses]`. `lifetime` is in milliseconds; None is the server's default."""
+
+    group: str
+    lifetime: int | None = None
+    max_uses: int | None = None
+
+
+def code_wish(rest: str) -> CodeWish:
+    """Read what follows `code`, from its end: a group's name may have numbers in it."""
+    words = rest.split()
+    max_uses = lifetime = None
+    if len(words) >= 3 and words[-1].lower() in ("use", "uses") and words[-2].isdecimal():
+        max_uses = int(words[-2][:9])
+        words = words[:-2]
+    if len(words) >= 2 and (match := _DURATION.fullmatch(words[-1])):
+        lifetime = int(match[1]) * _MS_PER_UNIT[match[2].lower()]
+        words = words[:-1]
+    return CodeWish(" ".join(words), lifetime, max_uses)
+
+
+def group_and_rest(rest: str) -> tuple[str, str]:
+    """`<group> <something>`, where the group is one word: a number or a part of the name."""
+    group, _, something = rest.partition(" ")
+    return group, something.strip()
+
+
+def matching(said: str, names: list[str]) -> list[int]:
+    """Which of the numbered names somebody means; the indexes, from 0.
+
+    A number means that one; a whole name goes before a part of others.
+    """
+    if said.isdecimal() and len(said) < 6:
+        number = int(said)
+        return [number - 1] if 1 <= number <= len(names) else []
+    wanted = said.casefold()
+    whole = [i for i, name in enumerate(names) if name.casefold() == wanted]
+    return whole or [i for i, name in enumerate(names) if wanted and wanted in name.casefold()]

@@ -1,0 +1,402 @@
+"""The concierge: the module's account, which talks to people in an unencrypted room, one for each.
+
+It hears of messages by `check_event_for_spam`, which is given the event alone. What is not written
+in one of its rooms is passed after one look into a set in memory (rule 9). The set is filled at
+start; a new room reaches every worker by the notice that Synapse sends for caches.
+"""
+
+import datetime
+import logging
+from typing import Any
+
+import attrs
+from synapse.module_api import EventBase, JsonDict, LoggingTransaction, ModuleApi
+
+from synapse_capgroups import inside
+from synapse_capgroups.commands import (
+    Command,
+    code_wish,
+    commands,
+    group_and_rest,
+    matching,
+)
+from synapse_capgroups.concierge_words import LANGUAGES
+from synapse_capgroups.config import Config
+from synapse_capgroups.doors import CodeRequestError, Doors
+from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.pictures import Card, qr_png
+from synapse_capgroups.scope import Group, Scope
+from synapse_capgroups.storage.admissions import Admission, Admissions
+from synapse_capgroups.storage.chats import Chats
+from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+_MOST_ADMISSIONS = 50
+_LONGEST_NAME = 256  # Synapse's own limit.
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+class ChatRooms:
+    """The rooms in which the concierge listens; takes a cache's place with `ModuleApi`."""
+
+    __name__ = "concierge_rooms"
+
+    def __init__(self) -> None:
+        self.room_ids: set[str] = set()
+
+    def invalidate(self, key: tuple[Any, ...]) -> None:
+        """Another process has made this room."""
+        self.room_ids.add(str(key[0]))
+
+    def invalidate_all(self) -> None:
+        """Never sent for this name; a set that only grows has nothing to forget."""
+
+
+@attrs.frozen
+class NamedGroup:
+    """A group as somebody sees it in `groups`."""
+
+    group: Group
+    name: str
+
+
+class Misunderstanding(Exception):
+    """A command cannot be carried out; the text is the answer."""
+
+
+class Concierge:
+    """Greets people, and answers what they write."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        scope: Scope,
+        gatekeeper: Gatekeeper,
+        doors: Doors,
+        config: Config,
+        user_id: str,
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._scope = scope
+        self._gatekeeper = gatekeeper
+        self._doors = doors
+        self._config = config
+        self._words = LANGUAGES[config.language]
+        self.user_id = user_id
+        self._rooms = ChatRooms()
+        api.register_cached_function(self._rooms)  # type: ignore[arg-type]
+        self._answers = {
+            "help": self._help,
+            "groups": self._groups,
+            "code": self._code,
+            "codes": self._codes,
+            "revoke": self._revoke,
+            "name": self._name,
+            "who": self._who,
+        }
+
+    async def remember_rooms(self) -> None:
+        """At start, on every process."""
+        self._rooms.room_ids.update(await self._database.run("chats", Chats.all_rooms))
+
+    def hears(self, event: EventBase) -> bool:
+        """Whether a message is for the concierge. In memory, for each event of every room."""
+        return (
+            event.room_id in self._rooms.room_ids
+            and event.type in ("m.room.message", "m.room.encrypted")
+            and event.sender != self.user_id
+            and event.content.get("msgtype") != "m.notice"  # A bot's; two would talk for ever.
+        )
+
+    def answer_soon(self, event: EventBase) -> None:
+        """Answer after the message has its place: Synapse does one event of a room at a time."""
+        self._api.run_as_background_process("capgroups_concierge", self._answer, event)
+
+    def greet_soon(self, user_id: str) -> None:
+        """Open a chat with this person, unless there is one."""
+        self._api.run_as_background_process("capgroups_greeting", self._greet, user_id)
+
+    def decline_soon(self, room_id: str, inviter: str) -> None:
+        """Somebody invites the concierge: it comes to nobody's room, but opens its own chat."""
+        self._api.run_as_background_process("capgroups_declining", self._decline, room_id, inviter)
+
+    async def _greet(self, user_id: str) -> None:
+        if await self._chat(user_id) is not None:
+            return
+        room_id = await inside.create_plain_room(
+            self._api,
+            self.user_id,
+            {
+                "preset": "private_chat",
+                "is_direct": True,
+                "invite": [user_id],
+                "initial_state": [
+                    {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}}
+                ],
+            },
+        )
+        if not await self._database.run("chat", lambda txn: Chats.add(txn, user_id, room_id)):
+            await self._api.delete_room(room_id)  # Two greeted at once; the other was first.
+            return
+        await self._api.invalidate_cache(self._rooms, (room_id,))  # type: ignore[arg-type]
+        await self._say(room_id, self._words["greeting"])
+
+    async def _chat(self, user_id: str) -> str | None:
+        """The room with this person; None if there is none, or they have left it."""
+        room_id = await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
+        if room_id is None:
+            return None
+        membership = await self._membership(room_id, user_id)
+        if membership not in ("join", "invite"):
+            await self._database.run("chat", lambda txn: Chats.remove(txn, user_id))
+            return None
+        return room_id
+
+    async def _decline(self, room_id: str, inviter: str) -> None:
+        # The invitation is written after the callback in which it was seen.
+        for _ in range(50):
+            if await self._membership(room_id, self.user_id) == "invite":
+                await inside.set_membership(self._api, self.user_id, self.user_id, room_id, "leave")
+                break
+            await self._api.sleep(0.1)
+        if self._api.is_mine(inviter):
+            await self._greet(inviter)
+
+    async def _membership(self, room_id: str, user_id: str) -> str | None:
+        def look(txn: LoggingTransaction) -> str | None:
+            return inside.SynapseTables.membership(txn, room_id, user_id).membership
+
+        return await self._database.run("membership", look)
+
+    async def _answer(self, event: EventBase) -> None:
+        room_id, user_id = event.room_id, event.sender
+        body = event.content.get("body")
+        if event.type == "m.room.encrypted":
+            await self._say(room_id, self._words["encrypted"])
+            return
+        if event.content.get("msgtype") != "m.text" or not isinstance(body, str):
+            await self._say(room_id, self._words["text_only"])
+            return
+        for command in commands(body) or [Command("", "")]:
+            await self._say(room_id, await self._carried_out(room_id, user_id, command))
+
+    async def _carried_out(self, room_id: str, user_id: str, command: Command) -> str:
+        """What there is to say after a command; whatever happens, it is not nothing."""
+        answer = self._answers.get(command.word)
+        try:
+            if answer is None:
+                said = f"{command.word} {command.rest}".strip()
+                raise self._no("hint", said=said if len(said) < 60 else f"{said[:57]}…")
+            return await answer(room_id, user_id, command.rest)
+        except Misunderstanding as e:
+            return str(e)
+        except Exception:
+            # Not `command.rest`: people may have pasted a code there.
+            logger.exception("The concierge could not carry out %r", command.word[:20])
+            return self._words["broken"]
+
+    def _no(self, key: str, **values: object) -> Misunderstanding:
+        return Misunderstanding(self._words[key].format(**values))
+
+    async def _say(self, room_id: str, text: str) -> None:
+        await self._send(room_id, {"msgtype": "m.notice", "body": text})
+
+    async def _send(self, room_id: str, content: JsonDict) -> None:
+        await self._api.create_and_send_event_into_room(
+            {
+                "type": "m.room.message",
+                "room_id": room_id,
+                "sender": self.user_id,
+                "content": content,
+            }
+        )
+
+    async def _help(self, room_id: str, user_id: str, rest: str) -> str:
+        return self._words["help"]
+
+    async def _groups(self, room_id: str, user_id: str, rest: str) -> str:
+        lines = []
+        for number, named in enumerate(await self._groups_of(user_id), 1):
+            lines.append(
+                self._words["group_line"].format(
+                    number=number,
+                    name=named.name,
+                    members=await self._gatekeeper.seats_taken(named.group),
+                    cap=self._config.cap,
+                )
+            )
+        return "\n".join(lines) or self._words["no_groups"]
+
+    async def _code(self, room_id: str, user_id: str, rest: str) -> str:
+        wish = code_wish(rest)
+        named = await self._group_meant(user_id, wish.group)
+        try:
+            code = await self._doors.make(named.group, user_id, wish.lifetime, wish.max_uses)
+        except CodeRequestError as e:
+            raise self._no(
+                e.problem.value,
+                days=self._config.codes.max_lifetime // _DAY_MS,
+                limit=self._config.code_limit,
+            ) from e
+        await self._send_picture(room_id, named, code)
+        uses = self._words["for_uses"].format(uses=code.max_uses) if code.max_uses else ""
+        return self._words["code"].format(
+            group=named.name,
+            until=_date(code.expires_at),
+            uses=uses,
+            url=self._doors.url(code.secret),
+            code_id=code.code_id,
+        )
+
+    async def _send_picture(self, room_id: str, named: NamedGroup, code: Code) -> None:
+        sharer = await self._name_of(code.sharer, named.group)
+        card = Card(
+            url=self._doors.url(code.secret),
+            group=named.name,
+            sharer=sharer,
+            valid_until=self._words["valid_until"].format(until=_date(code.expires_at)),
+            shared_by=self._words["shared_by"].format(sharer=sharer),
+        )
+        picture = await self._api.defer_to_thread(qr_png, card)
+        try:
+            uri = await inside.upload(self._api, self.user_id, "image/png", picture)
+        except Exception:
+            # A worker without media, or a full disk: the link that follows is as good.
+            logger.exception("Could not upload the picture of a join code")
+            return
+        await self._send(
+            room_id,
+            {
+                "msgtype": "m.image",
+                "body": "join-code.png",
+                "url": uri,
+                "info": {"mimetype": "image/png", "size": len(picture)},
+            },
+        )
+
+    async def _codes(self, room_id: str, user_id: str, rest: str) -> str:
+        named = await self._group_meant(user_id, rest)
+        await self._require_share(named.group, user_id)
+        found = await self._database.run(
+            "codes", lambda txn: Codes.of_group(txn, named.group.room_id)
+        )
+        lines = []
+        for code in found:
+            died_of, _ = await self._doors.state(code)
+            lines.append(
+                self._words["code_line"].format(
+                    code_id=code.code_id,
+                    state=self._words[died_of.value if died_of else "alive"],
+                    sharer=code.sharer,
+                    until=_date(code.expires_at),
+                    uses=code.uses,
+                )
+            )
+        return "\n".join(lines) or self._words["no_codes"].format(group=rest)
+
+    async def _revoke(self, room_id: str, user_id: str, rest: str) -> str:
+        code_id = rest.lower()
+        code = None
+        if code_id.isalnum():
+            code = await self._database.run("code", lambda txn: Codes.by_id(txn, code_id))
+        group = await self._scope.group(code.room_id) if code else None
+        if (
+            code is None
+            or group is None
+            or await self._membership(group.room_id, user_id) != "join"
+            or not (code.sharer == user_id or await self._doors.may_share(group, user_id))
+        ):
+            raise self._no("no_such_code")
+        await self._doors.revoke(code)
+        return self._words["revoked"]
+
+    async def _name(self, room_id: str, user_id: str, rest: str) -> str:
+        said, name = group_and_rest(rest)
+        if not name:
+            raise self._no("which_name")
+        if len(name) > _LONGEST_NAME:
+            raise self._no("name_too_long")
+        named = await self._group_meant(user_id, said)
+        await self._api.update_room_membership(
+            user_id, user_id, named.group.room_id, "join", {"displayname": name}
+        )
+        return self._words["named"].format(group=named.name, name=name)
+
+    async def _who(self, room_id: str, user_id: str, rest: str) -> str:
+        named = await self._group_meant(user_id, rest)
+        await self._require_share(named.group, user_id)
+        found = await self._database.run(
+            "who", lambda txn: Admissions.latest(txn, named.group.room_id, _MOST_ADMISSIONS)
+        )
+        return "\n".join(map(self._told, reversed(found))) or self._words["nobody"]
+
+    def _told(self, admission: Admission) -> str:
+        return self._words[f"who_{admission.how.value}"].format(
+            at=_date(admission.admitted_at),
+            user=admission.user_id,
+            by=admission.inviter,
+            code=admission.code_id,
+        )
+
+    async def _require_share(self, group: Group, user_id: str) -> None:
+        if not await self._doors.may_share(group, user_id):
+            raise self._no("not_entitled")
+
+    async def _group_meant(self, user_id: str, said: str) -> NamedGroup:
+        """The one of the asker's groups that they mean, and of nobody else's.
+
+        Raises:
+            Misunderstanding: none or several.
+        """
+        if not said:
+            raise self._no("which_group")
+        groups = await self._groups_of(user_id)
+        meant = matching(said, [named.name for named in groups])
+        if len(meant) != 1:
+            raise self._no("several_groups" if meant else "no_such_group", said=said[:60])
+        return groups[meant[0]]
+
+    async def _groups_of(self, user_id: str) -> list[NamedGroup]:
+        """Somebody's groups, always in the same order; their direct chats are left out."""
+
+        def look(txn: LoggingTransaction) -> tuple[list[str], object]:
+            return (
+                inside.SynapseTables.joined_rooms(txn, user_id),
+                inside.SynapseTables.m_direct(txn, user_id),
+            )
+
+        room_ids, direct = await self._database.run("groups_of", look)
+        found = []
+        for room_id in room_ids:
+            group = await self._scope.group(room_id)
+            if group is not None and not _lists(direct, room_id):
+                found.append(NamedGroup(group, await self._name_of_group(group)))
+        return sorted(found, key=lambda named: (named.name.casefold(), named.group.room_id))
+
+    async def _name_of_group(self, group: Group) -> str:
+        state = await self._api.get_room_state(group.room_id, [("m.room.name", "")])
+        named = state.get(("m.room.name", ""))
+        name = named.content.get("name") if named else None
+        return name if isinstance(name, str) and name else self._words["unnamed"]
+
+    async def _name_of(self, user_id: str, group: Group) -> str:
+        member = ("m.room.member", user_id)
+        state = await self._api.get_room_state(group.room_id, [member])
+        name = state[member].content.get("displayname") if member in state else None
+        return name if isinstance(name, str) and name else user_id
+
+
+def _lists(m_direct: object, room_id: str) -> bool:
+    """Whether anybody's list of direct chats in `m.direct` has this room."""
+    if not isinstance(m_direct, dict):
+        return False
+    return any(isinstance(rooms, list) and room_id in rooms for rooms in m_direct.values())
+
+
+def _date(ms: int) -> str:
+    at = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+    return f"{at:%Y-%m-%d %H:%M} UTC"

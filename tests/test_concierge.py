@@ -1,0 +1,304 @@
+"""The concierge: what it answers, to whom, and that it listens nowhere else."""
+
+import itertools
+import string
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from synapse_capgroups.commands import CodeWish, Command, code_wish, commands, matching
+from synapse_capgroups.concierge_words import ENGLISH, LANGUAGES
+from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.demo.story import read_picture
+from tests.conftest import CODE_LIMIT, Server, Starter, eventually
+
+CONCIERGE = "@groups:localhost"
+_limits = itertools.count(1)
+
+
+def invitations(person: Person) -> list[str]:
+    """Rooms that the concierge has invited this person to."""
+    # Synapse remembers its answer to a first sync for a while, one for each filter.
+    sync = f'/sync?timeout=0&filter={{"room":{{"timeline":{{"limit":{next(_limits)}}}}}}}'
+    rooms = expect(person.call("GET", sync)).body.get("rooms", {}).get("invite", {})
+    return [
+        room
+        for room, invited in rooms.items()
+        if any(event["sender"] == CONCIERGE for event in invited["invite_state"]["events"])
+    ]
+
+
+class Chat:
+    """One person's room with the concierge."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        assert eventually(lambda: len(invitations(person)) == 1)
+        (self.room,) = invitations(person)
+        expect(person.join(self.room))
+
+    def messages(self) -> list[dict[str, Any]]:
+        path = f"/rooms/{quote(self.room)}/messages?dir=b&limit=100"
+        events = expect(self.person.call("GET", path)).body["chunk"]
+        return [
+            event["content"]
+            for event in reversed(events)
+            if event["type"] == "m.room.message" and event["sender"] == CONCIERGE
+        ]
+
+    def say(self, text: str, answers: int = 1) -> list[dict[str, Any]]:
+        """Write something and wait for so many answers."""
+        before = len(self.messages())
+        expect(self.person.send(self.room, text))
+        assert eventually(lambda: len(self.messages()) >= before + answers), self.messages()
+        return self.messages()[before:]
+
+    def ask(self, text: str) -> str:
+        (answer,) = self.say(text)
+        assert answer["msgtype"] == "m.notice"
+        return str(answer["body"])
+
+
+def person_with_group(server: Server, name: str = "Tea") -> tuple[Chat, str]:
+    person = server.person()
+    room = person.new_room(name=name)
+    return Chat(person), room
+
+
+def test_who_creates_their_first_group_is_greeted_once_in_an_unencrypted_room(
+    start: Starter,
+) -> None:
+    server = start(
+        module={"cap": 6, "code_limit": CODE_LIMIT},
+        settings={"encryption_enabled_by_default_for_room_type": "all"},
+    )
+    chat, _ = person_with_group(server)
+    assert not chat.person.state(chat.room, "m.room.encryption").ok
+    assert [message["body"] for message in chat.messages()] == [ENGLISH["greeting"]]
+    chat.person.new_room(name="Another")
+    chat.person.befriend(server.person())
+    assert chat.ask("help") == ENGLISH["help"]
+    assert invitations(chat.person) == []
+
+
+def test_a_direct_chat_is_no_reason_for_a_greeting(server: Server) -> None:
+    a, b = server.people(2)
+    a.befriend(b)
+    a.new_room()
+    assert eventually(lambda: len(invitations(a)) == 1)
+    assert invitations(b) == []
+
+
+def test_who_opens_a_chat_with_it_gets_its_own_room(server: Server) -> None:
+    person = server.person()
+    encrypted = {"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+    theirs = person.new_room(is_direct=True, invite=[CONCIERGE], initial_state=[encrypted])
+    chat = Chat(person)
+    assert chat.room != theirs
+    assert not person.state(chat.room, "m.room.encryption").ok
+
+    def standing() -> object:
+        return person.state(theirs, "m.room.member", CONCIERGE).body["membership"]
+
+    assert eventually(lambda: standing() == "leave")
+
+
+def test_it_takes_no_seat_in_a_group_that_invites_it(server: Server) -> None:
+    room, people = server.group(2)
+    expect(people[0].invite(room, CONCIERGE))
+    assert eventually(
+        lambda: people[0].state(room, "m.room.member", CONCIERGE).body.get("membership") == "leave"
+    )
+    assert len(people[0].members(room)) == 2
+
+
+def test_who_left_the_chat_gets_a_new_one_when_they_ask(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    expect(chat.person.leave(chat.room))
+    chat.person.new_room(is_direct=True, invite=[CONCIERGE])
+    assert Chat(chat.person).room != chat.room
+
+
+def test_a_code_comes_as_a_picture_and_a_link_and_lets_a_stranger_in(server: Server) -> None:
+    chat, room = person_with_group(server)
+    picture, text = chat.say("CODE tea 2d 5 uses", answers=2)
+    assert picture["msgtype"] == "m.image"
+    media = picture["url"].removeprefix("mxc://")
+    data = chat.person.call("GET", f"/_matrix/client/v1/media/download/{media}").picture
+    link = read_picture(data)
+    assert link in text["body"]
+    assert "for 5 people" in text["body"]
+
+    secret = link.partition("#")[2]
+    stranger = server.person()
+    expect(stranger.join(server.door({"secret": secret})))
+    assert stranger.user_id in chat.person.members(room)
+
+    listed = chat.ask("codes 1")
+    assert f"alive, by {chat.person.user_id}" in listed
+    assert "used 1 times" in listed
+    assert secret not in listed
+    who = chat.ask("who tea")
+    assert f"{chat.person.user_id} created the group" in who
+    assert f"{stranger.user_id} came by the code" in who
+
+    code_id = listed.split()[0]
+    assert chat.ask(f"revoke {code_id}") == ENGLISH["revoked"]
+    assert "withdrawn" in chat.ask("codes 1")
+    assert not server.person().join(server.door({"secret": secret})).ok
+
+
+def test_groups_are_numbered_and_direct_chats_are_not_among_them(server: Server) -> None:
+    chat, _ = person_with_group(server, "Tea")
+    chat.person.new_room(name="Chess")
+    chat.person.befriend(server.person())
+    chat.person.new_room(creation_content={"type": "m.space"}, name="A space")
+    assert chat.ask("groups") == "1. Chess \u2013 1 of 6 members\n2. Tea \u2013 1 of 6 members"
+
+
+def test_a_name_of_ones_own(server: Server) -> None:
+    chat, room = person_with_group(server)
+    assert chat.ask("name 1 Uncle Bob") == "In Tea you are now called Uncle Bob."
+    content = chat.person.state(room, "m.room.member", chat.person.user_id).body
+    assert content["displayname"] == "Uncle Bob"
+    assert chat.ask("name 1") == ENGLISH["which_name"]
+    assert chat.ask("name 1 " + "x" * 300) == ENGLISH["name_too_long"]
+
+
+def test_it_does_not_talk_about_groups_that_the_asker_is_not_in(server: Server) -> None:
+    owner, _room = person_with_group(server, "A very secret group")
+    _, text = owner.say("code 1", answers=2)
+    code_id = text["body"].split()[-1]
+    other, _ = person_with_group(server, "Tea")
+    for command in ("code", "codes", "who"):
+        answer = other.ask(f"{command} secret")
+        assert answer == ENGLISH["no_such_group"].format(said="secret")
+    assert other.ask("name secret X") == ENGLISH["no_such_group"].format(said="secret")
+    assert other.ask(f"revoke {code_id}") == ENGLISH["no_such_code"]
+    assert other.ask("revoke doesnotexist") == ENGLISH["no_such_code"]
+    assert "secret" not in other.ask("groups")
+
+
+def test_only_who_has_the_level_makes_and_sees_codes(server: Server) -> None:
+    chat, _ = person_with_group(server, "Their own")
+    room, people = server.group(1)
+    server.admit(room, people[0], chat.person)
+    for command in ("code A group", "codes A group", "who A group"):
+        assert chat.ask(command) == ENGLISH["not_entitled"]
+
+
+def test_at_the_code_limit_it_says_why_there_are_no_codes(server: Server) -> None:
+    chat, room = person_with_group(server)
+    for _ in range(CODE_LIMIT - 1):
+        server.admit(room, chat.person, server.person())
+    assert chat.ask("code 1") == ENGLISH["closed"].format(limit=CODE_LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("good morning", ENGLISH["hint"].format(said="good morning")),
+        ("code", ENGLISH["which_group"]),
+        ("code 99", ENGLISH["no_such_group"].format(said="99")),
+        ("code 1 9999d", ENGLISH["lifetime"].format(days=30)),
+        ("code 1 0 uses", ENGLISH["uses"]),
+        ("revoke", ENGLISH["no_such_code"]),
+        ("revoke ' OR 1=1", ENGLISH["no_such_code"]),
+        ("   ", ENGLISH["hint"].format(said="")),
+        ("name", ENGLISH["which_name"]),
+        ("{0} {said}", ENGLISH["hint"].format(said="{0} {said}")),
+    ],
+)
+def test_anything_else_is_answered_with_a_hint_never_with_silence(
+    server: Server, said: str, answer: str
+) -> None:
+    chat, _ = person_with_group(server)
+    assert chat.ask(said) == answer
+
+
+def test_other_kinds_of_message_are_answered_and_other_bots_are_not(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    before = len(chat.messages())
+    accepted: list[str] = []
+    messages: list[tuple[str, dict[str, Any]]] = [
+        ("m.room.message", {"msgtype": "m.notice", "body": "help"}),
+        ("m.room.message", {"msgtype": "m.image", "body": "x", "url": "mxc://a/b"}),
+        ("m.room.message", {"msgtype": "m.text", "body": 5}),
+        ("m.room.message", {"msgtype": "m.text"}),
+        ("m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}),
+    ]
+    for number, (event_type, content) in enumerate(messages):
+        reply = chat.person.call("PUT", f"/rooms/{chat.room}/send/{event_type}/{number}", content)
+        if reply.ok:  # Synapse itself does not take some of them.
+            accepted.append(content.get("msgtype", event_type))
+    assert {"m.notice", "m.image", "m.room.encrypted"} <= set(accepted)
+    assert eventually(lambda: len(chat.messages()) == before + len(accepted) - 1)
+    said = {message["body"] for message in chat.messages()[before:]}
+    assert said == {ENGLISH["text_only"], ENGLISH["encrypted"]}
+
+
+def test_it_still_listens_after_a_restart(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": CODE_LIMIT})
+    chat, _ = person_with_group(server)
+    server.homeserver.stop()
+    server.homeserver.start()
+    assert chat.ask("help") == ENGLISH["help"]
+
+
+@pytest.mark.parametrize("language", ["de", "zh-Hans"])
+def test_it_answers_in_the_servers_language(start: Starter, language: str) -> None:
+    server = start(module={"cap": 6, "code_limit": CODE_LIMIT, "language": language})
+    chat, _ = person_with_group(server)
+    words = LANGUAGES[language]
+    assert [message["body"] for message in chat.messages()] == [words["greeting"]]
+    assert chat.ask("help") == words["help"]
+    assert "Tea" in chat.ask("groups")
+    chat.say("code 1", answers=2)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_says_everything_with_the_same_values(language: str) -> None:
+    def fields(text: str) -> set[str]:
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+    words = LANGUAGES[language]
+    assert set(words) == set(ENGLISH)
+    assert {key: fields(text) for key, text in words.items()} == {
+        key: fields(text) for key, text in ENGLISH.items()
+    }
+
+
+def test_commands_are_read_one_a_line_without_quotes_and_only_so_many() -> None:
+    assert commands("> help\n\n Groups \ncode Tea time") == [
+        Command("groups", ""), Command("code", "Tea time"),
+    ]  # fmt: skip
+    assert len(commands("help\n" * 100)) == 5
+
+
+@pytest.mark.parametrize(
+    ("rest", "wish"),
+    [
+        ("1", CodeWish("1")),
+        ("Tea 2 go", CodeWish("Tea 2 go")),
+        ("Tea 7d", CodeWish("Tea", 7 * 86_400_000)),
+        ("Tea 12H 20 uses", CodeWish("Tea", 12 * 3_600_000, 20)),
+        ("Tea 1 use", CodeWish("Tea", None, 1)),
+        ("Group 7d 3 uses 2w", CodeWish("Group 7d 3 uses", 2 * 604_800_000)),
+        ("7d", CodeWish("7d")),
+        ("", CodeWish("")),
+    ],
+)
+def test_what_follows_code(rest: str, wish: CodeWish) -> None:
+    assert code_wish(rest) == wish
+
+
+def test_a_group_is_meant_by_its_number_its_name_or_a_part_of_it() -> None:
+    names = ["Tea", "Tea on Sundays", "Chess", "7 of us"]
+    assert matching("3", names) == [2]
+    assert matching("tea", names) == [0]
+    assert matching("sunday", names) == [1]
+    assert matching("e", names) == [0, 1, 2]
+    assert matching("7", names) == []
+    assert matching("0", names) == []
+    assert matching("", names) == []
