@@ -69,8 +69,8 @@ class Api(DirectServeJsonResource):
             ("POST", re.compile(f"{room}/codes"), self._make_code),
             ("GET", re.compile(f"{room}/codes"), self._list_codes),
             ("DELETE", re.compile(f"{room}/{code}"), self._revoke_code),
-            ("GET", re.compile(f"{room}/{code}/qr.png"), self._png),
-            ("GET", re.compile(f"{room}/{code}/qr.svg"), self._svg),
+            ("GET", re.compile(rf"{room}/{code}/qr\.png"), self._png),
+            ("GET", re.compile(rf"{room}/{code}/qr\.svg"), self._svg),
             ("PUT", re.compile(f"{room}/name"), self._name),
         ]
 
@@ -89,7 +89,7 @@ class Api(DirectServeJsonResource):
     async def _route(self, request: Any) -> tuple[int, JsonDict] | None:
         request.setHeader(b"Cache-Control", b"no-store")
         path = request.path.decode("ascii", "replace").removeprefix(f"{PREFIX}/")
-        method = request.method.decode("ascii")
+        method = request.method.decode("ascii").replace("HEAD", "GET")
         known = False
         for wanted, pattern, handler in self._routes:
             if match := pattern.fullmatch(path):
@@ -103,7 +103,9 @@ class Api(DirectServeJsonResource):
     async def _preview(self, request: Any) -> tuple[int, JsonDict]:
         """For anybody who holds a code. Of an unknown one nothing is said but that."""
         now = self._api.get_current_time_msec() / 1000
-        if not self._throttle.allows(request.getClientAddress().host, now):
+        # A unix socket has no host; whoever comes that way without X-Forwarded-For is one visitor.
+        visitor = getattr(request.getClientAddress(), "host", "")
+        if not self._throttle.allows(visitor, now):
             raise SynapseError(
                 429, "Too many people look at codes from here. Try again in a moment.",
                 ErrorCodes.LIMIT_EXCEEDED,
@@ -320,5 +322,7 @@ def _send(request: Any, content_type: bytes, body: bytes) -> None:
     request.setHeader(b"Content-Type", content_type)
     request.setHeader(b"Content-Length", str(len(body)).encode())
     request.setHeader(b"X-Content-Type-Options", b"nosniff")
+    # As Synapse does for the answers in JSON: web clients live elsewhere.
+    request.setHeader(b"Access-Control-Allow-Origin", b"*")
     request.write(body)
     request.finish()

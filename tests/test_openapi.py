@@ -1,0 +1,293 @@
+"""docs/openapi.yaml: the server answers what is written there, whoever asks for whatever.
+
+Schemathesis makes up requests from the description and holds the answers of a real server against
+it. For these tests the description is closed: an answer may have no field that is not described,
+though clients are told to expect more.
+"""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import attrs
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from schemathesis import GenerationMode, checks
+
+from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.web.api import PREFIX, Api
+from tests.conftest import CODE_LIMIT, Server, Starter
+
+DESCRIPTION: dict[str, Any] = yaml.safe_load(
+    (Path(__file__).parent.parent / "docs" / "openapi.yaml").read_text()
+)
+
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+METHODS = {"get", "put", "post", "delete", "patch"}
+
+NO_TOKEN = {"401"}
+
+# Which answers have to come up, lest everything that is made up stop at the same early check.
+ANSWERS: dict[str, dict[str, set[str]]] = {
+    "previewCode": {"nobody": {"200", "400", "404"}},
+    "getGroup": {"creator": {"200", "404"}, "member": {"200", "404"}, "nobody": NO_TOKEN},
+    "makeCode": {"creator": {"200", "400", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "listCodes": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "revokeCode": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "getCodeAsPng": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "getCodeAsSvg": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "setName": {
+        "creator": {"200", "400", "404"}, "member": {"200", "400", "404"}, "nobody": NO_TOKEN,
+    },
+}  # fmt: skip
+
+CHANGES_CODES = {"makeCode", "revokeCode"}
+"""These get a group of their own."""
+
+
+def closed(description: Any) -> Any:
+    """The same, with no properties in an answer but those that are described."""
+    if isinstance(description, list):
+        return [closed(part) for part in description]
+    if not isinstance(description, dict):
+        return description
+    parts = {key: closed(part) for key, part in description.items()}
+    if "properties" in parts and parts.get("type") == "object":
+        parts["additionalProperties"] = False
+    return parts
+
+
+def operations() -> Iterable[tuple[str, str, str]]:
+    """Method, path and operationId of all that is described."""
+    for path, item in DESCRIPTION["paths"].items():
+        for method in METHODS & item.keys():
+            yield method.upper(), path, item[method]["operationId"]
+
+
+# Who asks is decided by the tests, so nothing is made up for the Authorization header.
+SCHEMA = schemathesis.openapi.from_dict(
+    {key: part for key, part in closed(DESCRIPTION).items() if key != "security"},
+    config=schemathesis.Config(),
+)
+
+
+@attrs.frozen
+class World:
+    """A group, the people who ask, and codes of which some are dead."""
+
+    room_id: str
+    callers: Mapping[str, Person | None]
+    codes: list[dict[str, Any]]
+
+
+def make_world(server: Server) -> World:
+    room_id, (creator, member) = server.group(2)
+    codes = [server.make_code(room_id, creator) for _ in range(2)]
+    path = f"{PREFIX}/groups/{quote(room_id, safe='')}/codes/{codes[1]['code_id']}"
+    expect(creator.call("DELETE", path))
+    return World(room_id, {"creator": creator, "member": member, "nobody": None}, codes)
+
+
+@pytest.fixture(scope="module")
+def world(server: Server) -> World:
+    return make_world(server)
+
+
+def check(server: Server, case: Any, caller: Person | None) -> Any:
+    """Send it, hold the answer against the description, and return the answer."""
+    headers = dict(caller._headers) if caller else {}
+    response = case.call(base_url=server.homeserver.url, headers=headers)
+    case.validate_response(response, checks=CHECKS)
+    return response
+
+
+# Those two would lead to another path before they are sent.
+_rubbish = st.text(
+    st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60
+).filter(lambda text: text not in (".", ".."))  # fmt: skip
+
+
+def mostly(*real: str) -> SearchStrategy[str]:
+    chosen = st.sampled_from(real)
+    return st.one_of(chosen, chosen, _rubbish)
+
+
+def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
+    """Requests as described and with bodies that are not, for real IDs and for rubbish."""
+    operation = SCHEMA.find_operation_by_id(operation_id)
+    modes = [GenerationMode.POSITIVE]
+    if operation.body:
+        modes.append(GenerationMode.NEGATIVE)
+    secrets = [code["secret"] for code in world.codes]
+
+    @st.composite
+    def case(draw: st.DrawFn) -> Any:
+        made = draw(st.one_of([operation.as_strategy(mode) for mode in modes]))
+        made.query = {}
+        made.path_parameters = {
+            "room_id": quote(draw(mostly(world.room_id)), safe=""),
+            "code_id": quote(draw(mostly(*[c["code_id"] for c in world.codes])), safe=""),
+        }
+        if operation_id == "previewCode" and draw(st.booleans()):
+            made.body = {"secret": draw(mostly(*secrets))}
+        return made
+
+    return case()
+
+
+def asked() -> Iterable[Any]:
+    """Who asks for what, and the answers that have to come up."""
+    for operation_id, answers in ANSWERS.items():
+        for who, expected in answers.items():
+            yield pytest.param(operation_id, who, expected, id=f"{operation_id}-{who}")
+
+
+@pytest.mark.parametrize(("operation_id", "who", "expected"), list(asked()))
+def test_every_answer_is_as_described(
+    server: Server, world: World, operation_id: str, who: str, expected: set[str]
+) -> None:
+    if operation_id in CHANGES_CODES:
+        world = make_world(server)
+    seen = set()
+
+    @settings(
+        max_examples=8 if expected == NO_TOKEN else 25,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases(operation_id, world))
+    def ask(case: Any) -> None:
+        seen.add(str(check(server, case, world.callers[who]).status_code))
+
+    ask()
+    if expected == NO_TOKEN:
+        assert seen == NO_TOKEN
+    else:
+        assert expected <= seen - NO_TOKEN == seen
+
+
+def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any = None) -> Any:
+    operation = SCHEMA.find_operation_by_id(operation_id)
+    body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
+    path_parameters = {"room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe="")}
+    return operation.Case(path_parameters=path_parameters, **cast(Any, body_and_type))
+
+
+def test_the_answers_about_a_group_that_has_reached_the_code_limit_are_as_described(
+    server: Server,
+) -> None:
+    room_id, people = server.group(CODE_LIMIT - 1)
+    code = server.make_code(room_id, people[0])
+    server.admit(room_id, people[0], server.person())
+    refusal = check(server, request("makeCode", room_id, body={}), people[0])
+    assert refusal.json()["org.capgroups.reason"] == "code_closed"
+    preview = check(server, request("previewCode", body={"secret": code["secret"]}), None)
+    assert preview.json()["state"] == "code_closed"
+    for picture in ("getCodeAsPng", "getCodeAsSvg"):
+        answer = check(server, request(picture, room_id, code["code_id"]), people[0])
+        assert answer.json()["org.capgroups.reason"] == "code_closed"
+    assert check(server, request("getGroup", room_id), people[0]).json()["mode"] == "friends"
+
+
+def test_a_guest_and_a_wrong_token_are_answered_as_described(server: Server, world: World) -> None:
+    guest = server.homeserver.register_guest()
+    unknown = Person(server.homeserver._http, "@nobody:localhost", "syt_wrong", "")
+    for operation_id in ANSWERS.keys() - {"previewCode"}:
+        body = {"displayname": "x"} if operation_id == "setName" else None
+        case = request(operation_id, world.room_id, world.codes[0]["code_id"], body)
+        assert check(server, case, guest).status_code == 403
+        assert check(server, case, unknown).status_code == 401
+
+
+def test_who_asks_too_often_is_told_so_as_described(start: Starter) -> None:
+    server = start(
+        module={"cap": 6, "code_limit": 4},
+        settings={"rc_message": {"per_second": 0.001, "burst_count": 2}},
+    )
+    previews = [request("previewCode", body={"secret": "unknown"}) for _ in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda preview: check(server, preview, None), previews))
+    assert {answer.status_code for answer in answers} == {404, 429}
+    room_id, people = server.group(1)
+    renames = [request("setName", room_id, body={"displayname": str(n)}) for n in range(4)]
+    assert {check(server, rename, people[0]).status_code for rename in renames} == {200, 429}
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udfffb"])
+def test_a_name_that_is_no_text_is_refused(server: Server, world: World, name: str) -> None:
+    creator = world.callers["creator"]
+    assert creator is not None
+    path = f"{PREFIX}/groups/{quote(world.room_id, safe='')}/name"
+    assert creator.call("PUT", path, {"displayname": name}).status == 400
+
+
+def test_the_join_page_is_as_described(server: Server) -> None:
+    page = check(server, request("getJoinPage"), None)
+    assert page.status_code == 200
+
+
+def test_every_route_is_described_and_every_description_has_a_route() -> None:
+    nothing: Any = None
+    routes = Api(nothing, nothing, nothing, nothing, nothing, nothing)._routes
+    described: dict[str, list[int]] = {}
+    for method, path, operation_id in operations():
+        if path.startswith(f"{PREFIX}/"):
+            # Any value will do for a parameter.
+            below = path.removeprefix(f"{PREFIX}/").replace("{", "").replace("}", "")
+            described[operation_id] = [
+                number
+                for number, (wanted, pattern, _) in enumerate(routes)
+                if wanted == method and pattern.fullmatch(below)
+            ]
+    assert {operation_id: len(found) for operation_id, found in described.items()} == dict.fromkeys(
+        described, 1
+    ), "each has one route"
+    assert sorted(n for found in described.values() for n in found) == list(range(len(routes)))
+    assert described.keys() == ANSWERS.keys(), "each is tested here"
+
+
+def examples() -> Iterable[tuple[str, Any, Any]]:
+    """Where it stands, what it has to be like, and the example itself."""
+
+    def walk(part: Any, where: str) -> Iterable[tuple[str, Any, Any]]:
+        if isinstance(part, list):
+            part = dict(enumerate(part))
+        if not isinstance(part, dict):
+            return
+        if "schema" in part:
+            if "example" in part:
+                yield where, part["schema"], part["example"]
+            for name, example in part.get("examples", {}).items():
+                yield f"{where}/{name}", part["schema"], example["value"]
+        for key, inner in part.items():
+            yield from walk(inner, f"{where}/{key}")
+
+    return walk(closed(DESCRIPTION), "")
+
+
+@pytest.mark.parametrize(("schema", "example"), [pytest.param(*e[1:], id=e[0]) for e in examples()])
+def test_every_example_is_as_described(schema: dict[str, Any], example: Any) -> None:
+    whole = {**schema, "components": closed(DESCRIPTION["components"])}
+    jsonschema.Draft202012Validator(whole).validate(example)
+
+
+def test_the_description_is_valid_openapi() -> None:
+    SCHEMA.validate()
+    ids = [operation_id for _, _, operation_id in operations()]
+    assert len(ids) == len(set(ids))
