@@ -27,16 +27,6 @@ def test_check_walks_the_story_and_exits_with_0() -> None:
         assert f"403 {reason} " in done.stdout
 
 
-@pytest.mark.full_size
-def test_check_walks_the_story_at_full_size() -> None:
-    done = subprocess.run(
-        [*COMMAND, "--check", "--cap", "500", "--code-limit", "100"],
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "This group has all its 500 members" in done.stdout
-
-
 def test_without_check_it_stays_up_with_passwords_that_work_and_cleans_up_after_itself(
     tmp_path: Path,
 ) -> None:
