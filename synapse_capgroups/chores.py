@@ -42,6 +42,15 @@ def start(api: ModuleApi, database: Database, doors: Doors, concierge: Concierge
             await sweep()  # What the last process left behind.
 
     async def make_account() -> None:
+        def belongs_to_somebody(txn: LoggingTransaction) -> bool:
+            return inside.SynapseTables.somebody_can_log_in(txn, concierge.user_id)
+
+        if await database.run("account", belongs_to_somebody):
+            # Rooms of the concierge are no groups, and its word is the server's.
+            inside.stop_the_start(
+                f"synapse-capgroups: the account {concierge.user_id} belongs to somebody. Choose "
+                "another name for `concierge` in the module's configuration."
+            )
         if await api.check_user_exists(concierge.user_id) is None:
             await api.register_user(UserID.from_string(concierge.user_id).localpart, "Groups")
 

@@ -193,7 +193,15 @@ class Doors:
         Returns:
             The verdict on the join of the door; None if it is no door.
         """
-        code = await self._database.run("door", lambda txn: Codes.by_door(txn, door))
+
+        def look(txn: LoggingTransaction) -> tuple[Code | None, bool]:
+            standing = inside.SynapseTables.membership(txn, door, user_id)
+            return Codes.by_door(txn, door), standing.membership == "join"
+
+        code, is_here = await self._database.run("door", look)
+        if is_here:
+            # A change of name or avatar, which brings nobody back who has left the group meanwhile.
+            return None
         group = await self._scope.group(code.room_id) if code else None
         if code is None or group is None or user_id == self._concierge:
             return None

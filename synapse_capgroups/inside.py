@@ -112,6 +112,19 @@ class SynapseTables:
         return bool(row and row[0])
 
     @staticmethod
+    def somebody_can_log_in(txn: LoggingTransaction, user_id: str) -> bool:
+        """Whether an account has a password, another way to log in, or is logged in somewhere."""
+        for table, condition in (
+            ("users", "name = ? AND password_hash IS NOT NULL"),
+            ("user_external_ids", "user_id = ?"),
+            ("access_tokens", "user_id = ?"),
+        ):
+            txn.execute(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", (user_id,))
+            if txn.fetchone():
+                return True
+        return False
+
+    @staticmethod
     def is_application_service_user(txn: LoggingTransaction, user_id: str) -> bool:
         txn.execute("SELECT appservice_id FROM users WHERE name = ?", (user_id,))
         row = txn.fetchone()

@@ -1,5 +1,6 @@
 """The concierge: what it answers, to whom, and that it listens nowhere else."""
 
+import contextlib
 import itertools
 import string
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from synapse_capgroups.commands import CodeWish, Command, code_wish, commands, matching
 from synapse_capgroups.concierge_words import ENGLISH, LANGUAGES
+from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually
@@ -244,6 +246,17 @@ def test_it_still_listens_after_a_restart(start: Starter) -> None:
     server.homeserver.stop()
     server.homeserver.start()
     assert chat.ask("help") == ENGLISH["help"]
+
+
+def test_an_account_that_belongs_to_somebody_is_not_taken_for_the_concierge(
+    start: Starter,
+) -> None:
+    server = start(module=None)
+    server.homeserver.register("groups")
+    with contextlib.suppress(StartError):  # It may have answered once before it looked.
+        server.install_module({})
+        assert server.homeserver.returncode(timeout=20) == 1
+    assert "@groups:localhost belongs to somebody" in server.homeserver.output()
 
 
 @pytest.mark.parametrize("language", ["de", "zh-Hans"])

@@ -81,10 +81,20 @@ def test_one_person_counts_once_however_often_they_tap(server: Server) -> None:
     code = server.make_code(room, people[0], max_uses=2)
     person = server.person()
     for _ in range(2):
-        expect(server.scan(person, code))
+        door = expect(server.scan(person, code)).body["room_id"]
         expect(person.leave(room))
+        expect(person.leave(door))
     expect(server.scan(server.person(), code))
     assert refused(server.scan(server.person(), code), "code_used_up") or not resolves(server, code)
+
+
+def test_who_left_the_group_is_not_brought_back_by_a_change_of_name(server: Server) -> None:
+    room, people = server.group(1)
+    person = server.person()
+    door = expect(server.scan(person, server.make_code(room, people[0]))).body["room_id"]
+    expect(person.leave(room))
+    expect(person.set_room_name_of_own(door, "Another name"))
+    assert person.user_id not in people[0].members(room)
 
 
 def test_a_code_dies_at_its_last_use(server: Server) -> None:
@@ -164,7 +174,7 @@ def test_someone_who_was_removed_cannot_come_back_by_an_older_code(server: Serve
     expect(people[0].kick(room, people[1]))
     assert refused(server.scan(people[1], code), "invite_required")
     newer = server.make_code(room, people[0])
-    expect(server.scan(people[1], newer))
+    expect(people[1].leave(expect(server.scan(people[1], newer)).body["room_id"]))
     expect(people[0].ban(room, people[1]))
     assert refused(server.scan(people[1], newer), "banned")
 
