@@ -162,7 +162,6 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.kill(txn, "c", Reason.CODE_REVOKED, 5),
     lambda txn: Codes.close_group(txn, "!r", 5),
     lambda txn: Codes.use(txn, "c", "@a", 5),
-    lambda txn: Codes.used_by(txn, "c"),
     lambda txn: Codes.sweep(txn, 5, 5),
     lambda txn: Codes.dead_with_open_door(txn),
     lambda txn: Codes.without_door(txn, 5),

@@ -134,15 +134,6 @@ class Codes:
         return int(row[0]) if row else 0
 
     @staticmethod
-    def used_by(txn: LoggingTransaction, code_id: str) -> list[tuple[str, int]]:
-        """Who came in by a code, and when."""
-        txn.execute(
-            "SELECT user_id, used_at FROM capgroups_code_uses WHERE code_id = ? ORDER BY used_at",
-            (code_id,),
-        )
-        return [(user_id, used_at) for user_id, used_at in txn]
-
-    @staticmethod
     def sweep(txn: LoggingTransaction, now: int, forget_before: int) -> None:
         """Note which codes died by themselves, and forget those that died long ago."""
         txn.execute(
