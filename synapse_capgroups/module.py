@@ -225,7 +225,16 @@ class CapGroups:
     async def user_may_send_state_event(
         self, user_id: str, room_id: str, event_type: str, state_key: str, content: JsonDict
     ) -> Answer:
-        """Rule 1, for a room that exists."""
+        """Rule 1, for a room that exists; and nobody joins in another's name."""
+        if (
+            event_type == "m.room.member"
+            and state_key != user_id
+            and content.get("membership") == "join"
+        ):
+            # Synapse refuses this too, but only after it has asked `user_may_join_room` about the
+            # other person (`RoomMemberHandler.update_membership_locked`). That would reserve a seat
+            # for somebody who never asked, and at a code's door bring them in.
+            raise SynapseError(403, "Nobody can join in another's name.", Codes.FORBIDDEN)
         if event_type not in seclusion.SECLUDING:
             return NOT_SPAM
 

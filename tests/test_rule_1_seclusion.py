@@ -275,6 +275,16 @@ def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> N
         {"initial_state": [{"type": ["x"], "content": {}}]},
         {"initial_state": [{"type": "x", "content": "y"}]},
         {"initial_state": [{"type": "x", "content": {}, "state_key": 5}]},
+        {
+            "initial_state": [
+                {
+                    "type": "m.room.member",
+                    "state_key": "@b:localhost",
+                    "content": {"membership": "ban"},
+                }
+            ],
+            "invite": ["@b:localhost"],
+        },
         {"preset": ["public_chat"]},
         {"preset": None},
         {"visibility": {}},

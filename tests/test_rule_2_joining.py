@@ -1,5 +1,9 @@
 """Rule 2: who may join, in this order; and invitations that could only fail."""
 
+import time
+
+import pytest
+
 from synapse_capgroups.demo.person import expect
 from tests.conftest import CAP, CODE_LIMIT, Server, eventually, refused
 
@@ -217,3 +221,19 @@ def test_knocking_is_allowed_and_its_answer_is_an_invitation_like_any_other(
     people[0].befriend(someone)
     expect(people[0].invite(room, someone))
     assert someone.join(room).ok
+
+
+@pytest.mark.parametrize("query", ["", "?org.matrix.msc4140.delay=100"])
+def test_nobody_joins_in_anothers_name_or_holds_a_seat_for_them(server: Server, query: str) -> None:
+    room, people = server.group(CODE_LIMIT - 1)
+    sleeper, eve = server.people(2)
+    expect(people[0].invite(room, sleeper))
+    path = f"/rooms/{room}/state/m.room.member/{sleeper.user_id}{query}"
+    for attacker in (eve, people[1]):
+        assert attacker.call("PUT", path, {"membership": "join"}).status == 403
+    time.sleep(0.3)
+    for table in ("capgroups_seats", "capgroups_admissions"):
+        assert server.query(f"SELECT * FROM {table} WHERE user_id = ?", sleeper.user_id) == []
+    assert sleeper.user_id not in people[0].members(room)
+    own = f"/rooms/{room}/state/m.room.member/{sleeper.user_id}"
+    assert sleeper.call("PUT", own, {"membership": "join"}).ok

@@ -152,8 +152,11 @@ def test_a_join_that_fails_after_the_decision_frees_its_seat_and_its_record(
     held = "SELECT user_id FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
     recorded = "SELECT user_id FROM capgroups_admissions WHERE room_id = ? AND user_id = ?"
     assert len(server.query(held, room, person.user_id)) == 1
+    expiry = "SELECT expires_at FROM capgroups_seats WHERE user_id = ?"
+    before = server.query(expiry, person.user_id)
     assert person.join(room).status == 429
     assert len(server.query(held, room, person.user_id)) == 1
+    assert server.query(expiry, person.user_id) == before  # no longer for trying again
     assert len(server.query(recorded, room, person.user_id)) == 1
 
     # As if a minute had passed. What a killed process leaves behind is swept at start.

@@ -53,13 +53,16 @@ class Seats:
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
-            SELECT reserved_at FROM capgroups_seats AS seat
+            SELECT reserved_at, expires_at FROM capgroups_seats AS seat
             WHERE room_id = ? AND user_id = ? AND NOT {joined}
             """,
             (room_id, user_id),
         )
-        for (reserved_at,) in txn.fetchall():
+        expires_at = now + RESERVATION_MS
+        for reserved_at, expiry in txn.fetchall():
             Admissions.strike(txn, room_id, user_id, reserved_at)
+            if expiry > now:
+                expires_at = expiry  # Trying again and again holds a seat no longer.
         txn.execute(
             """
             INSERT INTO capgroups_seats
@@ -70,7 +73,7 @@ class Seats:
                 reserved_at = EXCLUDED.reserved_at,
                 expires_at = EXCLUDED.expires_at
             """,
-            (room_id, user_id, after_stream_ordering, now, now + RESERVATION_MS),
+            (room_id, user_id, after_stream_ordering, now, expires_at),
         )
 
     @staticmethod
