@@ -1,13 +1,13 @@
 """One structured log line for each admission and each refusal.
 
 The line is a word and a JSON object, so that it can be read by people and taken apart by machines,
-and nothing that a user chose can break it in two. The logger is `synapse_capgroups.journal`.
+and nothing that a user chose can break it in two: it is ASCII, other line ends escaped.
+The logger is `synapse_capgroups.journal`.
 """
 
+import json
 import logging
 from typing import Any
-
-from canonicaljson import encode_canonical_json
 
 from synapse_capgroups.rules.verdict import Refusal
 
@@ -30,4 +30,4 @@ def refused(refusal: Refusal, *, enforced: bool, **facts: Any) -> None:
 
 
 def _write(word: str, facts: dict[str, Any]) -> None:
-    logger.info("%s %s", word, encode_canonical_json(facts).decode("utf-8"))
+    logger.info("%s %s", word, json.dumps(facts, sort_keys=True))

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from synapse_capgroups.demo.person import expect
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually, refused
 
@@ -59,6 +61,20 @@ def test_every_admission_and_refusal_is_one_line_of_json(server: Server) -> None
              "reason": "invite_required"},
         ),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\r", "\x0b"])
+def test_other_line_ends_do_not_break_a_journal_line_either(server: Server, end: str) -> None:
+    room, people = server.group(CODE_LIMIT)
+    forged = f"2026-01-01 00:00:00,000 synapse_capgroups.journal INFO POST-1 admitted {{}}{end}"
+    people[0].invite(room, f"@x{end}{forged}:localhost")
+    assert ("admitted", {}) not in server.homeserver.journal()
+    assert all(line.isascii() for line in journal_lines(server))
+
+
+def journal_lines(server: Server) -> list[str]:
+    text = server.homeserver.log.read_bytes().decode()
+    return [line for line in text.split("\n") if line[24:].startswith("synapse_capgroups.journal")]
 
 
 def test_nobody_can_break_a_journal_line_in_two(server: Server) -> None:

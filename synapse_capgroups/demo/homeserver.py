@@ -239,7 +239,8 @@ class Homeserver:
 
     def journal(self) -> list[tuple[str, dict[str, Any]]]:
         """The module's journal lines so far: the word and its facts."""
-        lines = self.log.read_text().splitlines()
+        # By "\n" alone: in other log lines Synapse writes what users chose as it is.
+        lines = self.log.read_bytes().decode().split("\n")
         return [
             (match[1], json.loads(match[2])) for line in lines if (match := _JOURNAL.match(line))
         ]
