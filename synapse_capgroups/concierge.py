@@ -24,6 +24,7 @@ from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.pictures import Card, qr_png
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.admissions import Admission, Admissions
@@ -253,7 +254,7 @@ class Concierge:
         )
 
     async def _send_picture(self, room_id: str, named: NamedGroup, code: Code) -> None:
-        sharer = await self._name_of(code.sharer, named.group)
+        sharer = await member_name(self._api, named.group.room_id, code.sharer)
         card = Card(
             url=self._doors.url(code.secret),
             group=named.name,
@@ -374,20 +375,9 @@ class Concierge:
         for room_id in room_ids:
             group = await self._scope.group(room_id)
             if group is not None and not _lists(direct, room_id):
-                found.append(NamedGroup(group, await self._name_of_group(group)))
+                name = await group_name(self._api, room_id)
+                found.append(NamedGroup(group, name or self._words["unnamed"]))
         return sorted(found, key=lambda named: (named.name.casefold(), named.group.room_id))
-
-    async def _name_of_group(self, group: Group) -> str:
-        state = await self._api.get_room_state(group.room_id, [("m.room.name", "")])
-        named = state.get(("m.room.name", ""))
-        name = named.content.get("name") if named else None
-        return name if isinstance(name, str) and name else self._words["unnamed"]
-
-    async def _name_of(self, user_id: str, group: Group) -> str:
-        member = ("m.room.member", user_id)
-        state = await self._api.get_room_state(group.room_id, [member])
-        name = state[member].content.get("displayname") if member in state else None
-        return name if isinstance(name, str) and name else user_id
 
 
 def _lists(m_direct: object, room_id: str) -> bool:

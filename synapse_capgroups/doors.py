@@ -22,6 +22,7 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups import inside, journal
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.gatekeeper import Gatekeeper, admitting
+from synapse_capgroups.names import group_name
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
@@ -142,11 +143,8 @@ class Doors:
         return attrs.evolve(code, door=door)
 
     async def _door_request(self, group: Group, code: Code) -> dict[str, object]:
-        state = await self._api.get_room_state(
-            group.room_id, [("m.room.name", ""), ("m.room.avatar", "")]
-        )
-        named = state.get(("m.room.name", ""))
-        name = named.content.get("name") if named else None
+        name = await group_name(self._api, group.room_id)
+        state = await self._api.get_room_state(group.room_id, [("m.room.avatar", "")])
         avatar = state.get(("m.room.avatar", ""))
         initial_state = [
             {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},
@@ -159,7 +157,7 @@ class Doors:
             "preset": "public_chat",
             "visibility": "private",
             "room_alias_name": f"j-{code.secret}",
-            "name": f"Join {name}" if isinstance(name, str) and name else "Join a group",
+            "name": f"Join {name}" if name else "Join a group",
             "topic": "Join this room and you are in the group. This room then goes by itself.",
             "initial_state": initial_state,
             # Nobody but the concierge writes, invites or changes anything here.

@@ -20,6 +20,7 @@ from synapse_capgroups import inside, words
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.pictures import Card, qr_png, qr_svg
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
@@ -117,7 +118,8 @@ class Api(DirectServeJsonResource):
         if code is None:
             raise SynapseError(404, "There is no such join code.", ErrorCodes.NOT_FOUND)
         died_of, members = await self._doors.state(code)
-        name, sharer = await self._names(code)
+        name = await group_name(self._api, code.room_id)
+        sharer = await member_name(self._api, code.room_id, code.sharer)
         answer: JsonDict = {
             "state": died_of.value if died_of else "alive",
             "group": {"name": name, "avatar": None},
@@ -223,7 +225,8 @@ class Api(DirectServeJsonResource):
 
     async def _png(self, request: Any, room_id: str, code_id: str) -> None:
         code = await self._living_code(request, room_id, code_id)
-        name, sharer = await self._names(code)
+        name = await group_name(self._api, code.room_id)
+        sharer = await member_name(self._api, code.room_id, code.sharer)
         until = datetime.datetime.fromtimestamp(code.expires_at / 1000, datetime.timezone.utc)
         card = Card(
             url=self._doors.url(code.secret),
@@ -293,18 +296,6 @@ class Api(DirectServeJsonResource):
                 {"org.capgroups.reason": died_of.value},
             )  # fmt: skip
         return code
-
-    async def _names(self, code: Code) -> tuple[str | None, str]:
-        """The group's name and its sharer's, as the group's members see them."""
-        member = ("m.room.member", code.sharer)
-        state = await self._api.get_room_state(code.room_id, [("m.room.name", ""), member])
-        named = state.get(("m.room.name", ""))
-        name = named.content.get("name") if named else None
-        sharer = state[member].content.get("displayname") if member in state else None
-        return (
-            name if isinstance(name, str) and name else None,
-            sharer if isinstance(sharer, str) and sharer else code.sharer,
-        )
 
     async def _name_in(self, group: Group, user_id: str) -> str | None:
         member = ("m.room.member", user_id)
