@@ -19,7 +19,7 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups import inside, journal
+from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.gatekeeper import Gatekeeper, admitting
 from synapse_capgroups.names import group_name
@@ -212,26 +212,16 @@ class Doors:
         if isinstance(decision.verdict, Refusal):
             self.clear_up_soon()
             return decision.verdict
-        if admission := decision.admission:
+        if decision.admission:
             try:
                 await self._bring_in(group, code.sharer, user_id)
             except Exception:
-                await self._gatekeeper.undo(admission)
+                await self._gatekeeper.settle(decision, joined=False)
                 raise
-            journal.admitted(
-                group=group.room_id,
-                user=user_id,
-                how=admission.how.value,
-                by=code.sharer,
-                code=code.code_id,
-                friend=admission.inviter_was_friend,
-                mode=admission.mode.value,
-                members=admission.members_after,
-            )
+            if await self._gatekeeper.settle(decision, joined=True):
+                self.clear_up_soon()
         leave_at = self._api.get_current_time_msec() + self._config.door_stay
         await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
-        if decision.admission:
-            self.clear_up_soon()  # This may have been the last use, or the last place.
         return ALLOWED
 
     async def _bring_in(self, group: Group, sharer: str, user_id: str) -> None:
@@ -285,10 +275,12 @@ class Doors:
             Codes.sweep(txn, now, now - _REMEMBER_DEAD_MS)
             return Codes.without_door(txn, now - _MAKING_MS)
 
+        await self._gatekeeper.close_codes()
         for code in await self._database.run("sweep_codes", mind):
             await self._each("abandoned code", lambda code=code: self._abandon(code))  # type: ignore[misc]
         await self._close_dead()
-        for door, user_id in await self._database.run("visits", lambda txn: Visits.due(txn, now)):
+        due = await self._database.run("sweep_visits", lambda txn: Visits.due(txn, now))
+        for door, user_id in due:
             await self._each(
                 "visit",
                 lambda door=door, user_id=user_id: self._take_out(door, user_id),  # type: ignore[misc]
@@ -299,7 +291,7 @@ class Doors:
         self._api.run_as_background_process("capgroups_doors", self._close_dead)
 
     async def _close_dead(self) -> None:
-        for code in await self._database.run("dead_codes", Codes.dead_with_open_door):
+        for code in await self._database.run("sweep_doors", Codes.dead_with_open_door):
             await self._each("dead code", lambda code=code: self._close(code))  # type: ignore[misc]
 
     async def _close(self, code: Code) -> None:

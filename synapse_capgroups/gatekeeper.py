@@ -10,6 +10,7 @@ from contextvars import ContextVar
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups import journal
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside import Membership, SynapseTables
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death, decide_entry
@@ -41,11 +42,16 @@ Their seat is reserved and their admission is on record, so both are let through
 class JoinDecision:
     """A verdict, and what was put on record if it let somebody in.
 
-    A member's name change, or a member at a door, is allowed without an admission.
+    A member's name change, or a member at a door, is allowed without an admission. Whoever gets one
+    says by `Gatekeeper.settle` what became of the join.
+
+    Attributes:
+        ends_codes: whether codes die by this admission, once the person is in.
     """
 
     verdict: Verdict
     admission: Admission | None = None
+    ends_codes: bool = False
 
 
 class Gatekeeper:
@@ -62,14 +68,15 @@ class Gatekeeper:
         """Decide a join and, if it is allowed, hold a seat for it and put it on record."""
         if admitting.get() == (group.room_id, user_id):
             return JoinDecision(ALLOWED)
-        now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> JoinDecision:
             # A member changes name or avatar far more often than anybody joins: no lock for that.
             if SynapseTables.membership(txn, group.room_id, user_id).membership == "join":
                 return JoinDecision(ALLOWED)
             lock_room(txn, group.room_id)
+            now = self._api.get_current_time_msec()  # Others may have held the lock for long.
             standing = SynapseTables.membership(txn, group.room_id, user_id)
+            Seats.take_back(txn, group.room_id, user_id)
             inviter = standing.sender if standing.membership == "invite" else None
             facts = self._facts(txn, group, user_id, standing.membership, inviter, now)
             verdict = decide_join(facts, self.limits)
@@ -79,8 +86,7 @@ class Gatekeeper:
                 self._meet(txn, group, self.limits.mode(facts.seats_taken))
                 return JoinDecision(verdict)
             how = How.INVITE if verdict == ALLOWED else How.UNENFORCED
-            admission = self._admit(txn, group, user_id, standing, facts, how, now)
-            return JoinDecision(verdict, admission)
+            return self._admit(txn, group, user_id, standing, facts, verdict, how, now)
 
         return await self._database.run("join", decide)
 
@@ -88,19 +94,22 @@ class Gatekeeper:
         self, group: Group, code_id: str, user_id: str, *, sharer_may_share: bool
     ) -> JoinDecision:
         """Decide the entry of somebody at a code's door; the same as `join` otherwise."""
-        now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> JoinDecision:
             lock_room(txn, group.room_id)
+            now = self._api.get_current_time_msec()
             standing = SynapseTables.membership(txn, group.room_id, user_id)
+            Seats.take_back(txn, group.room_id, user_id)
             code = Codes.by_id(txn, code_id)
             if code is None:
                 return JoinDecision(Refusal(Reason.CODE_REVOKED))
             facts = self._facts(txn, group, user_id, standing.membership, code.sharer, now)
+            members = Seats.members(txn, group.room_id)
             died_of = self._cause_of_death(
-                code, now, facts.seats_taken, facts.inviter_is_member and sharer_may_share
+                code, now, members, facts.inviter_is_member and sharer_may_share
             )
-            if died_of is not None:
+            # The last use may still be on its way, and fail.
+            if died_of is not None and died_of is not Reason.CODE_USED_UP:
                 Codes.kill(txn, code_id, died_of, now)
             removed = standing.membership == "leave" and standing.sender != user_id
             verdict = decide_entry(
@@ -111,22 +120,55 @@ class Gatekeeper:
             )
             if verdict != ALLOWED or standing.membership == "join":
                 return JoinDecision(verdict)
-            admission = self._admit(txn, group, user_id, standing, facts, How.CODE, now, code_id)
-            uses = Codes.use(txn, code_id, user_id, now)
-            if code.max_uses is not None and uses >= code.max_uses:
-                Codes.kill(txn, code_id, Reason.CODE_USED_UP, now)
-            return JoinDecision(verdict, admission)
+            return self._admit(txn, group, user_id, standing, facts, verdict, How.CODE, now, code)
 
         return await self._database.run("entry", decide)
 
-    async def undo(self, admission: Admission) -> None:
-        """Free the seat of an admission that came to nothing and take it off the record."""
+    async def settle(self, decision: JoinDecision, *, joined: bool) -> bool:
+        """Say what became of a join that was allowed.
 
-        def strike(txn: LoggingTransaction) -> None:
-            Admissions.strike(txn, admission.room_id, admission.user_id, admission.admitted_at)
-            Seats.free(txn, admission.room_id, admission.user_id, admission.admitted_at)
+        If it failed, its seat is free at once and its admission off the record. If it came to pass,
+        the codes die that it has ended: no sooner, or a join that fails would kill them.
 
-        await self._database.run("undo", strike)
+        Returns:
+            Whether codes died.
+        """
+        admission = decision.admission
+        if admission is None:
+            return False
+        if joined:
+            journal.admitted(admission)
+            if not decision.ends_codes:
+                return False
+        room_id, user_id = admission.room_id, admission.user_id
+
+        def end(txn: LoggingTransaction) -> bool:
+            if not joined:
+                Admissions.strike(txn, room_id, user_id, admission.admitted_at)
+                Seats.free(txn, room_id, user_id, admission.admitted_at)
+                return False
+            now = self._api.get_current_time_msec()
+            died = self._close_if_reached(txn, room_id, now)
+            if admission.code_id is not None:
+                died += Codes.kill_if_used_up(txn, admission.code_id, now)
+            return died > 0
+
+        return await self._database.run("settle", end)
+
+    async def close_codes(self) -> None:
+        """Find the codes whose end a killed process has missed."""
+
+        def close(txn: LoggingTransaction) -> None:
+            now = self._api.get_current_time_msec()
+            for room_id in Codes.groups_to_close(txn):
+                self._close_if_reached(txn, room_id, now)
+
+        await self._database.run("sweep_closed", close)
+
+    def _close_if_reached(self, txn: LoggingTransaction, room_id: str, now: int) -> int:
+        if self.limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
+            return 0
+        return Codes.close_group(txn, room_id, now)
 
     async def seats_taken(self, group: Group) -> int:
         """How many members a group has, seats of joins under way included."""
@@ -139,19 +181,19 @@ class Gatekeeper:
 
     async def code_state(self, code: Code, *, sharer_may_share: bool) -> tuple[Reason | None, int]:
         """What a code is dead of, None if it lives; and how many members its group has."""
-        now = self._api.get_current_time_msec()
 
         def look(txn: LoggingTransaction) -> tuple[Reason | None, int]:
-            taken = Seats.taken_by_others(txn, code.room_id, "", now)
-            return self._cause_of_death(code, now, taken, sharer_may_share), taken
+            now = self._api.get_current_time_msec()
+            members = Seats.members(txn, code.room_id)
+            return self._cause_of_death(code, now, members, sharer_may_share), members
 
         return await self._database.run("code_state", look)
 
     def _cause_of_death(
-        self, code: Code, now: int, seats_taken: int, sharer_may_share: bool
+        self, code: Code, now: int, members: int, sharer_may_share: bool
     ) -> Reason | None:
         facts = CodeFacts(code.expires_at, code.max_uses, code.uses, sharer_may_share, code.died_of)
-        return cause_of_death(facts, now=now, seats_taken=seats_taken, limits=self.limits)
+        return cause_of_death(facts, now=now, members=members, limits=self.limits)
 
     def _admit(
         self,
@@ -160,10 +202,11 @@ class Gatekeeper:
         user_id: str,
         standing: Membership,
         facts: JoinFacts,
+        verdict: Verdict,
         how: How,
         now: int,
-        code_id: str | None = None,
-    ) -> Admission:
+        code: Code | None = None,
+    ) -> JoinDecision:
         """Reserve the seat and put the admission on record, in this order: see `storage.seats`."""
         Seats.reserve(txn, group.room_id, user_id, standing.stream_ordering, now)
         # A group may be new here, and then its creator comes first on the record.
@@ -178,12 +221,14 @@ class Gatekeeper:
             mode=self.limits.mode(facts.seats_taken),
             members_after=facts.seats_taken + 1,
             admitted_at=now,
-            code_id=code_id,
+            code_id=code.code_id if code else None,
         )
         Admissions.record(txn, admission)
-        if mode_after is not Mode.OPEN:
-            Codes.close_group(txn, group.room_id, now)
-        return admission
+        ends_codes = mode_after is not Mode.OPEN and Codes.any_living(txn, group.room_id)
+        if code is not None:
+            uses = Codes.use(txn, code.code_id, user_id, now)
+            ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
+        return JoinDecision(verdict, admission, ends_codes)
 
     async def invitation(self, group: Group, inviter: str, invitee: str) -> Verdict:
         """Decide whether an invitation may be sent."""

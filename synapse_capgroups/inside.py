@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -314,6 +314,93 @@ def keep_out_of_request_log(pattern: re.Pattern[str], replacement: str) -> None:
         return record
 
     logging.setLogRecordFactory(make_clean_record)
+
+
+WhenDone = Callable[[bool, Any], Awaitable[None]]
+
+_when_done: ContextVar[list[WhenDone] | None] = ContextVar("capgroups_when_done", default=None)
+
+
+def when_done(then: WhenDone) -> None:
+    """Have something done once the join or the creation that is being decided has ended.
+
+    Args:
+        then: called with whether it succeeded, and what Synapse's method returned if so.
+    """
+    waiting = _when_done.get()
+    if waiting is not None:
+        waiting.append(then)
+
+
+def watch_endings(api: ModuleApi) -> None:
+    """Let callbacks learn what becomes of a join or a creation that they allow.
+
+    Callbacks are asked early, and much can go wrong after them: an event that is too large, a full
+    disk. All joins of local users go through `update_membership`, all creations through
+    `create_room`; within these the callbacks are called.
+    """
+    _watch_ending(api._hs.get_room_member_handler(), "update_membership")
+    _watch_ending(api._hs.get_room_creation_handler(), "create_room")
+
+
+async def _done(then: WhenDone, succeeded: bool, result: Any) -> None:
+    try:
+        await then(succeeded, result)
+    except Exception:
+        # What was joined or created is so; the sweep minds the rest.
+        logger.exception("Could not finish what was decided")
+
+
+def _watch_ending(handler: object, method: str) -> None:
+    original = getattr(handler, method)
+
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        waiting: list[WhenDone] = []
+        token = _when_done.set(waiting)
+        succeeded, result = False, None
+        try:
+            result = await original(*args, **kwargs)
+            succeeded = True
+            return result
+        finally:
+            _when_done.reset(token)
+            for then in waiting:
+                await _done(then, succeeded, result)
+
+    setattr(handler, method, watched)
+
+
+@attrs.frozen
+class Upgrade:
+    """A room is being replaced by a new one."""
+
+    old_room_id: str
+    new_room_id: str
+
+
+upgrade_under_way: ContextVar[Upgrade | None] = ContextVar("capgroups_upgrade", default=None)
+
+
+def watch_upgrades(api: ModuleApi) -> None:
+    """Let `user_may_create_room` know the successor's room ID in an upgrade.
+
+    It is called within `clone_existing_room`, which knows. Like creations and joins, upgrades tell
+    those who ask by `when_done` how they ended.
+    """
+    handler = api._hs.get_room_creation_handler()
+    _watch_ending(handler, "clone_existing_room")
+    clone = handler.clone_existing_room
+
+    async def watched(
+        requester: Any, old_room_id: str, new_room_id: str, *args: Any, **kwargs: Any
+    ) -> None:
+        token = upgrade_under_way.set(Upgrade(old_room_id, new_room_id))
+        try:
+            await clone(requester, old_room_id, new_room_id, *args, **kwargs)
+        finally:
+            upgrade_under_way.reset(token)
+
+    handler.clone_existing_room = watched  # type: ignore[method-assign]
 
 
 @attrs.frozen

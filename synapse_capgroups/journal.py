@@ -10,12 +10,24 @@ import logging
 from typing import Any
 
 from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.storage.admissions import Admission
 
 logger = logging.getLogger(__name__)
 
 
-def admitted(**facts: Any) -> None:
-    """Somebody was let in."""
+def admitted(admission: Admission) -> None:
+    """Somebody was let in, and is in."""
+    facts = {
+        "group": admission.room_id,
+        "user": admission.user_id,
+        "how": admission.how.value,
+        "by": admission.inviter,
+        "friend": admission.inviter_was_friend,
+        "mode": admission.mode.value,
+        "members": admission.members_after,
+    }
+    if admission.code_id is not None:
+        facts["code"] = admission.code_id
     _write("admitted", facts)
 
 

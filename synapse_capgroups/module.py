@@ -7,7 +7,7 @@ registered (rule 9).
 """
 
 import logging
-from contextvars import ContextVar
+from functools import partial
 from typing import Any, Literal
 
 from synapse.module_api import (
@@ -16,16 +16,15 @@ from synapse.module_api import (
     JsonDict,
     LoggingTransaction,
     ModuleApi,
-    StateMap,
 )
 from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
-from synapse_capgroups import chores, inside, journal, words
+from synapse_capgroups import chores, inside, words
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
-from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
 from synapse_capgroups.scope import Group, Scope
@@ -33,13 +32,6 @@ from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web import serve as web
 
 logger = logging.getLogger(__name__)
-
-_creator: ContextVar[str | None] = ContextVar("capgroups_creator", default=None)
-"""Who is creating a group in the request that is being served."""
-
-
-_greets: ContextVar[bool] = ContextVar("capgroups_greets", default=False)
-"""Whether that group is none of two people, whose creator the concierge would only disturb."""
 
 
 class CapGroups:
@@ -60,6 +52,8 @@ class CapGroups:
             logger.warning("synapse-capgroups: %s is set, but has no effect in this version", key)
 
         inside.watch_directory(api)
+        inside.watch_endings(api)
+        inside.watch_upgrades(api)
         inside.keep_out_of_request_log(ADDRESS_IN_URL, r"\1<secret>")
         api.register_spam_checker_callbacks(
             user_may_join_room=self.user_may_join_room,
@@ -71,10 +65,7 @@ class CapGroups:
             user_may_publish_room=self.user_may_publish_room,
             check_event_for_spam=self.check_event_for_spam,
         )
-        api.register_third_party_rules_callbacks(
-            on_create_room=self.on_create_room,
-            check_visibility_can_be_modified=self.check_visibility_can_be_modified,
-        )
+        api.register_third_party_rules_callbacks(on_create_room=self.on_create_room)
         self._concierge = Concierge(
             api, self._database, self._scope, self._gatekeeper, self._doors, config, concierge
         )
@@ -103,19 +94,15 @@ class CapGroups:
             if group is None:
                 return None
             decision = await self._gatekeeper.join(group, user_id)
-            if admission := decision.admission:
-                journal.admitted(
-                    group=room_id,
-                    user=user_id,
-                    how=admission.how.value,
-                    by=admission.inviter,
-                    friend=admission.inviter_was_friend,
-                    mode=admission.mode.value,
-                    members=admission.members_after,
-                )
+            if decision.admission:
+                inside.when_done(partial(self._join_ended, decision))
             return decision.verdict
 
         return await self._answers.give("join", words.JOINING, decide, group=room_id, user=user_id)
+
+    async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:
+        if await self._gatekeeper.settle(decision, joined=succeeded):
+            self._doors.clear_up_soon()
 
     async def user_may_invite(self, inviter: str, invitee: str, room_id: str) -> Answer:
         """Rule 2: an invitation that could only fail is refused when it is sent."""
@@ -151,18 +138,18 @@ class CapGroups:
     async def on_create_room(self, requester: Any, config: JsonDict, is_admin: bool) -> None:
         """Rule 1, before anything of the room exists."""
         creator = requester.user.to_string()
-        _creator.set(None)
-        _greets.set(not config.get("is_direct"))
+        is_group = False
 
         async def decide() -> Verdict | None:
-            if not await self._scope.would_be_group(creator, config.get("creation_content")):
+            nonlocal is_group
+            is_group = await self._scope.would_be_group(creator, config.get("creation_content"))
+            if not is_group:
                 return None
             verdict = seclusion.decide_creation(config)
             if verdict == ALLOWED:
                 verdict = await self._gatekeeper.creation_invitations(
                     creator, seclusion.invitees(config), seclusion.address_invitations(config)
                 )
-            _creator.set(creator)
             return verdict
 
         try:
@@ -170,27 +157,23 @@ class CapGroups:
         except seclusion.MalformedRequest as e:
             raise SynapseError(400, str(e), Codes.BAD_JSON) from e
         raise_refusal(await self._answers.give("creation", words.CREATING, decide, user=creator))
-        if self._enforce and _creator.get() is not None:
+        if not is_group:
+            return
+        if self._enforce:
             config["initial_state"] = seclusion.closed_to_guests(config)
+        # A group of two disturbs nobody with the concierge.
+        inside.when_done(partial(self._created, creator, greet=not config.get("is_direct")))
 
-    async def check_visibility_can_be_modified(
-        self, room_id: str, state: StateMap[Any], new_visibility: str
-    ) -> bool:
-        """Called, beside its real purpose, once for each new room when it has its ID.
-
-        Nothing is decided here: a `False` would reach people as a sentence of Synapse's.
-        """
-        creator = _creator.get()
-        if creator is not None and not state:
-            group = Group(room_id, creator, self._api.get_current_time_msec())
-            try:
-                await self._gatekeeper.created(group)
-            except Exception:
-                # The group is put on record by its next decision.
-                logger.exception("Could not put a new group on record: %s", room_id)
-            if _greets.get():
-                self._concierge.greet_soon(creator)
-        return True
+    async def _created(
+        self, creator: str, succeeded: bool, room: tuple[str, Any, Any], *, greet: bool
+    ) -> None:
+        if not succeeded:
+            return
+        await self._gatekeeper.created(
+            Group(room[0], creator, self._api.get_current_time_msec()),
+        )
+        if greet:
+            self._concierge.greet_soon(creator)
 
     async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
         """Lets the concierge hear what people write to it. Every other event passes at once."""
@@ -204,6 +187,8 @@ class CapGroups:
         old = seclusion.predecessor(config)
         if old is None:
             return NOT_SPAM  # `on_create_room` has decided.
+        upgrade = inside.upgrade_under_way.get()
+        rooms = [old, upgrade.new_room_id] if upgrade else [old]
 
         async def decide() -> Verdict | None:
             if not await self._scope.would_be_group(creator, config.get("creation_content")):
@@ -213,14 +198,35 @@ class CapGroups:
                 return verdict
 
             def succession(txn: LoggingTransaction) -> Verdict:
+                # The successor was made as the old room was then, which may have changed since.
                 return seclusion.decide_succession(
-                    predecessor_listed=inside.SynapseTables.is_listed(txn, old),
-                    predecessor_has_address=inside.SynapseTables.has_address(txn, old),
+                    listed=any(inside.SynapseTables.is_listed(txn, room) for room in rooms),
+                    has_address=inside.SynapseTables.has_address(txn, old),
                 )
 
             return await self._database.run("succession", succession)
 
-        return await self._answers.give("creation", words.CREATING, decide, user=creator)
+        answer = await self._answers.give("creation", words.CREATING, decide, user=creator)
+        if upgrade and answer == NOT_SPAM:
+            inside.when_done(partial(self._upgraded, creator, upgrade.new_room_id))
+        return answer
+
+    async def _upgraded(self, creator: str, room_id: str, succeeded: bool, _: Any) -> None:
+        """Rule 1: Synapse opens each successor to guests, unless the old room says otherwise."""
+        key = (seclusion.GUEST_ACCESS, "")
+        if not succeeded or not self._enforce or await self._scope.group(room_id) is None:
+            return
+        now = (await self._api.get_room_state(room_id, [key])).get(key)
+        if now and seclusion.decide_state(seclusion.GUEST_ACCESS, now.content) != ALLOWED:
+            await self._api.create_and_send_event_into_room(
+                {
+                    "type": seclusion.GUEST_ACCESS,
+                    "state_key": "",
+                    "room_id": room_id,
+                    "sender": creator,
+                    "content": {"guest_access": "forbidden"},
+                }
+            )
 
     async def user_may_send_state_event(
         self, user_id: str, room_id: str, event_type: str, state_key: str, content: JsonDict

@@ -90,6 +90,25 @@ def test_the_callbacks_are_called_within_these_two_methods() -> None:
     assert "user_may_publish_room(" in source
 
 
+def test_the_methods_whose_end_is_waited_for() -> None:
+    for method in (RoomCreationHandler.create_room, RoomMemberHandler.update_membership):
+        assert inspect.iscoroutinefunction(method)
+    assert "on_create_room(" in inspect.getsource(RoomCreationHandler.create_room)
+    assert "update_membership_locked(" in inspect.getsource(RoomMemberHandler.update_membership)
+    locked = inspect.getsource(RoomMemberHandler.update_membership_locked)
+    assert "user_may_join_room(" in locked
+    # What comes first in the answer to a creation.
+    returned = inspect.signature(RoomCreationHandler.create_room).return_annotation
+    assert str(returned).lower().startswith("tuple[str, ") or "Tuple[str, " in str(returned)
+
+
+def test_the_method_within_which_an_upgrade_is_judged() -> None:
+    parameters = inspect.signature(RoomCreationHandler.clone_existing_room).parameters
+    assert list(parameters)[1:4] == ["requester", "old_room_id", "new_room_id"]
+    source = inspect.getsource(RoomCreationHandler.clone_existing_room)
+    assert "user_may_create_room(" in source
+
+
 def test_the_homeserver_behind_the_module_api() -> None:
     assert "self._hs = hs" in inspect.getsource(ModuleApi.__init__)
     for getter in ("directory_handler", "room_creation_handler", "room_member_handler"):

@@ -1,5 +1,7 @@
 """Rule 1: nobody can search for a group, read it from outside or walk in."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -248,6 +250,64 @@ def test_the_successor_of_an_upgraded_group_is_a_group_with_its_own_count(server
     assert refused(people[0].list_in_directory(new, "public"), "not_listed")
 
 
+@pytest.mark.parametrize("version", ["10", "12"])
+def test_the_successor_of_a_room_from_before_the_module_is_closed_to_guests(
+    start: Starter, version: str
+) -> None:
+    _, creator, room = before_the_module(start)
+    assert expect(creator.state(room, GUESTS)).body == {"guest_access": "can_join"}
+    reply = creator.call("POST", f"/rooms/{room}/upgrade", {"new_version": version})
+    new = expect(reply).body["replacement_room"]
+    assert expect(creator.state(new, GUESTS)).body == {"guest_access": "forbidden"}
+
+
+@pytest.mark.parametrize("version", ["10", "12"])
+def test_who_unpublishes_a_room_while_it_is_upgraded_does_not_get_a_listed_group(
+    start: Starter, version: str
+) -> None:
+    rooms = 12
+    server = start(module=None)
+    creator = server.person()
+    listed = [
+        creator.new_room(visibility="public", preset="private_chat", room_version=version)
+        for _ in range(rooms)
+    ]
+    server.install_module({"cap": 3, "code_limit": 2})
+    with ThreadPoolExecutor(2) as pool:
+        for delay, room in enumerate(listed):
+            upgrade = pool.submit(
+                creator.call, "POST", f"/rooms/{room}/upgrade", {"new_version": version}
+            )
+            time.sleep(delay / 500)
+            assert creator.list_in_directory(room, "private").ok
+            if upgrade.result().ok:
+                new = upgrade.result().body["replacement_room"]
+                visibility = creator.call("GET", f"/directory/list/room/{quote(new, safe='')}")
+                assert visibility.body == {"visibility": "private"}, delay
+    assert expect(creator.call("GET", "/publicRooms")).body["chunk"] == []
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"creation_content": {"x": 1.5}, "room_version": "10"},
+        {"creation_content": {"x": "y" * 70_000}},
+        {"creation_content": {"x": "y" * 70_000}, "room_version": "10"},
+        {"name": "n" * 70_000},
+    ],
+)
+def test_a_creation_that_synapse_gives_up_leaves_nothing_of_the_modules_behind(
+    server: Server, request_body: dict[str, Any]
+) -> None:
+    creator = server.person()
+    reply = creator.create_room(**request_body)
+    assert reply.status in (400, 413)
+    recorded = "SELECT room_id FROM capgroups_admissions WHERE user_id = ?"
+    assert server.query(recorded, creator.user_id) == []
+    met = "SELECT g.room_id FROM capgroups_groups AS g JOIN rooms AS r ON r.room_id = g.room_id "
+    assert server.query(f"{met} WHERE r.creator = ?", creator.user_id) == []
+
+
 @pytest.mark.parametrize(
     ("old_room", "reason"),
     [
@@ -287,6 +347,8 @@ def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> N
         },
         {"preset": ["public_chat"]},
         {"preset": None},
+        {"preset": "\ud800"},
+        {"room_alias_name": None},
         {"visibility": {}},
         {"creation_content": "m.space"},
         {"invite": 5},

@@ -190,3 +190,9 @@ def test_a_member_vouches_for_so_many_people_a_day(start: Starter) -> None:
         "UPDATE capgroups_admissions SET admitted_at = admitted_at - ?", 24 * 3600 * 1000 + 1
     )
     assert friends[2].join(room).ok
+
+    # A join that came to nothing is no vouch, not even against its own second attempt.
+    for _ in range(2):
+        assert friends[3].join(room, {"reason": "x" * 70_000}).status == 413
+    assert friends[3].join(room).ok
+    assert refused(creator.invite(room, other), "vouch_limit")

@@ -136,35 +136,64 @@ def test_the_record_names_each_member_once_after_a_race(server: Server) -> None:
     assert [after for _, after in on_record] == [1, 2, 3, 4]
 
 
-def test_a_join_that_fails_after_the_decision_frees_its_seat_and_its_record(
-    start: Starter,
+HELD = "SELECT user_id FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
+RECORDED = "SELECT user_id FROM capgroups_admissions WHERE room_id = ? AND user_id = ?"
+
+
+def too_large(person: Person, room: str) -> Reply:
+    """A join that the rules allow and Synapse then refuses, as an event that nobody can store."""
+    reply = person.join(room, {"reason": "x" * 70_000})
+    assert reply.status == 413
+    return reply
+
+
+def test_a_join_that_fails_after_the_decision_frees_its_seat_and_its_record_at_once(
+    server: Server,
 ) -> None:
-    # One event in a long time: Synapse refuses the join after the module has allowed it.
-    server = start(
-        module={"cap": 6, "code_limit": 4},
-        settings={"rc_message": {"per_second": 0.001, "burst_count": 1}},
-    )
-    creator, person = server.people(2)
-    room = creator.new_room(invite=[person.user_id])
-    person.new_room()  # counts as the one
-    assert person.join(room).status == 429
+    room, people = server.group(CAP - 1)
+    failing, other = server.people(2)
+    for friend in (failing, other):
+        people[0].befriend(friend)
+        expect(people[0].invite(room, friend))
+    too_large(failing, room)
+    assert server.query(HELD, room, failing.user_id) == []
+    assert server.query(RECORDED, room, failing.user_id) == []
+    assert other.join(room).ok
+    admitted = [
+        facts["user"]
+        for word, facts in server.homeserver.journal()
+        if word == "admitted" and facts["group"] == room
+    ]
+    assert admitted[-1] == other.user_id
+    assert failing.user_id not in admitted
 
-    held = "SELECT user_id FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
-    recorded = "SELECT user_id FROM capgroups_admissions WHERE room_id = ? AND user_id = ?"
-    assert len(server.query(held, room, person.user_id)) == 1
-    expiry = "SELECT expires_at FROM capgroups_seats WHERE user_id = ?"
-    before = server.query(expiry, person.user_id)
-    assert person.join(room).status == 429
-    assert len(server.query(held, room, person.user_id)) == 1
-    assert server.query(expiry, person.user_id) == before  # no longer for trying again
-    assert len(server.query(recorded, room, person.user_id)) == 1
 
-    # As if a minute had passed. What a killed process leaves behind is swept at start.
-    server.query("UPDATE capgroups_seats SET expires_at = expires_at - 60000")
-    server.homeserver.kill()
-    server.homeserver.start()
-    assert eventually(lambda: not server.query(held, room, person.user_id))
-    assert server.query(recorded, room, person.user_id) == []
+def test_what_a_killed_process_leaves_behind_is_swept_a_minute_later(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    room, people = server.group(2)
+    ghost = server.person()
+    expect(people[0].invite(room, ghost))
+    for seconds, swept in ((59, False), (61, True)):
+        decided = int(time.time() - seconds) * 1000
+        server.homeserver.kill()
+        server.query(
+            "INSERT INTO capgroups_admissions (room_id, user_id, how, inviter, inviter_was_friend, "
+            "mode, members_after, admitted_at) VALUES (?, ?, 'invite', ?, FALSE, 'open', 3, ?)",
+            room, ghost.user_id, people[0].user_id, decided,
+        )  # fmt: skip
+        server.query(
+            "INSERT INTO capgroups_seats VALUES (?, ?, 0, ?, ?)",
+            room, ghost.user_id, decided, decided + 60_000 + (3_600_000 if not swept else 0),
+        )  # fmt: skip
+        server.homeserver.start()
+        if swept:
+            assert eventually(lambda: not server.query(HELD, room, ghost.user_id))
+            assert server.query(RECORDED, room, ghost.user_id) == []
+        else:
+            assert len(server.query(HELD, room, ghost.user_id)) == 1
+            # Whoever comes again takes their own old seat back, and is on record once.
+            too_large(ghost, room)
+            assert server.query(RECORDED, room, ghost.user_id) == []
 
 
 @pytest.mark.full_size

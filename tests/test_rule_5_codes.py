@@ -169,6 +169,31 @@ def test_every_code_dies_when_the_group_reaches_the_code_limit(server: Server) -
     assert refused(reply, "code_closed")
 
 
+def test_a_join_that_fails_kills_no_code(server: Server) -> None:
+    room, people = server.group(CODE_LIMIT - 1)
+    code = server.make_code(room, people[0])
+    invited = server.person()
+    expect(people[0].invite(room, invited))
+    assert invited.join(room, {"reason": "x" * 70_000}).status == 413
+    assert expect(server.preview(code)).body["state"] == "alive"
+    expect(server.scan(server.person(), code))
+
+
+def test_a_group_that_reached_the_limit_while_nobody_looked_has_no_living_codes(
+    start: Starter,
+) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    room, people = server.group(CODE_LIMIT - 1)
+    code = server.make_code(room, people[0])
+    server.admit(room, people[0], server.person())
+    server.homeserver.kill()  # as if that had been before the codes were closed
+    server.query("UPDATE capgroups_codes SET died_of = NULL, died_at = NULL, door_closed_at = NULL")
+    server.homeserver.start()
+    died = "SELECT died_of FROM capgroups_codes WHERE door_closed_at IS NOT NULL"
+    assert eventually(lambda: server.query(died) == [("code_closed",)])
+    assert expect(server.preview(code)).body["state"] == "code_closed"
+
+
 def test_a_group_that_shrinks_does_not_wake_old_codes_and_can_have_new_ones(
     server: Server,
 ) -> None:

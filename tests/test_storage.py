@@ -149,7 +149,8 @@ class Planner:
 
 STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5),
-    lambda txn: Seats.reserve(txn, "!r", "@a", 5, 6),
+    lambda txn: Seats.members(txn, "!r"),
+    lambda txn: Seats.take_back(txn, "!r", "@a"),
     lambda txn: Seats.sweep(txn, 5),
     lambda txn: Admissions.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),
@@ -161,6 +162,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.count_living(txn, "!r", "@a"),
     lambda txn: Codes.kill(txn, "c", Reason.CODE_REVOKED, 5),
     lambda txn: Codes.close_group(txn, "!r", 5),
+    lambda txn: Codes.kill_if_used_up(txn, "c", 5),
+    lambda txn: Codes.any_living(txn, "!r"),
+    lambda txn: Codes.groups_to_close(txn),
     lambda txn: Codes.use(txn, "c", "@a", 5),
     lambda txn: Codes.sweep(txn, 5, 5),
     lambda txn: Codes.dead_with_open_door(txn),

@@ -31,8 +31,12 @@ class CodeFacts:
     died_of: Reason | None = None
 
 
-def cause_of_death(code: CodeFacts, *, now: int, seats_taken: int, limits: Limits) -> Reason | None:
-    """Why a code is dead; None if it lives. What it died of first stays the cause."""
+def cause_of_death(code: CodeFacts, *, now: int, members: int, limits: Limits) -> Reason | None:
+    """Why a code is dead; None if it lives. What it died of first stays the cause.
+
+    Args:
+        members: of the group. Seats reserved for joins under way kill no code: they may fail.
+    """
     if code.died_of is not None:
         return code.died_of
     if code.expires_at <= now:
@@ -41,7 +45,7 @@ def cause_of_death(code: CodeFacts, *, now: int, seats_taken: int, limits: Limit
         return Reason.CODE_USED_UP
     if not code.sharer_may_share:
         return Reason.CODE_REVOKED
-    if limits.mode(seats_taken) is not Mode.OPEN:
+    if limits.mode(members) is not Mode.OPEN:
         return Reason.CODE_CLOSED
     return None
 
@@ -61,9 +65,10 @@ def decide_entry(
         return Refusal(Reason.BANNED)
     if person.guest:
         return Refusal(Reason.NO_GUESTS)
-    if limits.mode(person.seats_taken) is Mode.FULL:
+    mode = limits.mode(person.seats_taken)
+    if mode is Mode.FULL:
         return Refusal(Reason.FULL, person.seats_taken, limits.cap)
-    if code_died_of is Reason.CODE_CLOSED:
+    if code_died_of is Reason.CODE_CLOSED or (code_died_of is None and mode is not Mode.OPEN):
         return Refusal(Reason.CODE_CLOSED, person.seats_taken, limits.code_limit)
     if code_died_of is not None:
         return Refusal(code_died_of)

@@ -61,6 +61,7 @@ def check_shape(request: Mapping[str, Any]) -> None:
     for key, kind, wording in (
         ("visibility", str, "a string"),
         ("preset", str, "a string"),
+        ("room_alias_name", str, "a string"),
         ("creation_content", Mapping, "an object"),
         ("invite", list, "a list of Matrix IDs"),
         ("invite_3pid", list, "a list of objects"),
@@ -68,6 +69,8 @@ def check_shape(request: Mapping[str, Any]) -> None:
     ):
         if key in request and not isinstance(request[key], kind):
             raise MalformedRequest(f"'{key}' must be {wording}")
+        if kind is str and not str(request.get(key, "")).isprintable():
+            raise MalformedRequest(f"'{key}' must be text")
     if not all(
         # Unprintable text, a NUL above all, makes PostgreSQL refuse the whole statement.
         isinstance(user, str) and user.startswith("@") and ":" in user and user.isprintable()
@@ -146,10 +149,10 @@ def predecessor(request: Mapping[str, Any]) -> str | None:
     return room_id if isinstance(room_id, str) else None
 
 
-def decide_succession(*, predecessor_listed: bool, predecessor_has_address: bool) -> Verdict:
-    """Whether a group may replace this room: Synapse hands listing and addresses on to it."""
-    if predecessor_listed:
+def decide_succession(*, listed: bool, has_address: bool) -> Verdict:
+    """Whether a group may replace a room: Synapse hands listing and addresses on to it."""
+    if listed:
         return Refusal(Reason.NOT_LISTED)
-    if predecessor_has_address:
+    if has_address:
         return Refusal(Reason.NO_ADDRESSES)
     return ALLOWED

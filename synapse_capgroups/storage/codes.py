@@ -106,6 +106,37 @@ class Codes:
         )
 
     @staticmethod
+    def kill_if_used_up(txn: LoggingTransaction, code_id: str, now: int) -> int:
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE code_id = ? AND died_of IS NULL AND uses >= max_uses
+            """,
+            (Reason.CODE_USED_UP.value, now, code_id),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def any_living(txn: LoggingTransaction, room_id: str) -> bool:
+        txn.execute(
+            "SELECT 1 FROM capgroups_codes WHERE room_id = ? AND died_of IS NULL LIMIT 1",
+            (room_id,),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
+    def groups_to_close(txn: LoggingTransaction) -> list[str]:
+        """Groups with living codes that may have reached the code limit: one is to look."""
+        txn.execute(
+            """
+            SELECT DISTINCT code.room_id
+            FROM capgroups_codes AS code JOIN capgroups_groups AS met ON met.room_id = code.room_id
+            WHERE code.died_of IS NULL AND met.mode <> 'open'
+            """
+        )
+        return [room_id for (room_id,) in txn.fetchall()]
+
+    @staticmethod
     def close_group(txn: LoggingTransaction, room_id: str, now: int) -> int:
         """Kill all living codes of a group that reached the code limit; returns how many."""
         txn.execute(
@@ -150,6 +181,13 @@ class Codes:
             AND NOT {inside.IS_JOINED.format(row="capgroups_codes", user="sharer")}
             """,
             (Reason.CODE_REVOKED.value, now, now),
+        )
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE died_of IS NULL AND expires_at > ? AND uses >= max_uses
+            """,
+            (Reason.CODE_USED_UP.value, now, now),
         )
         txn.execute(
             """

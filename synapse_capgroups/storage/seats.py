@@ -1,8 +1,9 @@
 """Seats: how many are taken in a group, and those reserved for joins under way (rule 4).
 
 A join is decided before Synapse persists it. In between, a row here holds the seat. The row stops
-counting when the join is persisted, since the person is then a member or has been one, or when it
-expires, 60 seconds after the decision.
+counting when the join is persisted, since the person is then a member or has been one. A join that
+fails takes its row with it; what a killed process leaves behind expires 60 seconds after the
+decision.
 """
 
 from synapse.module_api import LoggingTransaction
@@ -39,30 +40,21 @@ class Seats:
         return int(row[0]) if row else 0
 
     @staticmethod
+    def members(txn: LoggingTransaction, room_id: str) -> int:
+        """How many members there are, joins under way not included."""
+        txn.execute(f"SELECT COUNT(*) FROM ({inside.JOINED_USERS}) AS members", (room_id,))
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
     def reserve(
         txn: LoggingTransaction, room_id: str, user_id: str, after_stream_ordering: int, now: int
     ) -> None:
         """Hold a seat until the join that was just allowed is persisted.
 
-        If an earlier attempt of the same person still holds it, that attempt came to nothing and
-        its admission is struck from the record.
-
         Args:
             after_stream_ordering: the place of the person's membership event as it is now.
         """
-        joined = inside.JOINED_SINCE.format(seat="seat")
-        txn.execute(
-            f"""
-            SELECT reserved_at, expires_at FROM capgroups_seats AS seat
-            WHERE room_id = ? AND user_id = ? AND NOT {joined}
-            """,
-            (room_id, user_id),
-        )
-        expires_at = now + RESERVATION_MS
-        for reserved_at, expiry in txn.fetchall():
-            Admissions.strike(txn, room_id, user_id, reserved_at)
-            if expiry > now:
-                expires_at = expiry  # Trying again and again holds a seat no longer.
         txn.execute(
             """
             INSERT INTO capgroups_seats
@@ -73,8 +65,26 @@ class Seats:
                 reserved_at = EXCLUDED.reserved_at,
                 expires_at = EXCLUDED.expires_at
             """,
-            (room_id, user_id, after_stream_ordering, now, expires_at),
+            (room_id, user_id, after_stream_ordering, now, now + RESERVATION_MS),
         )
+
+    @staticmethod
+    def take_back(txn: LoggingTransaction, room_id: str, user_id: str) -> None:
+        """Forget what an earlier attempt of this person left behind, its admission too.
+
+        That is so where a process was killed between its decision and the join.
+        """
+        joined = inside.JOINED_SINCE.format(seat="seat")
+        txn.execute(
+            f"""
+            SELECT reserved_at FROM capgroups_seats AS seat
+            WHERE room_id = ? AND user_id = ? AND NOT {joined}
+            """,
+            (room_id, user_id),
+        )
+        for (reserved_at,) in txn.fetchall():
+            Admissions.strike(txn, room_id, user_id, reserved_at)
+            Seats.free(txn, room_id, user_id, reserved_at)
 
     @staticmethod
     def free(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
