@@ -57,7 +57,7 @@ class Answers:
         journal.refused(verdict, enforced=self._enforce, decision=decision, **facts)
         if not self._enforce:
             return NOT_SPAM
-        return Codes.FORBIDDEN, _fields(verdict, audience)
+        return Codes.FORBIDDEN, refusal_fields(verdict, audience)
 
 
 def raise_refusal(answer: Answer) -> None:
@@ -71,7 +71,8 @@ def raise_refusal(answer: Answer) -> None:
         raise SynapseError(403, fields["error"], errcode, additional_fields=fields)
 
 
-def _fields(refusal: Refusal, audience: dict[Reason, str]) -> JsonDict:
+def refusal_fields(refusal: Refusal, audience: dict[Reason, str]) -> JsonDict:
+    """The sentence, the reason and the numbers of a refusal, as rule 8 has them."""
     fields: JsonDict = {
         "error": sentence(refusal, audience),
         "org.capgroups.reason": refusal.reason.value,

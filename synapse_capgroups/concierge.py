@@ -5,7 +5,6 @@ in one of its rooms is passed after one look into a set in memory (rule 9). The 
 start; a new room reaches every worker by the notice that Synapse sends for caches.
 """
 
-import datetime
 import logging
 from typing import Any
 
@@ -13,6 +12,7 @@ import attrs
 from synapse.module_api import EventBase, JsonDict, LoggingTransaction, ModuleApi
 
 from synapse_capgroups import inside
+from synapse_capgroups.cards import Cards, date
 from synapse_capgroups.commands import (
     Command,
     code_wish,
@@ -24,8 +24,7 @@ from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
-from synapse_capgroups.names import group_name, member_name
-from synapse_capgroups.pictures import Card, qr_png
+from synapse_capgroups.names import group_name
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.admissions import Admission, Admissions
 from synapse_capgroups.storage.chats import Chats
@@ -77,6 +76,7 @@ class Concierge:
         scope: Scope,
         gatekeeper: Gatekeeper,
         doors: Doors,
+        cards: Cards,
         config: Config,
         user_id: str,
     ) -> None:
@@ -87,6 +87,7 @@ class Concierge:
         self._doors = doors
         self._config = config
         self._words = LANGUAGES[config.language]
+        self._cards = cards
         self.user_id = user_id
         self._rooms = ChatRooms()
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]
@@ -243,26 +244,18 @@ class Concierge:
                 days=self._config.codes.max_lifetime // _DAY_MS,
                 limit=self._config.code_limit,
             ) from e
-        await self._send_picture(room_id, named, code)
+        await self._send_picture(room_id, code)
         uses = self._words["for_uses"].format(uses=code.max_uses) if code.max_uses else ""
         return self._words["code"].format(
             group=named.name,
-            until=_date(code.expires_at),
+            until=date(code.expires_at),
             uses=uses,
             url=self._doors.url(code.secret),
             code_id=code.code_id,
         )
 
-    async def _send_picture(self, room_id: str, named: NamedGroup, code: Code) -> None:
-        sharer = await member_name(self._api, named.group.room_id, code.sharer)
-        card = Card(
-            url=self._doors.url(code.secret),
-            group=named.name,
-            sharer=sharer,
-            valid_until=self._words["valid_until"].format(until=_date(code.expires_at)),
-            shared_by=self._words["shared_by"].format(sharer=sharer),
-        )
-        picture = await self._api.defer_to_thread(qr_png, card)
+    async def _send_picture(self, room_id: str, code: Code) -> None:
+        picture = await self._cards.png(code)
         try:
             uri = await inside.upload(self._api, self.user_id, "image/png", picture)
         except Exception:
@@ -293,7 +286,7 @@ class Concierge:
                     code_id=code.code_id,
                     state=self._words[died_of.value if died_of else "alive"],
                     sharer=code.sharer,
-                    until=_date(code.expires_at),
+                    until=date(code.expires_at),
                     uses=code.uses,
                 )
             )
@@ -308,7 +301,7 @@ class Concierge:
         if (
             code is None
             or group is None
-            or await self._membership(group.room_id, user_id) != "join"
+            or not await self._gatekeeper.is_member(group.room_id, user_id)
             or not (code.sharer == user_id or await self._doors.may_share(group, user_id))
         ):
             raise self._no("no_such_code")
@@ -337,7 +330,7 @@ class Concierge:
 
     def _told(self, admission: Admission) -> str:
         return self._words[f"who_{admission.how.value}"].format(
-            at=_date(admission.admitted_at),
+            at=date(admission.admitted_at),
             user=admission.user_id,
             by=admission.inviter,
             code=admission.code_id,
@@ -385,8 +378,3 @@ def _lists(m_direct: object, room_id: str) -> bool:
     if not isinstance(m_direct, dict):
         return False
     return any(isinstance(rooms, list) and room_id in rooms for rooms in m_direct.values())
-
-
-def _date(ms: int) -> str:
-    at = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
-    return f"{at:%Y-%m-%d %H:%M} UTC"

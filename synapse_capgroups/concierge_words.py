@@ -1,4 +1,4 @@
-"""What the concierge says, in each language; the commands themselves are the same in all."""
+"""What the concierge and its doors say, in each language; its commands are the same in all."""
 
 ENGLISH = {
     "greeting": (
@@ -57,6 +57,14 @@ ENGLISH = {
     "nobody": "There is no record of anybody yet.",
     "valid_until": "Valid until {until}",
     "shared_by": "Shared by {sharer}",
+    "door_name": "Join {group}",
+    "door_nameless": "Join a group",
+    "door_topic": "Join this room and you are in the group. This room then goes by itself.",
+    "door_notice": "You are in. Open {link}",
+    "door_link": "the group",
+    "door_invitation": (
+        "{user}: your invitation to the group is in your app. Accept it there, and you are in."
+    ),
 }
 
 GERMAN = {
@@ -122,6 +130,17 @@ GERMAN = {
     "nobody": "Es ist noch niemand verzeichnet.",
     "valid_until": "Gültig bis {until}",
     "shared_by": "Geteilt von {sharer}",
+    "door_name": "Beitreten: {group}",
+    "door_nameless": "Einer Gruppe beitreten",
+    "door_topic": (
+        "Tritt diesem Raum bei, und du bist in der Gruppe. Der Raum verschwindet dann von selbst."
+    ),
+    "door_notice": "Du bist drin. Öffne {link}",
+    "door_link": "die Gruppe",
+    "door_invitation": (
+        "{user}: Deine Einladung in die Gruppe ist in deiner App. Nimm sie dort an, dann bist du "
+        "drin."
+    ),
 }
 
 CHINESE = {
@@ -175,6 +194,12 @@ CHINESE = {
     "nobody": "暂无记录。",
     "valid_until": "有效期至 {until}",
     "shared_by": "由 {sharer} 分享",
+    "door_name": "加入 {group}",
+    "door_nameless": "加入群聊",
+    "door_topic": "加入此房间即可进群。此房间稍后会自动消失。",
+    "door_notice": "你已入群。打开{link}",
+    "door_link": "群聊",
+    "door_invitation": "{user}：你的应用里有一条入群邀请，接受后即可进群。",
 }
 
 LANGUAGES = {"en": ENGLISH, "de": GERMAN, "zh-Hans": CHINESE}

@@ -11,8 +11,9 @@ import logging
 import re
 import secrets
 from base64 import b32encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
+from functools import partial
 from typing import TypeGuard
 
 import attrs
@@ -21,7 +22,7 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
-from synapse_capgroups.gatekeeper import Gatekeeper, admitting
+from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
 from synapse_capgroups.names import group_name
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
 from synapse_capgroups.rules.joining import Mode
@@ -29,6 +30,7 @@ from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Visits
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.words import JOINING, sentence
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +75,20 @@ class Doors:
         scope: Scope,
         gatekeeper: Gatekeeper,
         concierge: str,
+        words: Mapping[str, str],
         config: CodesConfig,
     ) -> None:
+        """
+        Args:
+            concierge: its Matrix ID. All doors are its rooms.
+            words: what doors say, one of `concierge_words.LANGUAGES`.
+        """
         self._api = api
         self._database = database
         self._scope = scope
         self._gatekeeper = gatekeeper
         self._concierge = concierge
+        self._words = words
         self._config = config
 
     def address(self, secret: str) -> str:
@@ -138,11 +147,12 @@ class Doors:
         door = await inside.create_plain_room(
             self._api, self._concierge, await self._door_request(group, code)
         )
-        await self._notice(door, group)
+        await self._welcome(door, group)
         await self._database.run("door", lambda txn: Codes.set_door(txn, code.code_id, door))
         return attrs.evolve(code, door=door)
 
     async def _door_request(self, group: Group, code: Code) -> dict[str, object]:
+        words = self._words
         name = await group_name(self._api, group.room_id)
         state = await self._api.get_room_state(group.room_id, [("m.room.avatar", "")])
         avatar = state.get(("m.room.avatar", ""))
@@ -157,31 +167,33 @@ class Doors:
             "preset": "public_chat",
             "visibility": "private",
             "room_alias_name": f"j-{code.secret}",
-            "name": f"Join {name}" if name else "Join a group",
-            "topic": "Join this room and you are in the group. This room then goes by itself.",
+            "name": words["door_name"].format(group=name) if name else words["door_nameless"],
+            "topic": words["door_topic"],
             "initial_state": initial_state,
             # Nobody but the concierge writes, invites or changes anything here.
             "power_level_content_override": {
                 "events_default": 100, "state_default": 100, "invite": 100, "kick": 100,
                 "ban": 100, "redact": 100,
             },
-            # A person of another server cannot be let in at this door yet, and would wait in vain.
-            "creation_content": {"m.federate": False},
         }  # fmt: skip
 
-    async def _notice(self, door: str, group: Group) -> None:
-        link = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
+    async def _welcome(self, door: str, group: Group) -> None:
+        """Write the one notice that everybody finds in a door, at first sight."""
+        notice, text = self._words["door_notice"], self._words["door_link"]
+        url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
+        content = {
+            "format": "org.matrix.custom.html",
+            "formatted_body": notice.format(link=f'<a href="{url}">{text}</a>'),
+        }
+        await self._say(door, notice.format(link=f"{text}: {url}"), content)
+
+    async def _say(self, door: str, body: str, content: Mapping[str, object] | None = None) -> None:
         await self._api.create_and_send_event_into_room(
             {
                 "type": "m.room.message",
                 "room_id": door,
                 "sender": self._concierge,
-                "content": {
-                    "msgtype": "m.notice",
-                    "body": f"You are in. Open the group: {link}",
-                    "format": "org.matrix.custom.html",
-                    "formatted_body": f'You are in. Open <a href="{link}">the group</a>.',
-                },
+                "content": {"msgtype": "m.notice", "body": body, **(content or {})},
             }
         )
 
@@ -200,14 +212,20 @@ class Doors:
         if is_here:
             # A change of name or avatar, which brings nobody back who has left the group meanwhile.
             return None
-        group = await self._scope.group(code.room_id) if code else None
-        if code is None or group is None or user_id == self._concierge:
+        return await self._let_in(code, user_id) if code else None
+
+    async def _let_in(self, code: Code, user_id: str) -> Verdict | None:
+        """Decide for somebody at a code's door, and if they may, bring or invite them in."""
+        group = await self._scope.group(code.room_id)
+        if group is None or code.door is None or user_id == self._concierge:
             return None
+        local = self._api.is_mine(user_id)
         decision = await self._gatekeeper.entry(
             group,
             code.code_id,
             user_id,
             sharer_may_share=await self.may_share(group, code.sharer),
+            invites=not local,
         )
         if isinstance(decision.verdict, Refusal):
             self.clear_up_soon()
@@ -220,14 +238,89 @@ class Doors:
                 raise
             if await self._gatekeeper.settle(decision, joined=True):
                 self.clear_up_soon()
-        leave_at = self._api.get_current_time_msec() + self._config.door_stay
+        elif not local and not await self._gatekeeper.is_member(group.room_id, user_id):
+            # Only their own server can join them. They accept there, and `accept` judges them.
+            await self._invite(group, code.sharer, user_id)
+            await self._say(code.door, self._words["door_invitation"].format(user=user_id))
+        door, leave_at = code.door, self._api.get_current_time_msec() + self._config.door_stay
         await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
         return ALLOWED
 
-    async def _bring_in(self, group: Group, sharer: str, user_id: str) -> None:
+    async def overhear(self, room_id: str, user_id: str) -> None:
+        """A person of another server joins by that server itself, which has members here already.
+
+        It asks nobody, so a refusal comes afterwards.
+        """
+        if await self._scope.is_concierges(room_id):
+            self._api.run_as_background_process(
+                "capgroups_remote_visit", self._remote_visit, room_id, user_id
+            )
+        elif (group := await self._scope.group(room_id)) is not None:
+            decision = await self.accept(group, user_id)
+            if decision is not None and decision.admission is not None:
+                self._api.run_as_background_process(
+                    "capgroups_remote_join", self._remote_join, decision
+                )
+
+    async def _remote_visit(self, door: str, user_id: str) -> None:
+        code = await self._database.run("door", lambda txn: Codes.by_door(txn, door))
+        if code is None or not await self._arrives(door, user_id):
+            return
+        verdict = await self._let_in(code, user_id)
+        if isinstance(verdict, Refusal):
+            await inside.set_membership(
+                self._api, self._concierge, user_id, door, "leave", sentence(verdict, JOINING)
+            )
+
+    async def _remote_join(self, decision: JoinDecision) -> None:
+        admission = decision.admission
+        assert admission is not None
+        joined = await self._arrives(admission.room_id, admission.user_id)
+        if await self._gatekeeper.settle(decision, joined=joined):
+            await self._close_dead()
+
+    async def _arrives(self, room_id: str, user_id: str) -> bool:
+        """Wait until somebody whose join was just received is a member; False if that fails."""
+        for _ in range(50):
+            if await self._gatekeeper.is_member(room_id, user_id):
+                return True
+            await self._api.sleep(0.1)
+        return False
+
+    async def accept(self, group: Group, user_id: str) -> JoinDecision | None:
+        """Decide the join of a person of another server whom a door has invited.
+
+        Returns:
+            None if no door has.
+        """
+        if self._api.is_mine(user_id):
+            return None
+
+        def look(txn: LoggingTransaction) -> Code | None:
+            code_id = Codes.invited_by(txn, group.room_id, user_id)
+            return Codes.by_id(txn, code_id) if code_id else None
+
+        code = await self._database.run("accept", look)
+        if code is None:
+            return None
+        return await self._gatekeeper.entry(
+            group,
+            code.code_id,
+            user_id,
+            sharer_may_share=await self.may_share(group, code.sharer),
+        )
+
+    async def _invite(self, group: Group, sharer: str, user_id: str) -> None:
         token = admitting.set((group.room_id, user_id))
         try:
             await inside.set_membership(self._api, sharer, user_id, group.room_id, "invite")
+        finally:
+            admitting.reset(token)
+
+    async def _bring_in(self, group: Group, sharer: str, user_id: str) -> None:
+        await self._invite(group, sharer, user_id)
+        token = admitting.set((group.room_id, user_id))
+        try:
             await inside.set_membership(self._api, user_id, user_id, group.room_id, "join")
         finally:
             admitting.reset(token)
@@ -251,12 +344,7 @@ class Doors:
         """What a code is dead of, None if it lives; and how many members its group has."""
         group = await self._scope.group(code.room_id)
         entitled = group is not None and await self.may_share(group, code.sharer)
-
-        def sharer_is_member(txn: LoggingTransaction) -> bool:
-            standing = inside.SynapseTables.membership(txn, code.room_id, code.sharer)
-            return standing.membership == "join"
-
-        entitled = entitled and await self._database.run("sharer", sharer_is_member)
+        entitled = entitled and await self._gatekeeper.is_member(code.room_id, code.sharer)
         return await self._gatekeeper.code_state(code, sharer_may_share=entitled)
 
     async def revoke(self, code: Code) -> None:
@@ -277,14 +365,13 @@ class Doors:
 
         await self._gatekeeper.close_codes()
         for code in await self._database.run("sweep_codes", mind):
-            await self._each("abandoned code", lambda code=code: self._abandon(code))  # type: ignore[misc]
+            await self._each("abandoned code", partial(self._abandon, code))
+        # First the doors, then those who stand in them: other servers hear of somebody's leaving
+        # only while there is a room.
         await self._close_dead()
         due = await self._database.run("sweep_visits", lambda txn: Visits.due(txn, now))
         for door, user_id in due:
-            await self._each(
-                "visit",
-                lambda door=door, user_id=user_id: self._take_out(door, user_id),  # type: ignore[misc]
-            )
+            await self._each("visit", partial(self._take_out, door, user_id))
 
     def clear_up_soon(self) -> None:
         """Close the doors of dead codes, after the answer that is being given."""
@@ -292,14 +379,18 @@ class Doors:
 
     async def _close_dead(self) -> None:
         for code in await self._database.run("sweep_doors", Codes.dead_with_open_door):
-            await self._each("dead code", lambda code=code: self._close(code))  # type: ignore[misc]
+            await self._each("dead code", partial(self._close, code))
 
     async def _close(self, code: Code) -> None:
+        """Let a door's address go at once, and its room when nobody stands in it any more."""
         await inside.delete_address(self._api, self.address(code.secret))
         if code.door is not None:
+            door = code.door
+            if await self._database.run("visitors", lambda txn: Visits.any_at(txn, door)):
+                return
             # It is told that this does nothing for a room that is being deleted; it is a 400.
             with contextlib.suppress(SynapseError):
-                await self._api.delete_room(code.door)
+                await self._api.delete_room(door)
         now = self._api.get_current_time_msec()
         await self._database.run("door", lambda txn: Codes.door_is_closed(txn, code.code_id, now))
 
@@ -312,12 +403,12 @@ class Doors:
         await self.revoke(attrs.evolve(code, door=door))
 
     async def _take_out(self, door: str, user_id: str) -> None:
-        def standing(txn: LoggingTransaction) -> str | None:
-            return inside.SynapseTables.membership(txn, door, user_id).membership
-
-        if await self._database.run("visitor", standing) == "join":
-            await inside.set_membership(self._api, user_id, user_id, door, "leave")
-            await inside.forget(self._api, user_id, door)
+        if await self._gatekeeper.is_member(door, user_id):
+            local = self._api.is_mine(user_id)
+            leaver = user_id if local else self._concierge
+            await inside.set_membership(self._api, leaver, user_id, door, "leave")
+            if local:
+                await inside.forget(self._api, user_id, door)
         await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
 
     @staticmethod

@@ -91,9 +91,19 @@ class Gatekeeper:
         return await self._database.run("join", decide)
 
     async def entry(
-        self, group: Group, code_id: str, user_id: str, *, sharer_may_share: bool
+        self,
+        group: Group,
+        code_id: str,
+        user_id: str,
+        *,
+        sharer_may_share: bool,
+        invites: bool = False,
     ) -> JoinDecision:
-        """Decide the entry of somebody at a code's door; the same as `join` otherwise."""
+        """Decide the entry of somebody by a code; the same as `join` otherwise.
+
+        Args:
+            invites: whether the person is only invited now, and will be judged again as they join.
+        """
 
         def decide(txn: LoggingTransaction) -> JoinDecision:
             lock_room(txn, group.room_id)
@@ -120,6 +130,13 @@ class Gatekeeper:
             )
             if verdict != ALLOWED or standing.membership == "join":
                 return JoinDecision(verdict)
+            if invites:
+                # A place is kept for each, or more would come than the code may let in.
+                expected = code.uses + Codes.others_invited(txn, code_id, user_id)
+                if code.max_uses is not None and expected >= code.max_uses:
+                    return JoinDecision(Refusal(Reason.CODE_USED_UP))
+                Codes.invite(txn, code, user_id)
+                return JoinDecision(verdict)
             return self._admit(txn, group, user_id, standing, facts, verdict, How.CODE, now, code)
 
         return await self._database.run("entry", decide)
@@ -136,24 +153,30 @@ class Gatekeeper:
         admission = decision.admission
         if admission is None:
             return False
-        if joined:
-            journal.admitted(admission)
-            if not decision.ends_codes:
-                return False
         room_id, user_id = admission.room_id, admission.user_id
+        # Whoever of another server came by a code was invited by it.
+        was_invited = admission.code_id is not None and not self._api.is_mine(user_id)
+        if joined and not decision.ends_codes and not was_invited:
+            journal.admitted(admission)
+            return False
 
-        def end(txn: LoggingTransaction) -> bool:
-            if not joined:
-                Admissions.strike(txn, room_id, user_id, admission.admitted_at)
-                Seats.free(txn, room_id, user_id, admission.admitted_at)
-                return False
+        def end(txn: LoggingTransaction) -> tuple[bool, int]:
+            # Something may have failed after the join was written.
+            if not joined and Seats.take_back(txn, room_id, user_id, admission.admitted_at):
+                return False, 0
             now = self._api.get_current_time_msec()
-            died = self._close_if_reached(txn, room_id, now)
+            died = 0
             if admission.code_id is not None:
                 died += Codes.kill_if_used_up(txn, admission.code_id, now)
-            return died > 0
+            died += self._close_if_reached(txn, room_id, now)
+            if was_invited:
+                Codes.forget_invitation(txn, room_id, user_id)
+            return True, died
 
-        return await self._database.run("settle", end)
+        came, died = await self._database.run("settle", end)
+        if came:
+            journal.admitted(admission)
+        return died > 0
 
     async def close_codes(self) -> None:
         """Find the codes whose end a killed process has missed."""
@@ -169,6 +192,14 @@ class Gatekeeper:
         if self.limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
             return 0
         return Codes.close_group(txn, room_id, now)
+
+    async def is_member(self, room_id: str, user_id: str) -> bool:
+        """Whether somebody is a member, of a group or any other room."""
+
+        def look(txn: LoggingTransaction) -> bool:
+            return SynapseTables.membership(txn, room_id, user_id).membership == "join"
+
+        return await self._database.run("member", look)
 
     async def seats_taken(self, group: Group) -> int:
         """How many members a group has, seats of joins under way included."""
@@ -242,7 +273,11 @@ class Gatekeeper:
             standing = SynapseTables.membership(txn, group.room_id, invitee)
             facts = self._facts(txn, group, invitee, standing.membership, inviter, now)
             self._meet(txn, group, self.limits.mode(facts.seats_taken))
-            return decide_join(facts, self.limits)
+            verdict = decide_join(facts, self.limits)
+            if verdict == ALLOWED and not self._api.is_mine(invitee):
+                # From now on they are invited by a person, and no more by a code.
+                Codes.forget_invitation(txn, group.room_id, invitee)
+            return verdict
 
         return await self._database.run("invitation", decide)
 

@@ -12,9 +12,11 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
+from synapse.media.filepath import MediaFilePaths
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi, RoomAlias, UserID
 from synapse.storage.engines import PostgresEngine
 from synapse.types import create_requester
@@ -244,9 +246,9 @@ async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any
 
 
 async def set_membership(
-    api: ModuleApi, sender: str, user_id: str, room_id: str, membership: str
+    api: ModuleApi, sender: str, user_id: str, room_id: str, membership: str, reason: str = ""
 ) -> None:
-    """Invite, join or leave as a local user, without rate limits.
+    """Invite, join, leave or remove as a local user, without rate limits.
 
     `ModuleApi.update_room_membership` counts against the limits of the one who invites: after nine
     people at a door the sharer could neither invite nor write.
@@ -257,6 +259,7 @@ async def set_membership(
         room_id,
         membership,
         ratelimit=False,
+        content={"reason": reason} if reason else None,
     )
 
 
@@ -276,6 +279,24 @@ async def upload(api: ModuleApi, user_id: str, media_type: str, content: bytes) 
         media_type, None, io.BytesIO(content), len(content), UserID.from_string(user_id)
     )
     return str(uri)
+
+
+async def local_picture(api: ModuleApi, media_id: str, most_bytes: int) -> Path | None:
+    """Where a picture that was uploaded here is stored; None if this process may not read it.
+
+    Not in the `ModuleApi`. Media in quarantine is not to be shown to anybody.
+    """
+    media = await api._hs.get_datastores().main.get_local_media(media_id)
+    folder = getattr(api._hs.config.media, "media_store_path", None)  # Not on every worker.
+    if (
+        media is None
+        or media.quarantined_by is not None
+        or not media.media_type.startswith("image/")
+        or not 0 < (media.media_length or 0) <= most_bytes
+        or folder is None
+    ):
+        return None
+    return Path(MediaFilePaths(folder).local_media_filepath(media_id))
 
 
 def has_creators_of_all_power(created: EventBase) -> bool:
@@ -368,6 +389,39 @@ def _watch_ending(handler: object, method: str) -> None:
                 await _done(then, succeeded, result)
 
     setattr(handler, method, watched)
+
+
+judged_remote_join: ContextVar[tuple[Any, str] | None] = ContextVar(
+    "capgroups_judged_remote_join", default=None
+)
+"""The Matrix ID and the room ID of the join that `watch_remote_joins` has had judged."""
+
+
+def watch_remote_joins(api: ModuleApi, ask: Callable[[str, str], Awaitable[None]]) -> None:
+    """Have a person of another server who joins through this one judged, too.
+
+    Synapse asks no callback that could answer them: of `on_send_join_request` the other server
+    passes a refusal on to its user as it is, sentence and all.
+
+    Args:
+        ask: called with the Matrix ID and the room ID; raises `SynapseError` to refuse.
+    """
+    server = api._hs.get_federation_server()
+    send_join = server.on_send_join_request
+
+    async def judged(origin: str, content: Any, room_id: str, *args: Any, **kwargs: Any) -> Any:
+        user_id = content.get("sender")
+        # Anything else than somebody's own join is refused by Synapse itself.
+        if isinstance(user_id, str) and user_id.endswith(f":{origin}"):
+            await ask(user_id, room_id)
+        token = judged_remote_join.set((user_id, room_id))
+        try:
+            return await send_join(origin, content, room_id, *args, **kwargs)
+        finally:
+            judged_remote_join.reset(token)
+
+    server.on_send_join_request = judged  # type: ignore[method-assign]
+    _watch_ending(server, "on_send_join_request")
 
 
 @attrs.frozen

@@ -21,7 +21,9 @@ from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
 from synapse_capgroups import chores, inside, words
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
+from synapse_capgroups.cards import Cards
 from synapse_capgroups.concierge import Concierge
+from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
@@ -43,8 +45,9 @@ class CapGroups:
         concierge = api.get_qualified_user_id(config.concierge)
         self._scope = Scope(api, self._database, config.exempt, concierge)
         self._gatekeeper = Gatekeeper(api, self._database, config)
+        said = LANGUAGES[config.language]
         self._doors = Doors(
-            api, self._database, self._scope, self._gatekeeper, concierge, config.codes
+            api, self._database, self._scope, self._gatekeeper, concierge, said, config.codes
         )
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
@@ -54,6 +57,7 @@ class CapGroups:
         inside.watch_directory(api)
         inside.watch_endings(api)
         inside.watch_upgrades(api)
+        inside.watch_remote_joins(api, self._remote_join)
         inside.keep_out_of_request_log(ADDRESS_IN_URL, r"\1<secret>")
         api.register_spam_checker_callbacks(
             user_may_join_room=self.user_may_join_room,
@@ -66,10 +70,18 @@ class CapGroups:
             check_event_for_spam=self.check_event_for_spam,
         )
         api.register_third_party_rules_callbacks(on_create_room=self.on_create_room)
+        cards = Cards(api, self._doors, said)
         self._concierge = Concierge(
-            api, self._database, self._scope, self._gatekeeper, self._doors, config, concierge
+            api,
+            self._database,
+            self._scope,
+            self._gatekeeper,
+            self._doors,
+            cards,
+            config,
+            concierge,
         )
-        web.serve(api, self._database, self._scope, self._gatekeeper, self._doors, config)
+        web.serve(api, self._database, self._scope, self._gatekeeper, self._doors, cards, config)
         chores.start(api, self._database, self._doors, self._concierge)
 
     @staticmethod
@@ -86,19 +98,25 @@ class CapGroups:
 
     async def user_may_join_room(self, user_id: str, room_id: str, is_invited: bool) -> Answer:
         """Rules 2 and 4. Also asked for each name or avatar change of a member."""
-
-        async def decide() -> Verdict | None:
-            if await self._scope.is_concierges(room_id):
-                return await self._doors.enter(room_id, user_id)
-            group = await self._scope.group(room_id)
-            if group is None:
-                return None
-            decision = await self._gatekeeper.join(group, user_id)
-            if decision.admission:
-                inside.when_done(partial(self._join_ended, decision))
-            return decision.verdict
-
+        decide = partial(self._join, user_id, room_id)
         return await self._answers.give("join", words.JOINING, decide, group=room_id, user=user_id)
+
+    async def _remote_join(self, user_id: str, room_id: str) -> None:
+        """The same for a person of another server who joins through this one."""
+        raise_refusal(await self.user_may_join_room(user_id, room_id, False))
+
+    async def _join(self, user_id: str, room_id: str) -> Verdict | None:
+        if await self._scope.is_concierges(room_id):
+            return await self._doors.enter(room_id, user_id)
+        group = await self._scope.group(room_id)
+        if group is None:
+            return None
+        decision = await self._doors.accept(group, user_id)
+        if decision is None:
+            decision = await self._gatekeeper.join(group, user_id)
+        if decision.admission:
+            inside.when_done(partial(self._join_ended, decision))
+        return decision.verdict
 
     async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:
         if await self._gatekeeper.settle(decision, joined=succeeded):
@@ -176,10 +194,27 @@ class CapGroups:
             self._concierge.greet_soon(creator)
 
     async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
-        """Lets the concierge hear what people write to it. Every other event passes at once."""
+        """Lets the concierge hear what people write to it, and doors of joins on other servers.
+
+        Every other event passes at once, and none is ever refused.
+        """
         if self._concierge.hears(event):
             self._concierge.answer_soon(event)
+        elif self._is_remote_join(event):
+            try:
+                await self._doors.overhear(event.room_id, event.sender)
+            except Exception:
+                logger.exception("Could not mind the join of %s in %s", event.sender, event.room_id)
         return NOT_SPAM
+
+    def _is_remote_join(self, event: EventBase) -> bool:
+        """Whether a person of another server joins in a way that `_remote_join` is not asked of."""
+        return (
+            event.type == "m.room.member"
+            and event.content.get("membership") == "join"
+            and not self._api.is_mine(event.sender)
+            and inside.judged_remote_join.get() != (event.sender, event.room_id)
+        )
 
     async def user_may_create_room(self, creator: str, config: JsonDict) -> Answer:
         """Room upgrades, which `on_create_room` does not see: the successor is a group too."""

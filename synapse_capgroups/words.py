@@ -1,7 +1,8 @@
 """Every sentence that a person can read, keyed by reason.
 
-A refusal is read by one of three people: the one who joins, a member who invites, and the one who
-creates a room. Where they must be told different things there is a sentence for each.
+A refusal is read by one of four people: the one who joins, a member who invites, one who shares a
+join code, and the one who creates a room. Where they must be told different things there is a
+sentence for each.
 """
 
 from synapse_capgroups.rules.verdict import Reason, Refusal
@@ -60,6 +61,17 @@ INVITING = {
         "This server could not check whether you may invite this person. Try again in a minute; "
         "if it stays so, tell the server's admin."
     ),
+}
+
+SHARING = {
+    Reason.NOT_ENTITLED: (
+        "Only members who may make join codes in this group can do that. Ask one of its admins."
+    ),
+    Reason.CODE_CLOSED: (
+        "This group has {limit} members or more: there are no join codes any more. Members can "
+        "invite their friends."
+    ),
+    Reason.TOO_MANY_CODES: ("You have too many living join codes in this group. Revoke one first."),
 }
 
 CREATING = {

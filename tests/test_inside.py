@@ -6,20 +6,25 @@ that is the use to read again.
 
 import inspect
 
+import attrs
 import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.app import _base as app_base
 from synapse.app.homeserver import SynapseHomeServer
+from synapse.config.repository import ContentRepositoryConfig
 from synapse.config.server_notices import ServerNoticesConfig
+from synapse.federation.federation_server import FederationServer
 from synapse.handlers.directory import DirectoryHandler
 from synapse.handlers.room import RoomCreationHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.http import server as http_server
+from synapse.media.filepath import MediaFilePaths
 from synapse.media.media_repository import MediaRepository
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModuleApiCallbacks
 from synapse.storage._base import SQLBaseStore
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
+from synapse.storage.databases.main.media_repository import LocalMedia
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 
 from tests.conftest import Server
@@ -133,6 +138,21 @@ def test_a_picture_can_be_uploaded() -> None:
     assert list(parameters)[1:6] == [
         "media_type", "upload_name", "content", "content_length", "auth_user",
     ]  # fmt: skip
+
+
+def test_a_picture_can_be_read() -> None:
+    assert {"media_type", "media_length", "quarantined_by"} <= {
+        field.name for field in attrs.fields(LocalMedia)
+    }
+    assert list(inspect.signature(MediaFilePaths).parameters) == ["primary_base_path"]
+    assert callable(MediaFilePaths.local_media_filepath)
+    assert "self.media_store_path" in inspect.getsource(ContentRepositoryConfig)
+
+
+def test_the_method_by_which_people_of_other_servers_join() -> None:
+    method = FederationServer.on_send_join_request
+    assert list(inspect.signature(method).parameters)[1:4] == ["origin", "content", "room_id"]
+    assert inspect.iscoroutinefunction(method)
 
 
 def test_workers_are_told_of_a_room_as_of_a_cache() -> None:

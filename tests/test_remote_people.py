@@ -1,14 +1,23 @@
 """People of other servers: two real homeservers that federate over TLS on loopback."""
 
+import itertools
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from synapse_capgroups.demo.homeserver import Homeserver, free_port
-from synapse_capgroups.demo.person import Person, expect
-from tests.conftest import eventually, refused
+from synapse_capgroups.demo.person import Person, Reply, expect
+from tests.conftest import API, eventually, refused
 from tests.tls import certificate
+
+WITH_LEFT = json.dumps({"room": {"include_leave": True}})
+STAY = 2  # s
+_different = itertools.count(1)
 
 
 def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
@@ -18,6 +27,8 @@ def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
         **certificate(folder),
         "federation_verify_certificates": False,
         "ip_range_blacklist": [],
+        # One of them is restarted, and the other is to try again soon.
+        "federation": {"destination_min_retry_interval": "1s", "destination_max_retry_interval": "1s"},
         "listeners": [
             {"port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
              "resources": [{"names": ["client", "health", "metrics"]}]},
@@ -33,7 +44,9 @@ def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Homeserver, Homeserver]]:
     """One with the module, a cap of 3 and a code limit of 2; another one without it."""
     folder = tmp_path_factory.mktemp("federation")
-    ours = federating(folder / "ours", {"cap": 3, "code_limit": 2})
+    ours = federating(
+        folder / "ours", {"cap": 3, "code_limit": 2, "codes": {"door_stay": STAY * 1000}}
+    )
     theirs = federating(folder / "theirs", None)
     try:
         ours.start()
@@ -44,9 +57,126 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Homeserv
         theirs.stop()
 
 
+def try_remotely(person: Person, room: str, via: Homeserver) -> Reply:
+    path = f"/join/{quote(room, safe='')}?via={via.server_name}&server_name={via.server_name}"
+    return person.call("POST", path, {})
+
+
 def join_remotely(person: Person, room: str, via: Homeserver) -> None:
-    path = f"/join/{room}?via={via.server_name}&server_name={via.server_name}"
-    expect(person.call("POST", path, {}))
+    expect(try_remotely(person, room, via))
+
+
+def group_with_code(
+    servers: tuple[Homeserver, Homeserver], sharer: str, **limits: int
+) -> tuple[str, Person, dict[str, Any], str]:
+    """A group, its sharer, a code of theirs and the address of its door."""
+    alice = servers[0].register(sharer)
+    room = alice.new_room(name="Garden")
+    code = expect(alice.make_code(room, **limits)).body
+    return room, alice, code, f"#j-{code['secret']}:{servers[0].server_name}"
+
+
+def invited_to(person: Person) -> list[str]:
+    # Synapse remembers for two minutes what it answered to the same first sync.
+    sync = person.call("GET", f"/sync?timeout={next(_different)}")
+    return list(expect(sync).body.get("rooms", {}).get("invite", {}))
+
+
+def uses(alice: Person, room: str) -> list[tuple[str, int]]:
+    codes = expect(alice.call("GET", f"{API}/groups/{quote(room)}/codes")).body["codes"]
+    return [(code["state"], code["uses"]) for code in codes]
+
+
+def test_a_remote_person_who_scans_is_invited_and_counts_when_they_join(
+    servers: tuple[Homeserver, Homeserver],
+) -> None:
+    ours, theirs = servers
+    room, alice, _, address = group_with_code(servers, "alice2", max_uses=1)
+    rosa = theirs.register("rosa")
+    join_remotely(rosa, address, ours)
+    assert eventually(lambda: room in invited_to(rosa))
+    assert uses(alice, room) == [("alive", 0)]
+    join_remotely(rosa, room, ours)
+    assert alice.members(room) == sorted([alice.user_id, rosa.user_id])
+    assert uses(alice, room) == [("code_used_up", 1)]
+    entered = [facts for word, facts in ours.journal() if facts.get("group") == room]
+    assert (entered[-1]["how"], entered[-1]["by"]) == ("code", alice.user_id)
+
+
+def test_remote_people_whose_server_is_at_the_door_already_are_told_no_less(
+    servers: tuple[Homeserver, Homeserver],
+) -> None:
+    """That server joins them by itself and asks nobody here."""
+    ours, theirs = servers
+    room, alice, _, address = group_with_code(servers, "alice6", max_uses=2)
+    rosa, ruth, rolf = (theirs.register(name) for name in ("rosa6", "ruth6", "rolf6"))
+    for person in (rosa, ruth):
+        join_remotely(person, address, ours)
+        assert eventually(lambda person=person: room in invited_to(person))  # type: ignore[misc]
+    # Two places, each kept for one of the two.
+    door = expect(try_remotely(rolf, address, ours)).body["room_id"]
+    assert eventually(lambda: removed_for(rolf, door) is not None)
+    assert "used as often as it may be" in str(removed_for(rolf, door))
+    join_remotely(rosa, room, ours)
+    assert eventually(lambda: rosa.user_id in alice.members(room))
+    assert uses(alice, room) == [("code_closed", 1)]  # A code limit of 2.
+
+
+def removed_for(person: Person, room: str) -> str | None:
+    """The reason for which somebody was removed from a room, as their client shows it."""
+    sync = person.call("GET", f"/sync?timeout={next(_different)}&filter=" + quote(WITH_LEFT))
+    left = expect(sync).body.get("rooms", {}).get("leave", {}).get(room, {})
+    events = left.get("timeline", {}).get("events", []) + left.get("state", {}).get("events", [])
+    for event in events:
+        if event.get("state_key") == person.user_id and event["sender"] != person.user_id:
+            return str(event["content"].get("reason"))
+    return None
+
+
+def test_a_remote_person_reads_why_a_code_is_dead(servers: tuple[Homeserver, Homeserver]) -> None:
+    ours, theirs = servers
+    _, _, _, address = group_with_code(servers, "alice3", lifetime_ms=1)
+    reply = try_remotely(theirs.register("rick"), address, ours)
+    assert refused(reply, "code_expired"), reply
+
+
+def test_a_remote_person_cannot_join_without_an_invitation_or_beyond_the_cap(
+    servers: tuple[Homeserver, Homeserver],
+) -> None:
+    ours, theirs = servers
+    alice, ben = ours.register("alice4"), ours.register("ben4")
+    group = alice.new_room(invite=[ben.user_id])
+    roy = theirs.register("roy")
+    expect(alice.invite(group, roy))
+    expect(ben.join(group))
+    # The group has reached the code limit since, and the two are no friends.
+    reply = try_remotely(roy, group, ours)
+    assert refused(reply, "friends_only"), reply
+    chat = alice.start_direct_chat(roy)
+    join_remotely(roy, chat, ours)
+    join_remotely(roy, group, ours)
+    recorded = [facts["user"] for word, facts in ours.journal() if facts.get("group") == group]
+    assert roy.user_id in recorded
+
+
+def test_a_remote_person_is_taken_out_of_the_door_some_time_later(
+    servers: tuple[Homeserver, Homeserver],
+) -> None:
+    ours, theirs = servers
+    room, alice, code, address = group_with_code(servers, "alice5")
+    rita = theirs.register("rita5")
+    door = expect(try_remotely(rita, address, ours)).body["room_id"]
+    expect(alice.call("DELETE", f"{API}/groups/{quote(room)}/codes/{code['code_id']}"))
+    assert refused(try_remotely(rita, room, ours), "code_revoked")
+    assert door in joined(rita)  # not under their own eyes
+    time.sleep(STAY)
+    ours.stop()
+    ours.start()  # sweeps at once
+    assert eventually(lambda: door not in joined(rita), seconds=30)
+
+
+def joined(person: Person) -> list[str]:
+    return list(expect(person.call("GET", "/joined_rooms")).body["joined_rooms"])
 
 
 def test_a_remote_friend_is_a_friend_and_a_remote_stranger_is_not(

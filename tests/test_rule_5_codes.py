@@ -3,11 +3,14 @@
 import contextlib
 import json
 import time
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from urllib.parse import quote
 
 import httpx
 import pytest
+from PIL import Image
 
 from synapse_capgroups.demo.person import Person, expect
 from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, refused
@@ -160,11 +163,14 @@ def test_a_code_dies_when_its_sharer_loses_the_right(server: Server) -> None:
 def test_every_code_dies_when_the_group_reaches_the_code_limit(server: Server) -> None:
     room, people = server.group(CODE_LIMIT - 1)
     codes = [server.make_code(room, people[0]) for _ in range(2)]
-    expect(server.scan(server.person(), codes[0]))
+    last = server.person()
+    door = expect(server.scan(last, codes[0])).body["room_id"]
     assert len(people[0].members(room)) == CODE_LIMIT
     for code in codes:
         assert expect(server.preview(code)).body["state"] == "code_closed"
         assert eventually(lambda code=code: not resolves(server, code))  # type: ignore[misc]
+    # The last one in still sees the door.
+    assert door in joined_rooms(last)
     reply = people[0].call("POST", f"{API}/groups/{room}/codes", {})
     assert refused(reply, "code_closed")
 
@@ -231,7 +237,8 @@ def test_only_who_has_the_level_makes_sees_and_fetches_codes(server: Server) -> 
         ("POST", base), ("GET", base), ("GET", f"{base}/{code['code_id']}/qr.png"),
         ("GET", f"{base}/{code['code_id']}/qr.svg"), ("DELETE", f"{base}/{code['code_id']}"),
     ):  # fmt: skip
-        assert people[1].call(method, path, {} if method == "POST" else None).status == 403
+        reply = people[1].call(method, path, {} if method == "POST" else None)
+        assert refused(reply, "not_entitled")
         stranger = server.person().call(method, path, {} if method == "POST" else None)
         unknown = server.person().call(method, path.replace("%21", "").replace(room, "!no:such"),
                                        {} if method == "POST" else None)  # fmt: skip
@@ -244,8 +251,7 @@ def test_a_sharer_has_a_quota_of_living_codes(server: Server) -> None:
     for _ in range(20):
         server.make_code(room, people[0])
     reply = people[0].call("POST", f"{API}/groups/{room}/codes", {})
-    assert reply.status == 403
-    assert "too many" in reply.error
+    assert refused(reply, "too_many_codes")
 
 
 def test_codes_are_listed_with_their_uses(server: Server) -> None:
@@ -282,6 +288,39 @@ def test_the_preview_tells_what_the_page_shows(server: Server) -> None:
     }
 
 
+def test_the_preview_shows_the_groups_avatar(server: Server) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    addresses = [
+        upload(people[0], picture("JPEG", (640, 480))), upload(people[0], picture("PNG", (20, 9))),
+        upload(people[0], b"no picture"), upload(people[0], picture("PNG", (6000, 6000))),
+        "mxc://localhost/nothing", "mxc://elsewhere.example/a", "mxc://localhost/../../log.yaml", 5,
+    ]  # fmt: skip
+    shown = []
+    for address in addresses:
+        expect(people[0].set_state(room, "m.room.avatar", {"url": address}))
+        avatar = expect(server.preview(code)).body["group"]["avatar"]
+        shown.append(avatar is not None)
+        if avatar is not None:
+            small = Image.open(BytesIO(b64decode(avatar.removeprefix("data:image/webp;base64,"))))
+            assert (small.format, small.size) == ("WEBP", (96, 96))
+            assert len(avatar) < 20_000
+    assert shown == [True, True] + [False] * 6
+
+
+def picture(form: str, size: tuple[int, int]) -> bytes:
+    output = BytesIO()
+    Image.new("RGB", size, "teal").save(output, form)
+    return output.getvalue()
+
+
+def upload(person: Person, content: bytes) -> str:
+    reply = person.call(
+        "POST", "/_matrix/media/v3/upload", content=content, content_type="image/png"
+    )
+    return str(expect(reply).body["content_uri"])
+
+
 @pytest.mark.parametrize("secret", ["", "a" * 28, "x" * 10_000, "'--", "\u0000", "\ud800"])
 def test_an_unknown_secret_is_unknown_and_nothing_else(server: Server, secret: str) -> None:
     reply = server.preview({"secret": secret})
@@ -310,7 +349,11 @@ def test_the_group_and_its_modes_over_http(server: Server) -> None:
         "mode": "open", "members": 2, "cap": 6, "code_limit": 4, "seats_left": 4,
         "name": people[1].name.lower(),
     }  # fmt: skip
+    member = {"membership": "join", "displayname": "x", "avatar_url": "mxc://localhost/per-room"}
+    expect(people[1].set_state(room, "m.room.member", member, people[1].user_id))
     expect(people[1].call("PUT", f"{path}/name", {"displayname": "Somebody"}))
+    now = expect(people[0].state(room, "m.room.member", people[1].user_id)).body
+    assert now == {**member, "displayname": "Somebody"}
     assert expect(people[1].call("GET", path)).body["name"] == "Somebody"
     expect(people[1].call("PUT", f"{path}/name", {"displayname": ""}))
     assert expect(people[1].call("GET", path)).body["name"] == people[1].name.lower()
@@ -363,6 +406,27 @@ def test_people_are_taken_out_of_the_door_some_time_later_and_nothing_else_chang
     server.homeserver.stop()
     server.homeserver.start()  # sweeps at once
     assert eventually(lambda: joined_rooms(person) == [room])
+    assert server.query("SELECT * FROM capgroups_visits") == []
+
+
+def test_the_room_of_a_dead_codes_door_goes_when_nobody_stands_in_it_any_more(
+    start: Starter,
+) -> None:
+    server = start(module={"cap": 6, "code_limit": 4, "codes": {"door_stay": "1s"}})
+    room, people = server.group(1)
+    code = server.make_code(room, people[0], max_uses=1)
+    person = server.person()
+    door = expect(server.scan(person, code)).body["room_id"]
+    exists = "SELECT room_id FROM rooms WHERE room_id = ?"
+    for visitors_gone in (True, False):
+        time.sleep(1.1)
+        server.homeserver.stop()
+        server.homeserver.start()  # sweeps at once
+        if visitors_gone:
+            assert eventually(lambda: joined_rooms(person) == [room])
+            assert server.query(exists, door) == [(door,)]
+        else:
+            assert eventually(lambda: not server.query(exists, door))
 
 
 def joined_rooms(person: Person) -> list[str]:

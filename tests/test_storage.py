@@ -69,6 +69,7 @@ def test_tables_of_an_older_version_are_brought_up_to_date(start: Starter, engin
     # Back to version 1.
     for table in (
         "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
+            "capgroups_code_invitations",
     ):  # fmt: skip
         server.query(f"DROP TABLE {table}")
     server.query("ALTER TABLE capgroups_admissions DROP COLUMN code_id")
@@ -96,6 +97,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
     assert ours == {
         "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
         "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
+            "capgroups_code_invitations",
     }  # fmt: skip
 
 
@@ -166,6 +168,10 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.any_living(txn, "!r"),
     lambda txn: Codes.groups_to_close(txn),
     lambda txn: Codes.use(txn, "c", "@a", 5),
+    lambda txn: Codes.others_invited(txn, "c", "@a"),
+    lambda txn: Codes.invited_by(txn, "!r", "@a"),
+    lambda txn: Codes.forget_invitation(txn, "!r", "@a"),
+    lambda txn: Visits.any_at(txn, "!d"),
     lambda txn: Codes.sweep(txn, 5, 5),
     lambda txn: Codes.dead_with_open_door(txn),
     lambda txn: Codes.without_door(txn, 5),

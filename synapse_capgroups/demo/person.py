@@ -59,13 +59,16 @@ class Person:
     def name(self) -> str:
         return self.user_id[1:].split(":")[0].capitalize()
 
-    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
+    def call(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "", **options: Any
+    ) -> Reply:
         """One call below /_matrix/client/v3, or of the path as it is if it starts with /_."""
+        headers = {**self._headers, "Content-Type": content_type} if content_type else self._headers
         if not path.startswith("/_"):
             path = f"/_matrix/client/v3{path}"
         if body is not None:
             options["content"] = json.dumps(body)  # In ASCII, so that any text can be sent.
-        response = self._http.request(method, path, headers=self._headers, **options)
+        response = self._http.request(method, path, headers=headers, **options)
         if response.headers.get("Content-Type", "").startswith("image/"):
             return Reply(response.status_code, {}, response.content)
         try:

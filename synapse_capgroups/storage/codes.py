@@ -165,6 +165,44 @@ class Codes:
         return int(row[0]) if row else 0
 
     @staticmethod
+    def invite(txn: LoggingTransaction, code: Code, user_id: str) -> None:
+        """Note that a person of another server is invited by a code, until they join."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_code_invitations (room_id, user_id, code_id) VALUES (?, ?, ?)
+            ON CONFLICT (room_id, user_id) DO UPDATE SET code_id = EXCLUDED.code_id
+            """,
+            (code.room_id, user_id, code.code_id),
+        )
+
+    @staticmethod
+    def invited_by(txn: LoggingTransaction, room_id: str, user_id: str) -> str | None:
+        """The ID of the code by which a person of another server is invited."""
+        txn.execute(
+            "SELECT code_id FROM capgroups_code_invitations WHERE room_id = ? AND user_id = ?",
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        return row[0] if row else None
+
+    @staticmethod
+    def others_invited(txn: LoggingTransaction, code_id: str, user_id: str) -> int:
+        """How many others a code has invited who have not joined so far."""
+        txn.execute(
+            "SELECT COUNT(*) FROM capgroups_code_invitations WHERE code_id = ? AND user_id <> ?",
+            (code_id, user_id),
+        )
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
+    def forget_invitation(txn: LoggingTransaction, room_id: str, user_id: str) -> None:
+        txn.execute(
+            "DELETE FROM capgroups_code_invitations WHERE room_id = ? AND user_id = ?",
+            (room_id, user_id),
+        )
+
+    @staticmethod
     def sweep(txn: LoggingTransaction, now: int, forget_before: int) -> None:
         """Note which codes died by themselves, and forget those that died long ago."""
         txn.execute(
@@ -189,15 +227,16 @@ class Codes:
             """,
             (Reason.CODE_USED_UP.value, now, now),
         )
-        txn.execute(
-            """
-            DELETE FROM capgroups_code_uses WHERE code_id IN (
-                SELECT code_id FROM capgroups_codes
-                WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
+        for table in ("capgroups_code_uses", "capgroups_code_invitations"):
+            txn.execute(
+                f"""
+                DELETE FROM {table} WHERE code_id IN (
+                    SELECT code_id FROM capgroups_codes
+                    WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
+                )
+                """,
+                (forget_before,),
             )
-            """,
-            (forget_before,),
-        )
         txn.execute(
             """
             DELETE FROM capgroups_codes
@@ -233,6 +272,12 @@ class Visits:
     def due(txn: LoggingTransaction, now: int) -> list[tuple[str, str]]:
         txn.execute("SELECT door, user_id FROM capgroups_visits WHERE leave_at <= ?", (now,))
         return [(door, user_id) for door, user_id in txn]
+
+    @staticmethod
+    def any_at(txn: LoggingTransaction, door: str) -> bool:
+        """Whether somebody is at a door."""
+        txn.execute("SELECT 1 FROM capgroups_visits WHERE door = ? LIMIT 1", (door,))
+        return txn.fetchone() is not None
 
     @staticmethod
     def end(txn: LoggingTransaction, door: str, user_id: str) -> None:

@@ -108,6 +108,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX capgroups_visits_end ON capgroups_visits (leave_at)",
+        # People of other servers whom a door has invited, until they join.
+        """
+        CREATE TABLE capgroups_code_invitations (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            code_id TEXT NOT NULL,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_code_invitations_code ON capgroups_code_invitations (code_id)",
         "ALTER TABLE capgroups_admissions ADD COLUMN code_id TEXT",
         # The room in which the concierge talks to a person.
         """

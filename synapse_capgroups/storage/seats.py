@@ -69,10 +69,16 @@ class Seats:
         )
 
     @staticmethod
-    def take_back(txn: LoggingTransaction, room_id: str, user_id: str) -> None:
-        """Forget what an earlier attempt of this person left behind, its admission too.
+    def take_back(
+        txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int | None = None
+    ) -> bool:
+        """Forget an attempt of this person that came to nothing, its admission too.
 
-        That is so where a process was killed between its decision and the join.
+        Args:
+            reserved_at: which one; None is any, as a killed process may have left one behind.
+
+        Returns:
+            Whether there was one.
         """
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
@@ -82,16 +88,14 @@ class Seats:
             """,
             (room_id, user_id),
         )
-        for (reserved_at,) in txn.fetchall():
-            Admissions.strike(txn, room_id, user_id, reserved_at)
-            Seats.free(txn, room_id, user_id, reserved_at)
-
-    @staticmethod
-    def free(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
+        row = txn.fetchone()
+        if row is None or (reserved_at is not None and row[0] != reserved_at):
+            return False
+        Admissions.strike(txn, room_id, user_id, row[0])
         txn.execute(
-            "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ? AND reserved_at = ?",
-            (room_id, user_id, reserved_at),
+            "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ?", (room_id, user_id)
         )
+        return True
 
     @staticmethod
     def sweep(txn: LoggingTransaction, now: int) -> int:

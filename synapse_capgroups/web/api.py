@@ -1,27 +1,28 @@
 """The HTTP API below /_synapse/client/capgroups/v1; described in docs/openapi.yaml."""
 
-import datetime
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from synapse.module_api import (
     DirectServeJsonResource,
     JsonDict,
-    LoggingTransaction,
     ModuleApi,
     parse_json_object_from_request,
 )
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups import inside, words
+from synapse_capgroups import words
+from synapse_capgroups.answers import refusal_fields
+from synapse_capgroups.avatars import Avatars
+from synapse_capgroups.cards import Cards
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.names import group_name, member_name
-from synapse_capgroups.pictures import Card, qr_png, qr_svg
+from synapse_capgroups.pictures import qr_svg
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes
@@ -34,9 +35,10 @@ PREFIX = "/_synapse/client/capgroups/v1"
 _PREVIEWS_PER_SECOND = 10
 _PREVIEWS_AT_ONCE = 60
 
-_NOT_ENTITLED = (
-    "Only members who may make join codes in this group can do that. Ask one of its admins."
-)
+_MALFORMED = {
+    CodeProblem.LIFETIME: "'lifetime_ms' must be a number from 1 to {longest}",
+    CodeProblem.USES: "'max_uses' must be null or a number, 1 or more",
+}
 
 Handler = Callable[..., Awaitable[tuple[int, JsonDict] | None]]
 
@@ -53,6 +55,7 @@ class Api(DirectServeJsonResource):
         scope: Scope,
         gatekeeper: Gatekeeper,
         doors: Doors,
+        cards: Cards,
         config: Config,
     ) -> None:
         super().__init__()
@@ -62,6 +65,8 @@ class Api(DirectServeJsonResource):
         self._gatekeeper = gatekeeper
         self._doors = doors
         self._config = config
+        self._avatars = Avatars(api)
+        self._cards = cards
         self._throttle = Throttle(_PREVIEWS_PER_SECOND, _PREVIEWS_AT_ONCE)
         room, code = "groups/([^/]+)", "codes/([^/]+)"
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
@@ -109,7 +114,7 @@ class Api(DirectServeJsonResource):
         if not self._throttle.allows(visitor, now):
             raise SynapseError(
                 429, "Too many people look at codes from here. Try again in a moment.",
-                ErrorCodes.LIMIT_EXCEEDED,
+                ErrorCodes.LIMIT_EXCEEDED, {"retry_after_ms": 1000 // _PREVIEWS_PER_SECOND},
             )  # fmt: skip
         secret = parse_json_object_from_request(request).get("secret")
         if not isinstance(secret, str) or not secret.isprintable():
@@ -122,7 +127,7 @@ class Api(DirectServeJsonResource):
         sharer = await member_name(self._api, code.room_id, code.sharer)
         answer: JsonDict = {
             "state": died_of.value if died_of else "alive",
-            "group": {"name": name, "avatar": None},
+            "group": {"name": name, "avatar": await self._avatars.of_group(code.room_id)},
             "sharer": sharer,
             "expires_at": code.expires_at,
             "code_limit": self._config.code_limit,
@@ -144,7 +149,7 @@ class Api(DirectServeJsonResource):
             "cap": limits.cap,
             "code_limit": limits.code_limit,
             "seats_left": max(0, limits.cap - taken),
-            "name": await self._name_in(group, user_id),
+            "name": (await self._member(group, user_id)).get("displayname"),
         }
 
     async def _make_code(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
@@ -164,39 +169,18 @@ class Api(DirectServeJsonResource):
         }
 
     def _refused(self, error: CodeRequestError) -> SynapseError:
-        limit = self._config.code_limit
-        fields: JsonDict = {}
-        if error.problem is CodeProblem.CLOSED:
-            fields = {
-                "org.capgroups.reason": Reason.CODE_CLOSED.value,
-                "org.capgroups.members": error.members,
-                "org.capgroups.limit": limit,
-            }
-        status, errcode, text = {
-            CodeProblem.NOT_ENTITLED: (403, ErrorCodes.FORBIDDEN, _NOT_ENTITLED),
-            CodeProblem.LIFETIME: (
-                400,
-                ErrorCodes.INVALID_PARAM,
-                f"'lifetime_ms' must be a number from 1 to {self._config.codes.max_lifetime}",
-            ),
-            CodeProblem.USES: (
-                400,
-                ErrorCodes.INVALID_PARAM,
-                "'max_uses' must be null or a number, 1 or more",
-            ),
-            CodeProblem.CLOSED: (
-                403,
-                ErrorCodes.FORBIDDEN,
-                f"This group has {limit} members or more: there are no join codes any more. "
-                "Members can invite their friends.",
-            ),
-            CodeProblem.TOO_MANY: (
-                403,
-                ErrorCodes.FORBIDDEN,
-                "You have too many living join codes in this group. Revoke one first.",
-            ),
-        }[error.problem]
-        return SynapseError(status, text, errcode, fields)
+        if error.problem in _MALFORMED:
+            text = _MALFORMED[error.problem].format(longest=self._config.codes.max_lifetime)
+            return SynapseError(400, text, ErrorCodes.INVALID_PARAM)
+        return _forbidden(
+            {
+                CodeProblem.NOT_ENTITLED: Refusal(Reason.NOT_ENTITLED),
+                CodeProblem.TOO_MANY: Refusal(Reason.TOO_MANY_CODES),
+                CodeProblem.CLOSED: Refusal(
+                    Reason.CODE_CLOSED, error.members, self._config.code_limit
+                ),
+            }[error.problem]
+        )
 
     async def _list_codes(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, _ = await self._as_sharer(request, room_id)
@@ -225,17 +209,7 @@ class Api(DirectServeJsonResource):
 
     async def _png(self, request: Any, room_id: str, code_id: str) -> None:
         code = await self._living_code(request, room_id, code_id)
-        name = await group_name(self._api, code.room_id)
-        sharer = await member_name(self._api, code.room_id, code.sharer)
-        until = datetime.datetime.fromtimestamp(code.expires_at / 1000, datetime.timezone.utc)
-        card = Card(
-            url=self._doors.url(code.secret),
-            group=name or "A group",
-            sharer=sharer,
-            valid_until=f"Valid until {until:%d %B %Y, %H:%M} UTC",
-            shared_by=f"Shared by {sharer}",
-        )
-        _send(request, b"image/png", await self._api.defer_to_thread(qr_png, card))
+        _send(request, b"image/png", await self._cards.png(code))
 
     async def _svg(self, request: Any, room_id: str, code_id: str) -> None:
         code = await self._living_code(request, room_id, code_id)
@@ -246,7 +220,12 @@ class Api(DirectServeJsonResource):
         name = parse_json_object_from_request(request).get("displayname")
         if not isinstance(name, str) or not _is_text(name):
             raise SynapseError(400, "'displayname' must be a string of text", ErrorCodes.BAD_JSON)
-        content = {"displayname": name} if name else {}
+        content: JsonDict = {}
+        if name:
+            member = await self._member(group, user_id)
+            content = {"displayname": name}
+            if isinstance(avatar := member.get("avatar_url"), str):
+                content["avatar_url"] = avatar
         await self._api.update_room_membership(user_id, user_id, group.room_id, "join", content)
         return 200, {}
 
@@ -258,12 +237,7 @@ class Api(DirectServeJsonResource):
         requester = await self._api.get_user_by_req(request)
         user_id = requester.user.to_string()
         group = await self._scope.group(room_id) if room_id.isprintable() else None
-
-        def is_member(txn: LoggingTransaction) -> bool:
-            standing = inside.SynapseTables.membership(txn, room_id, user_id)
-            return standing.membership == "join"
-
-        if group is None or not await self._database.run("member", is_member):
+        if group is None or not await self._gatekeeper.is_member(room_id, user_id):
             raise SynapseError(
                 404, "There is no such group, or you are not in it.", ErrorCodes.NOT_FOUND
             )
@@ -276,7 +250,7 @@ class Api(DirectServeJsonResource):
 
     async def _require_share(self, group: Group, user_id: str) -> None:
         if not await self._doors.may_share(group, user_id):
-            raise SynapseError(403, _NOT_ENTITLED, ErrorCodes.FORBIDDEN)
+            raise _forbidden(Refusal(Reason.NOT_ENTITLED))
 
     async def _code(self, group: Group, code_id: str) -> Code:
         code = None
@@ -297,10 +271,16 @@ class Api(DirectServeJsonResource):
             )  # fmt: skip
         return code
 
-    async def _name_in(self, group: Group, user_id: str) -> str | None:
-        member = ("m.room.member", user_id)
-        state = await self._api.get_room_state(group.room_id, [member])
-        return state[member].content.get("displayname") if member in state else None
+    async def _member(self, group: Group, user_id: str) -> Mapping[str, Any]:
+        """The content of a member's `m.room.member`."""
+        key = ("m.room.member", user_id)
+        state = await self._api.get_room_state(group.room_id, [key])
+        return state[key].content if key in state else {}
+
+
+def _forbidden(refusal: Refusal) -> SynapseError:
+    fields = refusal_fields(refusal, words.SHARING)
+    return SynapseError(403, fields["error"], ErrorCodes.FORBIDDEN, fields)
 
 
 def _is_text(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from synapse.module_api import ModuleApi
 
+from synapse_capgroups.cards import Cards
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
@@ -17,9 +18,10 @@ def serve(
     scope: Scope,
     gatekeeper: Gatekeeper,
     doors: Doors,
+    cards: Cards,
     config: Config,
 ) -> None:
     """Register both on every HTTP listener of this process."""
-    api.register_web_resource(PREFIX, Api(api, database, scope, gatekeeper, doors, config))
+    api.register_web_resource(PREFIX, Api(api, database, scope, gatekeeper, doors, cards, config))
     page = JoinPage(api.server_name, config.codes.element_url)
     api.register_web_resource("/_synapse/client/capgroups/join", page)

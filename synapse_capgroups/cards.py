@@ -1,0 +1,39 @@
+"""The picture of a join code, with its words in the server's language."""
+
+import datetime
+from collections.abc import Mapping
+
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.doors import Doors
+from synapse_capgroups.names import group_name, member_name
+from synapse_capgroups.pictures import Card, qr_png
+from synapse_capgroups.storage.codes import Code
+
+
+class Cards:
+    """Draws cards. `words` is one of `concierge_words.LANGUAGES`."""
+
+    def __init__(self, api: ModuleApi, doors: Doors, words: Mapping[str, str]) -> None:
+        self._api = api
+        self._doors = doors
+        self._words = words
+
+    async def png(self, code: Code) -> bytes:
+        """The card of a code, as a PNG picture."""
+        name = await group_name(self._api, code.room_id)
+        sharer = await member_name(self._api, code.room_id, code.sharer)
+        card = Card(
+            url=self._doors.url(code.secret),
+            group=name or self._words["unnamed"],
+            sharer=sharer,
+            valid_until=self._words["valid_until"].format(until=date(code.expires_at)),
+            shared_by=self._words["shared_by"].format(sharer=sharer),
+        )
+        return await self._api.defer_to_thread(qr_png, card)
+
+
+def date(ms: int) -> str:
+    """A moment, given in milliseconds since 1970, as people of any language read it."""
+    at = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+    return f"{at:%Y-%m-%d %H:%M} UTC"
