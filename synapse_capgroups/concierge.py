@@ -316,7 +316,11 @@ class Concierge:
             raise self._no("name_too_long")
         named = await self._group_meant(user_id, said)
         await self._api.update_room_membership(
-            user_id, user_id, named.group.room_id, "join", {"displayname": name}
+            user_id,
+            user_id,
+            named.group.room_id,
+            "join",
+            {"membership": "join", "displayname": name},
         )
         return self._words["named"].format(group=named.name, name=name)
 

@@ -60,11 +60,11 @@ ENGLISH = {
     "door_name": "Join {group}",
     "door_nameless": "Join a group",
     "door_topic": "Join this room and you are in the group. This room then goes by itself.",
-    "door_notice": "You are in. Open {link}",
-    "door_link": "the group",
-    "door_invitation": (
-        "{user}: your invitation to the group is in your app. Accept it there, and you are in."
+    "door_notice": (
+        "You are in. Open {link} (if your account is on another server, accept the invitation "
+        "there)"
     ),
+    "door_link": "the group",
 }
 
 GERMAN = {
@@ -135,12 +135,11 @@ GERMAN = {
     "door_topic": (
         "Tritt diesem Raum bei, und du bist in der Gruppe. Der Raum verschwindet dann von selbst."
     ),
-    "door_notice": "Du bist drin. Öffne {link}",
-    "door_link": "die Gruppe",
-    "door_invitation": (
-        "{user}: Deine Einladung in die Gruppe ist in deiner App. Nimm sie dort an, dann bist du "
-        "drin."
+    "door_notice": (
+        "Du bist drin. Öffne {link} (mit einem Konto auf einem anderen Server: nimm dort die "
+        "Einladung an)"
     ),
+    "door_link": "die Gruppe",
 }
 
 CHINESE = {
@@ -197,9 +196,8 @@ CHINESE = {
     "door_name": "加入 {group}",
     "door_nameless": "加入群聊",
     "door_topic": "加入此房间即可进群。此房间稍后会自动消失。",
-    "door_notice": "你已入群。打开{link}",
+    "door_notice": "你已入群。打开{link} （如果你的账号在其他服务器，请在那里接受邀请）",
     "door_link": "群聊",
-    "door_invitation": "{user}：你的应用里有一条入群邀请，接受后即可进群。",
 }
 
 LANGUAGES = {"en": ENGLISH, "de": GERMAN, "zh-Hans": CHINESE}

@@ -342,7 +342,5 @@ class Config:
         """
         flat = attrs.asdict(self)
         default = attrs.asdict(type(self)())
-        later: dict[str, Any] = {
-            key: flat[key] for key in ("names", "directory", "verified_contact")
-        }
+        later: dict[str, Any] = {key: flat[key] for key in ("directory", "verified_contact")}
         return [key for key, value in later.items() if value != default[key]]

@@ -26,6 +26,7 @@ from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
 from synapse_capgroups.names import group_name
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
 from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Visits
@@ -178,22 +179,24 @@ class Doors:
         }  # fmt: skip
 
     async def _welcome(self, door: str, group: Group) -> None:
-        """Write the one notice that everybody finds in a door, at first sight."""
+        """Write the one notice that everybody finds in a door, at first sight.
+
+        Nothing is written later: a message that another server misses while it joins would keep it
+        from learning that its user has been taken out of the door.
+        """
         notice, text = self._words["door_notice"], self._words["door_link"]
         url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
-        content = {
-            "format": "org.matrix.custom.html",
-            "formatted_body": notice.format(link=f'<a href="{url}">{text}</a>'),
-        }
-        await self._say(door, notice.format(link=f"{text}: {url}"), content)
-
-    async def _say(self, door: str, body: str, content: Mapping[str, object] | None = None) -> None:
         await self._api.create_and_send_event_into_room(
             {
                 "type": "m.room.message",
                 "room_id": door,
                 "sender": self._concierge,
-                "content": {"msgtype": "m.notice", "body": body, **(content or {})},
+                "content": {
+                    "msgtype": "m.notice",
+                    "body": notice.format(link=f"{text}: {url}"),
+                    "format": "org.matrix.custom.html",
+                    "formatted_body": notice.format(link=f'<a href="{url}">{text}</a>'),
+                },
             }
         )
 
@@ -232,7 +235,7 @@ class Doors:
             return decision.verdict
         if decision.admission:
             try:
-                await self._bring_in(group, code.sharer, user_id)
+                await self._bring_in(group, code.sharer, user_id, decision.alias)
             except Exception:
                 await self._gatekeeper.settle(decision, joined=False)
                 raise
@@ -241,7 +244,6 @@ class Doors:
         elif not local and not await self._gatekeeper.is_member(group.room_id, user_id):
             # Only their own server can join them. They accept there, and `accept` judges them.
             await self._invite(group, code.sharer, user_id)
-            await self._say(code.door, self._words["door_invitation"].format(user=user_id))
         door, leave_at = code.door, self._api.get_current_time_msec() + self._config.door_stay
         await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
         return ALLOWED
@@ -269,8 +271,9 @@ class Doors:
         verdict = await self._let_in(code, user_id)
         if isinstance(verdict, Refusal):
             await inside.set_membership(
-                self._api, self._concierge, user_id, door, "leave", sentence(verdict, JOINING)
-            )
+                self._api, self._concierge, user_id, door, "leave",
+                {"reason": sentence(verdict, JOINING)},
+            )  # fmt: skip
 
     async def _remote_join(self, decision: JoinDecision) -> None:
         admission = decision.admission
@@ -310,18 +313,22 @@ class Doors:
             sharer_may_share=await self.may_share(group, code.sharer),
         )
 
-    async def _invite(self, group: Group, sharer: str, user_id: str) -> None:
+    async def _invite(
+        self, group: Group, sharer: str, user_id: str, look: Mapping[str, object] | None = None
+    ) -> None:
         token = admitting.set((group.room_id, user_id))
         try:
-            await inside.set_membership(self._api, sharer, user_id, group.room_id, "invite")
+            await inside.set_membership(self._api, sharer, user_id, group.room_id, "invite", look)
         finally:
             admitting.reset(token)
 
-    async def _bring_in(self, group: Group, sharer: str, user_id: str) -> None:
-        await self._invite(group, sharer, user_id)
+    async def _bring_in(self, group: Group, sharer: str, user_id: str, alias: Alias | None) -> None:
+        # The invitation shows a name, too.
+        look = attrs.asdict(alias) if alias else None
+        await self._invite(group, sharer, user_id, look)
         token = admitting.set((group.room_id, user_id))
         try:
-            await inside.set_membership(self._api, user_id, user_id, group.room_id, "join")
+            await inside.set_membership(self._api, user_id, user_id, group.room_id, "join", look)
         finally:
             admitting.reset(token)
 

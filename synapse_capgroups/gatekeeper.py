@@ -13,6 +13,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_capgroups import journal
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside import Membership, SynapseTables
+from synapse_capgroups.pseudonyms import a_pseudonym
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death, decide_entry
 from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
 from synapse_capgroups.rules.joining import (
@@ -23,9 +24,11 @@ from synapse_capgroups.rules.joining import (
     decide_creation_invitations,
     decide_join,
 )
+from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
+from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person, lock_room
 from synapse_capgroups.storage.groups import Groups
@@ -47,11 +50,13 @@ class JoinDecision:
 
     Attributes:
         ends_codes: whether codes die by this admission, once the person is in.
+        alias: what the person is called from their first event on, if not as elsewhere.
     """
 
     verdict: Verdict
     admission: Admission | None = None
     ends_codes: bool = False
+    alias: Alias | None = None
 
 
 class Gatekeeper:
@@ -62,6 +67,8 @@ class Gatekeeper:
         self._database = database
         self._enforce = config.enforce
         self._min_age = config.friends.min_age
+        named = config.names.on_arrival == "pseudonym"
+        self._pseudonyms = config.language if named else None
         self.limits = Limits(config.cap, config.code_limit, config.friends.max_vouches_per_day)
 
     async def join(self, group: Group, user_id: str) -> JoinDecision:
@@ -255,11 +262,26 @@ class Gatekeeper:
             code_id=code.code_id if code else None,
         )
         Admissions.record(txn, admission)
+        alias = None
         ends_codes = mode_after is not Mode.OPEN and Codes.any_living(txn, group.room_id)
         if code is not None:
             uses = Codes.use(txn, code.code_id, user_id, now)
             ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
-        return JoinDecision(verdict, admission, ends_codes)
+            alias = self._alias(txn, group, user_id)
+        return JoinDecision(verdict, admission, ends_codes, alias)
+
+    def _alias(self, txn: LoggingTransaction, group: Group, user_id: str) -> Alias | None:
+        """The alias under which somebody arrives by a code, a new one if they are to have one."""
+        if not self._api.is_mine(user_id):
+            return None  # Their own server makes their first event.
+        alias = Aliases.of(txn, group.room_id, user_id)
+        if alias is None and self._pseudonyms is not None:
+            # Those of people who are still on their way are among the aliases.
+            taken = SynapseTables.names_of_members(txn, group.room_id)
+            taken += Aliases.names_in(txn, group.room_id)
+            alias = Alias(a_pseudonym(self._pseudonyms, taken))
+            Aliases.set(txn, group.room_id, user_id, alias)
+        return alias
 
     async def invitation(self, group: Group, inviter: str, invitee: str) -> Verdict:
         """Decide whether an invitation may be sent."""

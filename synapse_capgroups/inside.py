@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
@@ -106,6 +106,18 @@ class SynapseTables:
             (user_id,),
         )
         return [room_id for (room_id,) in txn]
+
+    @staticmethod
+    def names_of_members(txn: LoggingTransaction, room_id: str) -> list[str]:
+        txn.execute(
+            """
+            SELECT m.display_name
+            FROM current_state_events AS c JOIN room_memberships AS m ON m.event_id = c.event_id
+            WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.membership = 'join'
+            """,
+            (room_id,),
+        )
+        return [name for (name,) in txn if name]
 
     @staticmethod
     def is_guest(txn: LoggingTransaction, user_id: str) -> bool:
@@ -246,7 +258,12 @@ async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any
 
 
 async def set_membership(
-    api: ModuleApi, sender: str, user_id: str, room_id: str, membership: str, reason: str = ""
+    api: ModuleApi,
+    sender: str,
+    user_id: str,
+    room_id: str,
+    membership: str,
+    content: Mapping[str, Any] | None = None,
 ) -> None:
     """Invite, join, leave or remove as a local user, without rate limits.
 
@@ -259,7 +276,7 @@ async def set_membership(
         room_id,
         membership,
         ratelimit=False,
-        content={"reason": reason} if reason else None,
+        content=dict(content) if content else None,
     )
 
 
@@ -297,6 +314,11 @@ async def local_picture(api: ModuleApi, media_id: str, most_bytes: int) -> Path 
     ):
         return None
     return Path(MediaFilePaths(folder).local_media_filepath(media_id))
+
+
+def allows_per_room_profiles(api: ModuleApi) -> bool:
+    """Whether Synapse lets anybody have a name of their own in a room."""
+    return bool(api._hs.config.server.allow_per_room_profiles)
 
 
 def has_creators_of_all_power(created: EventBase) -> bool:
@@ -351,6 +373,34 @@ def when_done(then: WhenDone) -> None:
     waiting = _when_done.get()
     if waiting is not None:
         waiting.append(then)
+
+
+Names = Callable[[str, str, Any], Awaitable[Any]]
+
+
+def shape_joins(api: ModuleApi, named: Names) -> None:
+    """Let the names in each local person's join be decided before its event is made.
+
+    Synapse itself rejoins people to all their rooms when their profile changes, and asks no
+    callback what their name shall be (`ProfileHandler._update_join_states_task`). It does so by
+    `update_membership` too. To be called before `watch_endings`.
+
+    Args:
+        named: called with the Matrix ID, the room ID and the content that is asked for, if any;
+            returns the content that the event shall have.
+    """
+    handler = api._hs.get_room_member_handler()
+    update = handler.update_membership
+
+    async def shaped(
+        requester: Any, target: Any, room_id: str, action: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        own = requester.user == target
+        if action == "join" and own and api._hs.is_mine(target) and not kwargs.get("new_room"):
+            kwargs["content"] = await named(target.to_string(), room_id, kwargs.get("content"))
+        return await update(requester, target, room_id, action, *args, **kwargs)
+
+    handler.update_membership = shaped  # type: ignore[method-assign]
 
 
 def watch_endings(api: ModuleApi) -> None:

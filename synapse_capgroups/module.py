@@ -20,6 +20,7 @@ from synapse.module_api import (
 from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
 from synapse_capgroups import chores, inside, words
+from synapse_capgroups.aliases import AliasKeeper
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.cards import Cards
 from synapse_capgroups.concierge import Concierge
@@ -55,6 +56,13 @@ class CapGroups:
             logger.warning("synapse-capgroups: %s is set, but has no effect in this version", key)
 
         inside.watch_directory(api)
+        if config.names.keep:
+            inside.shape_joins(api, AliasKeeper(api, self._database, self._scope).named)
+        if not inside.allows_per_room_profiles(api):
+            logger.warning(
+                "synapse-capgroups: Synapse's `allow_per_room_profiles` is false, so nobody can "
+                "have a name of their own in a group; take it out of homeserver.yaml"
+            )
         inside.watch_endings(api)
         inside.watch_upgrades(api)
         inside.watch_remote_joins(api, self._remote_join)

@@ -28,7 +28,9 @@ def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
         "federation_verify_certificates": False,
         "ip_range_blacklist": [],
         # One of them is restarted, and the other is to try again soon.
-        "federation": {"destination_min_retry_interval": "1s", "destination_max_retry_interval": "1s"},
+        "federation": {
+            "destination_min_retry_interval": "1s", "destination_max_retry_interval": "1s",
+        },
         "listeners": [
             {"port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
              "resources": [{"names": ["client", "health", "metrics"]}]},

@@ -406,7 +406,7 @@ def test_people_are_taken_out_of_the_door_some_time_later_and_nothing_else_chang
     server.homeserver.stop()
     server.homeserver.start()  # sweeps at once
     assert eventually(lambda: joined_rooms(person) == [room])
-    assert server.query("SELECT * FROM capgroups_visits") == []
+    assert eventually(lambda: server.query("SELECT * FROM capgroups_visits") == [])
 
 
 def test_the_room_of_a_dead_codes_door_goes_when_nobody_stands_in_it_any_more(

@@ -15,6 +15,7 @@ from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import database
 from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Codes, Visits
 from synapse_capgroups.storage.groups import Groups
@@ -69,7 +70,7 @@ def test_tables_of_an_older_version_are_brought_up_to_date(start: Starter, engin
     # Back to version 1.
     for table in (
         "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
-            "capgroups_code_invitations",
+            "capgroups_code_invitations", "capgroups_aliases",
     ):  # fmt: skip
         server.query(f"DROP TABLE {table}")
     server.query("ALTER TABLE capgroups_admissions DROP COLUMN code_id")
@@ -97,7 +98,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
     assert ours == {
         "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
         "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
-            "capgroups_code_invitations",
+            "capgroups_code_invitations", "capgroups_aliases",
     }  # fmt: skip
 
 
@@ -171,6 +172,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.others_invited(txn, "c", "@a"),
     lambda txn: Codes.invited_by(txn, "!r", "@a"),
     lambda txn: Codes.forget_invitation(txn, "!r", "@a"),
+    lambda txn: Aliases.of(txn, "!r", "@a"),
+    lambda txn: Aliases.names_in(txn, "!r"),
+    lambda txn: SynapseTables.names_of_members(txn, "!r"),
     lambda txn: Visits.any_at(txn, "!d"),
     lambda txn: Codes.sweep(txn, 5, 5),
     lambda txn: Codes.dead_with_open_door(txn),

@@ -119,6 +119,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX capgroups_code_invitations_code ON capgroups_code_invitations (code_id)",
         "ALTER TABLE capgroups_admissions ADD COLUMN code_id TEXT",
+        # What people chose to be called.
+        """
+        CREATE TABLE capgroups_aliases (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            displayname TEXT NOT NULL,
+            avatar_url TEXT,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
         # The room in which the concierge talks to a person.
         """
         CREATE TABLE capgroups_chats (

@@ -220,12 +220,9 @@ class Api(DirectServeJsonResource):
         name = parse_json_object_from_request(request).get("displayname")
         if not isinstance(name, str) or not _is_text(name):
             raise SynapseError(400, "'displayname' must be a string of text", ErrorCodes.BAD_JSON)
-        content: JsonDict = {}
-        if name:
-            member = await self._member(group, user_id)
-            content = {"displayname": name}
-            if isinstance(avatar := member.get("avatar_url"), str):
-                content["avatar_url"] = avatar
+        content: JsonDict = {"membership": "join", "displayname": name}
+        if isinstance(avatar := (await self._member(group, user_id)).get("avatar_url"), str):
+            content["avatar_url"] = avatar
         await self._api.update_room_membership(user_id, user_id, group.room_id, "join", content)
         return 200, {}
 

@@ -1,0 +1,96 @@
+"""Keeps aliases (rule 6): looks at each join of a local person before Synapse makes its event."""
+
+import logging
+from functools import partial
+from typing import Any
+
+from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi, UserID
+from synapse.module_api.errors import Codes, SynapseError
+
+from synapse_capgroups import inside
+from synapse_capgroups.rules.names import (
+    Alias,
+    MalformedName,
+    NamedJoin,
+    is_choice,
+    name_chosen,
+    name_kept,
+)
+from synapse_capgroups.scope import Scope
+from synapse_capgroups.storage.aliases import Aliases
+from synapse_capgroups.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+
+class AliasKeeper:
+    """Gathers the facts for `rules.names` and remembers what people chose."""
+
+    def __init__(self, api: ModuleApi, database: Database, scope: Scope) -> None:
+        self._api = api
+        self._database = database
+        self._scope = scope
+
+    async def named(self, user_id: str, room_id: str, asked: JsonDict | None) -> JsonDict | None:
+        """The content that somebody's join of a room shall have.
+
+        Args:
+            asked: what the client, or Synapse itself, wants it to be.
+
+        Raises:
+            SynapseError: 400 if a name is no text; 403 if something broke, so that no global name
+                gets into a group by that.
+        """
+        try:
+            if await self._scope.group(room_id) is None:
+                return asked
+            return await self._named(user_id, room_id, asked)
+        except MalformedName as e:
+            raise SynapseError(400, str(e), Codes.BAD_JSON) from e
+        except SynapseError:
+            raise
+        except Exception as e:
+            logger.exception("Could not look for an alias: %s in %s", user_id, room_id)
+            raise SynapseError(
+                403, "This server could not look up your name. Try again in a minute.",
+                Codes.FORBIDDEN,
+            ) from e  # fmt: skip
+
+    async def _named(self, user_id: str, room_id: str, asked: JsonDict | None) -> JsonDict | None:
+        alias = await self._database.run("alias", lambda txn: Aliases.of(txn, room_id, user_id))
+        if alias is None and (asked is None or not asked.keys() & {"membership", "displayname"}):
+            return asked  # Nearly all joins.
+        key = ("m.room.member", user_id)
+        event = (await self._api.get_room_state(room_id, [key])).get(key)
+        is_member = event is not None and event.content.get("membership") == "join"
+        current = dict(event.content) if event is not None and is_member else None
+        if asked is None or not is_choice(asked, is_member=is_member):
+            named = name_kept(asked, current, alias)
+        else:
+            named = name_chosen(asked, current, alias, await self._profile(user_id))
+        if named.alias != alias:
+            await self._remember(room_id, user_id, alias, named)
+        return None if named.content is None else dict(named.content)
+
+    async def _remember(
+        self, room_id: str, user_id: str, before: Alias | None, named: NamedJoin
+    ) -> None:
+        """Note an alias before its event is made, and take that back if the event fails.
+
+        A change of the profile may be on its way through all rooms at this moment.
+        """
+
+        def note(txn: LoggingTransaction, alias: Alias | None) -> None:
+            Aliases.set(txn, room_id, user_id, alias)
+
+        async def done(succeeded: bool, _: Any) -> None:
+            if not succeeded:
+                await self._database.run("alias", partial(note, alias=before))
+
+        await self._database.run("alias", partial(note, alias=named.alias))
+        inside.when_done(done)
+
+    async def _profile(self, user_id: str) -> Alias:
+        localpart = UserID.from_string(user_id).localpart
+        profile = await self._api.get_profile_for_user(localpart)
+        return Alias(profile.display_name or localpart, profile.avatar_url)
