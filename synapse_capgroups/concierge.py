@@ -6,6 +6,7 @@ start; a new room reaches every worker by the notice that Synapse sends for cach
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -25,6 +26,7 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.names import group_name
+from synapse_capgroups.remarks import Remarks
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.admissions import Admission, Admissions
 from synapse_capgroups.storage.chats import Chats
@@ -91,6 +93,7 @@ class Concierge:
         self.user_id = user_id
         self._rooms = ChatRooms()
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]
+        self._remarks = Remarks(api)
         self._answers = {
             "help": self._help,
             "groups": self._groups,
@@ -99,6 +102,7 @@ class Concierge:
             "revoke": self._revoke,
             "name": self._name,
             "who": self._who,
+            "remark": self._remark,
         }
 
     async def remember_rooms(self) -> None:
@@ -278,6 +282,7 @@ class Concierge:
         found = await self._database.run(
             "codes", lambda txn: Codes.of_group(txn, named.group.room_id)
         )
+        called = await self._called(user_id)
         lines = []
         for code in found:
             died_of, _ = await self._doors.state(code)
@@ -285,7 +290,7 @@ class Concierge:
                 self._words["code_line"].format(
                     code_id=code.code_id,
                     state=self._words[died_of.value if died_of else "alive"],
-                    sharer=code.sharer,
+                    sharer=called(code.sharer),
                     until=date(code.expires_at),
                     uses=code.uses,
                 )
@@ -330,15 +335,33 @@ class Concierge:
         found = await self._database.run(
             "who", lambda txn: Admissions.latest(txn, named.group.room_id, _MOST_ADMISSIONS)
         )
-        return "\n".join(map(self._told, reversed(found))) or self._words["nobody"]
+        called = await self._called(user_id)
+        lines = [self._told(admission, called) for admission in reversed(found)]
+        return "\n".join(lines) or self._words["nobody"]
 
-    def _told(self, admission: Admission) -> str:
+    def _told(self, admission: Admission, called: Callable[[str], str]) -> str:
         return self._words[f"who_{admission.how.value}"].format(
             at=date(admission.admitted_at),
-            user=admission.user_id,
-            by=admission.inviter,
+            user=called(admission.user_id),
+            by=called(admission.inviter or ""),
             code=admission.code_id,
         )
+
+    async def _called(self, user_id: str) -> Callable[[str], str]:
+        """What people are called when this person is told of them: by their remark, if any."""
+        remarks = await self._remarks.of(user_id) if self._api.is_mine(user_id) else {}
+        return lambda who: f"{remarks[who]} ({who})" if who in remarks else who
+
+    async def _remark(self, room_id: str, user_id: str, rest: str) -> str:
+        other, _, name = rest.partition(" ")
+        name = name.strip()
+        if not (other.startswith("@") and ":" in other and other.isprintable()):
+            raise self._no("which_person")
+        try:
+            await self._remarks.set(user_id, other, name)
+        except ValueError as e:
+            raise self._no("name_too_long") from e
+        return self._words["remarked" if name else "unremarked"].format(user=other, name=name)
 
     async def _require_share(self, group: Group, user_id: str) -> None:
         if not await self._doors.may_share(group, user_id):

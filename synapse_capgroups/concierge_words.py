@@ -13,6 +13,7 @@ ENGLISH = {
         "revoke <code> – end a join code\n"
         "name <group> <display name> – what you are called in the group\n"
         "who <group> – who came in how, for its admins\n"
+        "remark <Matrix ID> <name> – what you call somebody; only you ever see it\n"
         "<group> is a number from “groups” or a part of the name."
     ),
     "hint": "I did not understand “{said}”. Write “help” to see what I can do.",
@@ -55,6 +56,9 @@ ENGLISH = {
     "who_code": "{at}: {user} came by the code {code} of {by}",
     "who_unenforced": "{at}: {user} came without the rules being enforced",
     "nobody": "There is no record of anybody yet.",
+    "which_person": "Write for instance: remark @bob:example.com Uncle Bob",
+    "remarked": "I call {user} “{name}” when I talk to you. Nobody else sees that.",
+    "unremarked": "I have forgotten what you called {user}.",
     "valid_until": "Valid until {until}",
     "shared_by": "Shared by {sharer}",
     "door_name": "Join {group}",
@@ -81,6 +85,7 @@ GERMAN = {
         "revoke <Code> – einen Beitrittscode beenden\n"
         "name <Gruppe> <Anzeigename> – wie du in der Gruppe heißt\n"
         "who <Gruppe> – wer wie hereinkam, für ihre Admins\n"
+        "remark <Matrix-ID> <Name> – wie du jemanden nennst; nur du siehst das je\n"
         "<Gruppe> ist eine Nummer aus „groups“ oder ein Teil des Namens."
     ),
     "hint": "„{said}“ habe ich nicht verstanden. Schreib „help“, um zu sehen, was ich kann.",
@@ -128,6 +133,9 @@ GERMAN = {
     "who_code": "{at}: {user} kam mit dem Code {code} von {by}",
     "who_unenforced": "{at}: {user} kam, ohne dass die Regeln durchgesetzt wurden",
     "nobody": "Es ist noch niemand verzeichnet.",
+    "which_person": "Schreib zum Beispiel: remark @bob:example.com Onkel Bob",
+    "remarked": "Dir gegenüber nenne ich {user} „{name}“. Sonst sieht das niemand.",
+    "unremarked": "Wie du {user} genannt hast, habe ich vergessen.",
     "valid_until": "Gültig bis {until}",
     "shared_by": "Geteilt von {sharer}",
     "door_name": "Beitreten: {group}",
@@ -155,6 +163,7 @@ CHINESE = {
         "revoke <加群码> – 作废一个加群码\n"
         "name <群> <昵称> – 修改你在该群的昵称\n"
         "who <群> – 查看成员如何入群（仅限群管理员）\n"
+        "remark <Matrix ID> <备注名> – 给某人设置备注名，只有你能看到\n"
         "<群> 可以是“groups”中的编号，也可以是群名的一部分。"
     ),
     "hint": "我没看懂“{said}”。发送“help”查看我能做什么。",
@@ -191,6 +200,9 @@ CHINESE = {
     "who_code": "{at}：{user} 通过 {by} 的加群码 {code} 入群",
     "who_unenforced": "{at}：{user} 在规则未启用时入群",
     "nobody": "暂无记录。",
+    "which_person": "例如发送：remark @bob:example.com 鲍勃叔叔",
+    "remarked": "和你聊天时，我会称 {user} 为“{name}”。其他人看不到。",
+    "unremarked": "已删除你给 {user} 设置的备注名。",
     "valid_until": "有效期至 {until}",
     "shared_by": "由 {sharer} 分享",
     "door_name": "加入 {group}",

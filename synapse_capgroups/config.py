@@ -7,7 +7,7 @@ accepted. Durations are held in milliseconds, Synapse's own unit.
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -230,6 +230,7 @@ class NamesConfig:
 
     keep: bool = True
     on_arrival: str = "profile"
+    random_ids: bool = True
 
     @classmethod
     def take(cls, section: _Section) -> "NamesConfig":
@@ -237,6 +238,7 @@ class NamesConfig:
         config = cls(
             keep=section.boolean("keep", default.keep),
             on_arrival=section.choice("on_arrival", default.on_arrival, ("profile", "pseudonym")),
+            random_ids=section.boolean("random_ids", default.random_ids),
         )
         section.finish()
         return config
@@ -334,13 +336,3 @@ class Config:
                 "code_limit", config.code_limit, f"at most the cap, which is {config.cap}"
             )
         return config
-
-    def without_effect_yet(self) -> list[str]:
-        """Paths of keys that were set, are valid, and do nothing in this version.
-
-        Said aloud at start: an administrator must not rely on a promise that is not kept yet.
-        """
-        flat = attrs.asdict(self)
-        default = attrs.asdict(type(self)())
-        later: dict[str, Any] = {key: flat[key] for key in ("directory", "verified_contact")}
-        return [key for key, value in later.items() if value != default[key]]

@@ -67,6 +67,7 @@ class Gatekeeper:
         self._database = database
         self._enforce = config.enforce
         self._min_age = config.friends.min_age
+        self._contact = config.verified_contact
         named = config.names.on_arrival == "pseudonym"
         self._pseudonyms = config.language if named else None
         self.limits = Limits(config.cap, config.code_limit, config.friends.max_vouches_per_day)
@@ -86,6 +87,7 @@ class Gatekeeper:
             Seats.take_back(txn, group.room_id, user_id)
             inviter = standing.sender if standing.membership == "invite" else None
             facts = self._facts(txn, group, user_id, standing.membership, inviter, now)
+            facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             verdict = decide_join(facts, self.limits)
             if standing.membership == "join":
                 return JoinDecision(verdict)
@@ -121,6 +123,7 @@ class Gatekeeper:
             if code is None:
                 return JoinDecision(Refusal(Reason.CODE_REVOKED))
             facts = self._facts(txn, group, user_id, standing.membership, code.sharer, now)
+            facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             members = Seats.members(txn, group.room_id)
             died_of = self._cause_of_death(
                 code, now, members, facts.inviter_is_member and sharer_may_share
@@ -314,6 +317,28 @@ class Gatekeeper:
             return decide_address_invitation(taken, self.limits)
 
         return await self._database.run("address_invitation", decide)
+
+    async def creation(self, creator: str) -> Verdict:
+        """Decide whether somebody may create groups at all."""
+
+        def decide(txn: LoggingTransaction) -> Verdict:
+            has_contact = self._has_contact(txn, creator)
+            return ALLOWED if has_contact else Refusal(Reason.CONTACT_REQUIRED)
+
+        if self._contact == "none":
+            return ALLOWED
+        return await self._database.run("creation", decide)
+
+    def _has_contact(self, txn: LoggingTransaction, user_id: str) -> bool:
+        """Whether somebody has the verified address that the server asks for.
+
+        Another server's people are not asked, as nobody here could know. Nor is it said to those
+        who invite: that is nobody else's business.
+        """
+        if self._contact == "none" or not self._api.is_mine(user_id):
+            return True
+        contacts = SynapseTables.verified_contacts(txn, user_id)
+        return bool(contacts) if self._contact == "any" else self._contact in contacts
 
     async def creation_invitations(
         self, creator: str, invitees: Iterable[str], addresses: int

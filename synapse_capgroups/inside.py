@@ -4,6 +4,7 @@ Each use stands here with the reason why the `ModuleApi` is not enough, and is n
 `tests/test_inside.py`, which fails when Synapse renames it. Read in Synapse 1.143 to 1.163.
 """
 
+import contextlib
 import io
 import json
 import logging
@@ -158,24 +159,70 @@ class SynapseTables:
             return None
 
     @staticmethod
+    def m_directs(txn: LoggingTransaction, user_ids: Collection[str]) -> dict[str, object]:
+        """The same of several local users, without those who have none."""
+        found: dict[str, object] = {}
+        for batch in _batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT user_id, content FROM account_data
+                WHERE account_data_type = 'm.direct'
+                AND user_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            for user_id, content in txn.fetchall():
+                with contextlib.suppress(ValueError, RecursionError):
+                    found[user_id] = json.loads(content)
+        return found
+
+    @staticmethod
     def joined_by_both(
         txn: LoggingTransaction, room_ids: Collection[str], a: str, b: str
     ) -> list[str]:
         """Those of the rooms in which both are members. One look-up per room and person."""
-        for user in (a, b):
-            found: list[str] = []
-            for batch in _batches(sorted(room_ids)):
-                txn.execute(
-                    f"""
-                    SELECT room_id FROM current_state_events
-                    WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
-                    AND room_id IN ({", ".join("?" * len(batch))})
-                    """,
-                    (user, *batch),
-                )
-                found.extend(room_id for (room_id,) in txn)
-            room_ids = found
+        return SynapseTables.joined_by(txn, SynapseTables.joined_by(txn, room_ids, a), b)
+
+    @staticmethod
+    def joined_by(txn: LoggingTransaction, room_ids: Collection[str], user_id: str) -> list[str]:
+        """Those of the rooms in which somebody is a member. One look-up per room."""
+        found: list[str] = []
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"""
+                SELECT room_id FROM current_state_events
+                WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+                AND room_id IN ({", ".join("?" * len(batch))})
+                """,
+                (user_id, *batch),
+            )
+            found.extend(room_id for (room_id,) in txn)
         return found
+
+    @staticmethod
+    def present_in(
+        txn: LoggingTransaction, room_ids: Collection[str]
+    ) -> dict[str, list[tuple[str, str]]]:
+        """Who is joined or invited in each of the rooms, with the membership."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"""
+                SELECT room_id, state_key, membership FROM current_state_events
+                WHERE type = 'm.room.member' AND membership IN ('join', 'invite')
+                AND room_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            for room_id, user_id, membership in txn:
+                found.setdefault(room_id, []).append((user_id, membership))
+        return found
+
+    @staticmethod
+    def verified_contacts(txn: LoggingTransaction, user_id: str) -> frozenset[str]:
+        """Of which kinds somebody has a verified address: `email`, `msisdn`."""
+        txn.execute("SELECT medium FROM user_threepids WHERE user_id = ?", (user_id,))
+        return frozenset(medium for (medium,) in txn)
 
     @staticmethod
     def present(txn: LoggingTransaction, room_id: str, most: int) -> list[tuple[str, str]]:
@@ -373,6 +420,36 @@ def when_done(then: WhenDone) -> None:
     waiting = _when_done.get()
     if waiting is not None:
         waiting.append(then)
+
+
+Shown = Callable[[str, Any, int], Awaitable[Any]]
+
+
+def filter_user_search(api: ModuleApi, most: int, shown: Shown) -> None:
+    """Let somebody decide what each search of the user directory shows.
+
+    `check_username_for_spam` is asked for one person after the other, and only for as many as the
+    client asked for: a friend further down would never be found.
+
+    Args:
+        most: how many people to search for.
+        shown: called with who searches, what was found and how many they asked for.
+    """
+    handler = api._hs.get_user_directory_handler()
+    search = handler.search_users
+
+    async def filtered(user_id: str, search_term: str, limit: int) -> Any:
+        return await shown(user_id, await search(user_id, search_term, most), limit)
+
+    handler.search_users = filtered  # type: ignore[method-assign]
+
+
+def delegates_authentication(api: ModuleApi) -> bool:
+    """Whether accounts are made by the Matrix Authentication Service."""
+    config = api._hs.config
+    # Until Synapse 1.150 or so it could be an experiment as well.
+    experiment = getattr(config.experimental, "msc3861", None)
+    return bool(config.mas.enabled or (experiment is not None and experiment.enabled))
 
 
 Names = Callable[[str, str, Any], Awaitable[Any]]

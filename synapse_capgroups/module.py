@@ -20,6 +20,7 @@ from synapse.module_api import (
 from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
 from synapse_capgroups import chores, inside, words
+from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.cards import Cards
@@ -32,6 +33,7 @@ from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.user_directory import MOST_LOOKED_AT, UserDirectory
 from synapse_capgroups.web import serve as web
 
 logger = logging.getLogger(__name__)
@@ -52,9 +54,6 @@ class CapGroups:
         )
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
-        for key in config.without_effect_yet():
-            logger.warning("synapse-capgroups: %s is set, but has no effect in this version", key)
-
         inside.watch_directory(api)
         if config.names.keep:
             inside.shape_joins(api, AliasKeeper(api, self._database, self._scope).named)
@@ -63,6 +62,11 @@ class CapGroups:
                 "synapse-capgroups: Synapse's `allow_per_room_profiles` is false, so nobody can "
                 "have a name of their own in a group; take it out of homeserver.yaml"
             )
+        if config.names.random_ids:
+            random_ids(api)
+        if config.directory.users == "friends":
+            shown = UserDirectory(api, self._database).shown
+            inside.filter_user_search(api, MOST_LOOKED_AT, shown)
         inside.watch_endings(api)
         inside.watch_upgrades(api)
         inside.watch_remote_joins(api, self._remote_join)
@@ -172,6 +176,8 @@ class CapGroups:
             if not is_group:
                 return None
             verdict = seclusion.decide_creation(config)
+            if verdict == ALLOWED and not is_admin:
+                verdict = await self._gatekeeper.creation(creator)
             if verdict == ALLOWED:
                 verdict = await self._gatekeeper.creation_invitations(
                     creator, seclusion.invitees(config), seclusion.address_invitations(config)

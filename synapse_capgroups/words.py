@@ -7,6 +7,13 @@ sentence for each.
 
 from synapse_capgroups.rules.verdict import Reason, Refusal
 
+_CONTACT = {
+    Reason.CONTACT_REQUIRED: (
+        "First add and verify an e-mail address or phone number in your account's settings. Nobody "
+        "else will see it."
+    ),
+}
+
 _DEAD_CODES = {
     Reason.CODE_EXPIRED: (
         "This join code has expired. Ask the person who gave it to you for a new one."
@@ -24,6 +31,7 @@ _DEAD_CODES = {
 }
 
 JOINING = {
+    **_CONTACT,
     **_DEAD_CODES,
     Reason.FULL: "This group has all its {limit} members. Someone must leave before you can join.",
     Reason.INVITE_REQUIRED: (
@@ -75,6 +83,7 @@ SHARING = {
 }
 
 CREATING = {
+    **_CONTACT,
     Reason.FULL: (
         "A group can have at most {limit} members, and this would make {members}. Invite fewer "
         "people."

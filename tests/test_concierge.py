@@ -13,6 +13,7 @@ from synapse_capgroups.concierge_words import ENGLISH, LANGUAGES
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
+from synapse_capgroups.remarks import ACCOUNT_DATA_TYPE
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually
 
 CONCIERGE = "@groups:localhost"
@@ -315,3 +316,25 @@ def test_a_group_is_meant_by_its_number_its_name_or_a_part_of_it() -> None:
     assert matching("7", names) == []
     assert matching("0", names) == []
     assert matching("", names) == []
+
+
+def test_a_remark_is_used_in_what_the_concierge_tells_and_by_nobody_else(server: Server) -> None:
+    chat, room = person_with_group(server)
+    guest = server.person()
+    Server.admit(room, chat.person, guest)
+    assert guest.user_id in chat.ask("who 1")
+    assert "Uncle Bob" in chat.ask(f"remark {guest.user_id} Uncle Bob")
+    assert f"Uncle Bob ({guest.user_id}) was invited by" in chat.ask("who 1")
+    data = f"/account_data/{ACCOUNT_DATA_TYPE}"
+    own = f"/user/{chat.person.user_id}{data}"
+    assert expect(chat.person.call("GET", own)).body == {guest.user_id: "Uncle Bob"}
+    assert guest.call("GET", own).status == 403
+    chat.ask(f"remark {guest.user_id}")
+    assert "Uncle Bob" not in chat.ask("who 1")
+    assert expect(chat.person.call("GET", own)).body == {}
+
+
+@pytest.mark.parametrize("said", ["remark", "remark Bob Uncle", "remark @bob Uncle"])
+def test_a_remark_about_nobody_is_answered_with_an_example(server: Server, said: str) -> None:
+    chat, _ = person_with_group(server)
+    assert "remark @bob:example.com" in chat.ask(said)

@@ -117,10 +117,3 @@ def test_a_mistake_stops_the_server_at_start_with_the_message(start: Starter) ->
         start(module={"friends": {"min_age": "soon"}})
     assert "friends.min_age: found 'soon' (a string); accepted: a duration" in caught.value.output
     assert "Traceback" not in caught.value.output
-
-
-def test_a_key_that_does_nothing_yet_is_named_at_start(start: Starter) -> None:
-    server = start(module={"verified_contact": "email", "cap": 300})
-    log = server.homeserver.log.read_text()
-    assert "verified_contact is set, but has no effect in this version" in log
-    assert "cap is set" not in log

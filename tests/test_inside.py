@@ -11,12 +11,16 @@ import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.app import _base as app_base
 from synapse.app.homeserver import SynapseHomeServer
+from synapse.config.mas import MasConfig
 from synapse.config.repository import ContentRepositoryConfig
+from synapse.config.server import ServerConfig
 from synapse.config.server_notices import ServerNoticesConfig
 from synapse.federation.federation_server import FederationServer
+from synapse.handlers import profile
 from synapse.handlers.directory import DirectoryHandler
 from synapse.handlers.room import RoomCreationHandler
 from synapse.handlers.room_member import RoomMemberHandler
+from synapse.handlers.user_directory import UserDirectoryHandler
 from synapse.http import server as http_server
 from synapse.media.filepath import MediaFilePaths
 from synapse.media.media_repository import MediaRepository
@@ -39,6 +43,7 @@ from tests.conftest import Server
         "users: name, is_guest, appservice_id, password_hash",
         "user_external_ids: user_id",
         "access_tokens: user_id",
+        "user_threepids: user_id, medium",
         "account_data: user_id, account_data_type, content",
         "rooms: room_id, is_public",
         "room_aliases: room_id",
@@ -114,9 +119,31 @@ def test_the_method_within_which_an_upgrade_is_judged() -> None:
     assert "user_may_create_room(" in source
 
 
+def test_the_search_that_is_filtered() -> None:
+    parameters = inspect.signature(UserDirectoryHandler.search_users).parameters
+    assert list(parameters)[1:] == ["user_id", "search_term", "limit"]
+    assert inspect.iscoroutinefunction(UserDirectoryHandler.search_users)
+
+
+def test_the_join_by_which_a_change_of_the_profile_reaches_a_room() -> None:
+    source = inspect.getsource(profile)
+    assert "get_room_member_handler()" in source
+    assert "await handler.update_membership(" in source
+    parameters = list(inspect.signature(RoomMemberHandler.update_membership).parameters)
+    assert {"content", "new_room"} < set(parameters)
+
+
+def test_the_settings_that_are_looked_at() -> None:
+    assert "self.allow_per_room_profiles" in inspect.getsource(ServerConfig)
+    assert "self.enabled" in inspect.getsource(MasConfig)
+
+
 def test_the_homeserver_behind_the_module_api() -> None:
     assert "self._hs = hs" in inspect.getsource(ModuleApi.__init__)
-    for getter in ("directory_handler", "room_creation_handler", "room_member_handler"):
+    for getter in (
+        "directory_handler", "room_creation_handler", "room_member_handler", "federation_server",
+        "user_directory_handler",
+    ):  # fmt: skip
         assert callable(getattr(SynapseHomeServer, f"get_{getter}"))
 
 

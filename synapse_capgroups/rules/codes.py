@@ -65,6 +65,8 @@ def decide_entry(
         return Refusal(Reason.BANNED)
     if person.guest:
         return Refusal(Reason.NO_GUESTS)
+    if not person.has_contact:
+        return Refusal(Reason.CONTACT_REQUIRED)
     mode = limits.mode(person.seats_taken)
     if mode is Mode.FULL:
         return Refusal(Reason.FULL, person.seats_taken, limits.cap)

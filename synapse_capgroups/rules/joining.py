@@ -42,6 +42,7 @@ class JoinFacts:
         membership: the person's `membership` in the group, None if they never had one.
         seats_taken: members and seats reserved for joins under way, of everybody else.
         guest: whether the person has a guest account.
+        has_contact: whether they have the verified address that the server asks for.
         inviter: who sent the invitation that stands, None if there is none.
         inviter_is_member: whether that person is a member now.
         inviter_is_friend: whether the two are friends (rule 3).
@@ -51,6 +52,7 @@ class JoinFacts:
     membership: str | None
     seats_taken: int
     guest: bool = False
+    has_contact: bool = True
     inviter: str | None = None
     inviter_is_member: bool = False
     inviter_is_friend: bool = False
@@ -65,6 +67,8 @@ def decide_join(facts: JoinFacts, limits: Limits) -> Verdict:
         return Refusal(Reason.BANNED)
     if facts.guest:
         return Refusal(Reason.NO_GUESTS)
+    if not facts.has_contact:
+        return Refusal(Reason.CONTACT_REQUIRED)
 
     invited = facts.inviter is not None and facts.inviter_is_member
     mode = limits.mode(facts.seats_taken)

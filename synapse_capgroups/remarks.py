@@ -1,0 +1,42 @@
+"""Remarks: what a person calls others, for their own eyes only.
+
+They are in the person's own account data, as MSC3865 proposes, so that clients that learn to read
+them show them too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from synapse.module_api import ModuleApi
+
+# The name that MSC3865 asks for until it is accepted.
+ACCOUNT_DATA_TYPE = "work.banananet.msc3865.user_given.user.displayname"
+
+_LONGEST = 256
+_MOST = 2000
+
+
+class Remarks:
+    """Reads and writes remarks."""
+
+    def __init__(self, api: ModuleApi) -> None:
+        self._data = api.account_data_manager
+
+    async def of(self, user_id: str) -> dict[str, str]:
+        """A local person's remarks, by Matrix ID."""
+        content: Mapping[str, Any] | None = await self._data.get_global(user_id, ACCOUNT_DATA_TYPE)
+        return {who: name for who, name in (content or {}).items() if isinstance(name, str)}
+
+    async def set(self, user_id: str, other: str, name: str) -> None:
+        """Remember what somebody calls another; an empty name forgets it.
+
+        Raises:
+            ValueError: the name is too long, or there are too many.
+        """
+        content = dict(await self._data.get_global(user_id, ACCOUNT_DATA_TYPE) or {})
+        content.pop(other, None)
+        if name:
+            content[other] = name
+        if len(name) > _LONGEST or len(content) > _MOST:
+            raise ValueError("too long or too many")
+        await self._data.put_global(user_id, ACCOUNT_DATA_TYPE, content)

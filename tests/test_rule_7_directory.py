@@ -1,0 +1,82 @@
+"""Rule 7: nobody can browse people."""
+
+from typing import Any
+
+import pytest
+
+from synapse_capgroups.demo.person import Person, expect
+from tests.conftest import Server, Starter, eventually
+
+EVERYBODY_IS_SEARCHED = {"user_directory": {"enabled": True, "search_all_users": True}}
+
+
+def search(person: Person, term: str, limit: int = 10) -> dict[str, Any]:
+    body = {"search_term": term, "limit": limit}
+    return expect(person.call("POST", "/user_directory/search", body)).body
+
+
+def found(person: Person, term: str, limit: int = 10) -> set[str]:
+    return {result["user_id"] for result in search(person, term, limit)["results"]}
+
+
+def people_called(server: Server, name: str, count: int) -> list[Person]:
+    people = server.people(count)
+    for number, person in enumerate(people):
+        path = f"/profile/{person.user_id}/displayname"
+        expect(person.call("PUT", path, {"displayname": f"{name} {number}"}))
+    return people
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_user_search_shows_only_friends(start: Starter, engine: str) -> None:
+    server = start(engine, module={}, settings=EVERYBODY_IS_SEARCHED)
+    me, friend, lister, stranger, invited, in_group = people_called(server, "Robin", 6)
+    me.befriend(friend)
+    # It is enough that the other lists the chat.
+    chat = lister.new_room(invite=[me.user_id])
+    expect(me.join(chat))
+    expect(lister.set_m_direct({me.user_id: [chat]}))
+    me.start_direct_chat(invited)
+    group = me.new_room(invite=[in_group.user_id])
+    expect(in_group.join(group))
+    # One side alone: a list of rooms that are no chats of two.
+    expect(stranger.set_m_direct({me.user_id: [group, "!nowhere:localhost", 5]}))
+    assert eventually(lambda: found(me, "robin") == {friend.user_id, lister.user_id})
+    assert found(stranger, "robin") == set()
+    assert eventually(lambda: found(friend, "robin") == {me.user_id})
+
+    # Exact Matrix IDs keep working.
+    expect(me.invite(group, stranger))
+    assert me.call("GET", f"/profile/{stranger.user_id}").ok
+
+    expect(friend.leave(me.m_direct()[friend.user_id][0]))
+    assert eventually(lambda: found(me, "robin") == {lister.user_id})
+
+
+def test_a_friend_is_found_however_many_strangers_match_better(start: Starter) -> None:
+    server = start(module={}, settings=EVERYBODY_IS_SEARCHED)
+    people = people_called(server, "Kim", 15)
+    me, friends = people[0], people[1:4]
+    for friend in friends:
+        me.befriend(friend)
+    assert eventually(lambda: found(me, "kim", 2) <= {friend.user_id for friend in friends})
+    two = search(me, "kim", 2)
+    assert (len(two["results"]), two["limited"]) == (2, True)
+    three = search(me, "kim", 3)
+    assert (len(three["results"]), three["limited"]) == (3, False)
+
+
+def test_the_directory_can_be_left_as_it_is(start: Starter) -> None:
+    module = {"directory": {"users": "everyone"}}
+    server = start(module=module, settings=EVERYBODY_IS_SEARCHED)
+    me, stranger = people_called(server, "Sam", 2)
+    assert eventually(lambda: stranger.user_id in found(me, "sam"))
+
+
+@pytest.mark.parametrize("content", [[], {"x": 5}, {"@a:localhost": "no list"}, {"a": {"b": []}}])
+def test_nonsense_in_m_direct_hides_people_and_breaks_nothing(server: Server, content: Any) -> None:
+    me, friend = people_called(server, "Lee", 2)
+    me.befriend(friend)
+    reply = me.set_m_direct(content)
+    assert reply.status in (200, 400)
+    search(me, "lee")
