@@ -18,9 +18,10 @@ import psycopg2
 import pytest
 import yaml
 
+from synapse_capgroups.demo.cluster import Cluster, Redis
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
-from tests.postgres import Postgres, binaries
+from synapse_capgroups.demo.postgres import Postgres, binaries
 
 API = "/_synapse/client/capgroups/v1"
 CAP = 6
@@ -180,6 +181,32 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
                 "exempt": {"creators": ["@exempt.*:localhost"]},
             },
         )
+
+
+Clusters = Callable[..., tuple[Server, Cluster]]
+
+
+@pytest.fixture
+def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
+    """Starts homeservers of several processes that end with the test."""
+    if Redis.program() is None:
+        pytest.skip("Redis is not installed (Debian: apt-get install redis-server)")
+    postgres: Postgres = request.getfixturevalue("postgres")
+    with ExitStack() as stack:
+
+        def start(
+            *, module: Mapping[str, Any] | None, workers: int, chores_on: str | None = None
+        ) -> tuple[Server, Cluster]:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-cluster-"))
+            database = postgres.create_database(f"synapse{next(_names)}")
+            cluster = Cluster(
+                Path(folder), module, database=database, workers=workers, chores_on=chores_on
+            )
+            stack.callback(cluster.stop)
+            cluster.start()
+            return Server(cluster, database), cluster
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -48,12 +48,17 @@ class Person:
 
     def __init__(self, http: httpx.Client, user_id: str, token: str, password: str) -> None:
         self._http = http
+        self._token = token
         self._headers = {"Authorization": f"Bearer {token}"}
         self.user_id = user_id
         self.password = password
 
     def __repr__(self) -> str:
         return self.user_id
+
+    def by(self, http: httpx.Client) -> "Person":
+        """The same person, calling by another way."""
+        return Person(http, self.user_id, self._token, self.password)
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, on loopback, from the system's packages."""
+"""A PostgreSQL server of one's own, on loopback, from the system's packages."""
 
 import os
 import shutil

@@ -1,0 +1,218 @@
+"""A Synapse of several processes on loopback: PostgreSQL, Redis, the main process and workers."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port
+from synapse_capgroups.demo.person import Person
+
+
+class Redis:
+    """A Redis server of one's own, on loopback, that keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def program() -> str | None:
+        """Where it is; None if it is not installed."""
+        return shutil.which("redis-server")
+
+    def start(self) -> None:
+        program = self.program()
+        assert program is not None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+             "--appendonly", "no", "--dir", str(self._folder)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
+class InTurn(httpx.BaseTransport):
+    """Asks the workers in turn, as a load balancer does.
+
+    What workers do not serve goes to the main process, as by the routes of a reverse proxy.
+    """
+
+    def __init__(self, main: int, workers: list[int]) -> None:
+        """
+        Args:
+            main: the main process's port on loopback.
+            workers: the workers' ports.
+        """
+        self._main = main
+        self._next = itertools.cycle(workers)
+        self._http = httpx.HTTPTransport(limits=httpx.Limits(max_connections=None))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._ask(request, next(self._next))
+        if response.status_code == 404 and b"M_UNRECOGNIZED" in response.read():
+            return self._ask(request, self._main)
+        return response
+
+    def _ask(self, request: httpx.Request, port: int) -> httpx.Response:
+        request.url = request.url.copy_with(port=port)
+        return self._http.handle_request(request)
+
+
+class Worker:
+    """One `generic_worker` process."""
+
+    def __init__(self, folder: Path, name: str, log_config: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self.name = name
+        self.port = free_port()
+        self.log = folder / f"{name}.log"
+        self.http = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=120,
+            limits=httpx.Limits(max_connections=None),
+        )  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        log = {**log_config, "handlers": {"file": {
+            **log_config["handlers"]["file"], "filename": str(self.log),
+        }}}  # fmt: skip
+        (folder / f"{name}.log.yaml").write_text(yaml.safe_dump(log))
+        config = {
+            "worker_app": "synapse.app.generic_worker",
+            "worker_name": name,
+            "worker_listeners": [
+                {
+                    "port": self.port,
+                    "type": "http",
+                    "bind_addresses": ["127.0.0.1"],
+                    "resources": [{"names": ["client", "health", "metrics"]}],
+                }
+            ],
+            "worker_log_config": f"{name}.log.yaml",
+        }
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+
+    def start(self) -> None:
+        """Start the process, without waiting for it."""
+        with (self._folder / f"{self.name}.out").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "synapse.app.generic_worker", "-c", "homeserver.yaml",
+                 "-c", f"{self.name}.yaml"],
+                cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            )  # fmt: skip
+
+    def is_up(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            output = (self._folder / f"{self.name}.out").read_text()
+            raise StartError(f"The worker {self.name} ended while it started.", output)
+        try:
+            return self.http.get("/health", timeout=1).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the process as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+class Cluster(Homeserver):
+    """The same homeserver as several processes, each with the module.
+
+    Args:
+        database: a PostgreSQL database of its own.
+        workers: how many, `worker1` and so on.
+        chores_on: which of them runs the background tasks; the main process if not given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        module: Mapping[str, Any] | None,
+        *,
+        database: Mapping[str, Any],
+        workers: int,
+        chores_on: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        port: int = 0,
+    ) -> None:
+        self._redis = Redis(folder / "redis")
+        replication, port = free_port(), port or free_port()
+
+        def listener(port: int, *names: str) -> dict[str, Any]:
+            return {
+                "port": port,
+                "type": "http",
+                "bind_addresses": ["127.0.0.1"],
+                "resources": [{"names": list(names)}],
+            }
+
+        more: dict[str, Any] = {
+            "listeners": [
+                listener(port, "client", "health", "metrics"),
+                listener(replication, "replication"),
+            ],
+            "redis": {"enabled": True, "host": "127.0.0.1", "port": self._redis.port},
+            "instance_map": {"main": {"host": "127.0.0.1", "port": replication}},
+            **({"run_background_tasks_on": chores_on} if chores_on else {}),
+            **(settings or {}),
+        }
+        super().__init__(folder, module, database=database, settings=more, port=port)
+        log_config = yaml.safe_load((folder / "log.yaml").read_text())
+        self.workers = [
+            Worker(folder, f"worker{number + 1}", log_config) for number in range(workers)
+        ]
+        in_turn = InTurn(port, [worker.port for worker in self.workers])
+        self._turns = httpx.Client(base_url=self.url, timeout=120, transport=in_turn)
+
+    def start(self, waiting: Callable[[], None] = lambda: None, timeout: float = 90) -> None:
+        self._redis.start()
+        super().start(waiting, timeout)
+        for worker in self.workers:
+            worker.start()
+        deadline = time.monotonic() + timeout
+        while not all(worker.is_up() for worker in self.workers):
+            if time.monotonic() > deadline:
+                raise StartError(f"The workers did not answer within {timeout:.0f} s.", "")
+            waiting()
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        super().stop()
+        self._redis.stop()
+
+    def register(self, localpart: str, *, password: str = "", admin: bool = False) -> Person:
+        """Make an account; its calls go to the workers in turn."""
+        return super().register(localpart, password=password, admin=admin).by(self._turns)
+
+    def on(self, person: Person, worker: int) -> Person:
+        """The same person, whose calls all go to one worker."""
+        return person.by(self.workers[worker].http)

@@ -1,0 +1,352 @@
+"""Where a homeserver is several processes: PostgreSQL, Redis, the main process and workers."""
+
+import contextlib
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from synapse_capgroups.demo.person import Person, Reply, expect
+from tests.conftest import API, Clusters, Server, eventually, refused
+
+SMALL = {"cap": 6, "code_limit": 4}
+
+
+def tries(call: Callable[[], Reply]) -> Reply:
+    """Synapse's listening queue holds 50; what does not fit is tried again, as clients do."""
+    for _ in range(100):
+        with contextlib.suppress(httpx.TransportError):
+            return call()
+        time.sleep(0.1)
+    raise AssertionError("no connection")
+
+
+def invite_all(room: str, inviter: Person, people: list[Person]) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for reply in pool.map(lambda person: tries(lambda: inviter.invite(room, person)), people):
+            expect(reply)
+
+
+def all_at_once(people: list[Person], join: Callable[[Person], Reply]) -> list[Reply]:
+    with ThreadPoolExecutor(len(people)) as pool:
+        return list(pool.map(lambda person: tries(lambda: join(person)), people))
+
+
+def most_members_ever(server: Server, room: str) -> int:
+    """The most members that a room ever had, by replaying its history."""
+    rows = server.query(
+        "SELECT m.user_id, m.membership FROM room_memberships AS m JOIN events AS e "
+        "ON e.event_id = m.event_id WHERE m.room_id = ? ORDER BY e.stream_ordering",
+        room,
+    )
+    present: set[str] = set()
+    most = 0
+    for user_id, membership in rows:
+        if membership == "join":
+            present.add(user_id)
+        else:
+            present.discard(user_id)
+        most = max(most, len(present))
+    return most
+
+
+def on_record(server: Server, room: str) -> list[str]:
+    rows = server.query("SELECT user_id FROM capgroups_admissions WHERE room_id = ?", room)
+    return sorted(user_id for (user_id,) in rows)
+
+
+def test_a_race_over_four_workers_ends_at_the_cap(start_cluster: Clusters) -> None:
+    server, _ = start_cluster(module={"cap": 20, "code_limit": 20}, workers=4)
+    creator, *crowd = server.people(61)
+    for _ in range(2):
+        room = creator.new_room()
+        invite_all(room, creator, crowd)
+        replies = all_at_once(crowd, lambda person, room=room: person.join(room))  # type: ignore[misc]
+        assert sum(reply.ok for reply in replies) == 19
+        assert all(reply.ok or refused(reply, "full") for reply in replies)
+        assert len(creator.members(room)) == 20
+        assert on_record(server, room) == creator.members(room)
+
+
+def test_exactly_one_of_many_wins_the_last_place_below_the_code_limit(
+    start_cluster: Clusters,
+) -> None:
+    server, _ = start_cluster(module=SMALL, workers=3)
+    for _ in range(3):
+        room, people = server.group(3)
+        code = server.make_code(room, people[0])
+        crowd = server.people(9)
+        replies = all_at_once(crowd, lambda person, code=code: server.scan(person, code))  # type: ignore[misc]
+        assert sum(reply.ok for reply in replies) == 1
+        # Whoever is late finds no door any more.
+        late = [r for r in replies if not r.ok]
+        assert all(refused(r, "code_closed") or r.status == 404 for r in late), late
+        assert len(people[0].members(room)) == 4
+
+
+def test_a_code_made_on_one_worker_is_looked_at_used_and_revoked_on_others(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=3)
+    room, (creator,) = server.group(1)
+    code = server.make_code(room, cluster.on(creator, 0))
+    assert expect(server.preview(code)).body["state"] == "alive"
+    expect(server.scan(cluster.on(server.person(), 1), code))
+    path = f"{API}/groups/{quote(room)}/codes/{code['code_id']}"
+    expect(cluster.on(creator, 2).call("DELETE", path))
+    for worker in range(3):
+        reply = server.scan(cluster.on(server.person(), worker), code)
+        assert reply.status == 404 or refused(reply, "code_revoked")
+
+
+def test_the_concierge_answers_once_whichever_worker_is_written_to(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=3)
+    person = server.person()
+    person.new_room(name="Tea")
+
+    def invited() -> list[str]:
+        sync = expect(person.call("GET", f"/sync?timeout={next(different)}")).body
+        return list(sync.get("rooms", {}).get("invite", {}))
+
+    different = itertools.count(1)
+    assert eventually(lambda: len(invited()) == 1)
+    (chat,) = invited()
+    expect(person.join(chat))
+
+    def answers() -> list[str]:
+        messages = expect(person.call("GET", f"/rooms/{chat}/messages?dir=b&limit=100")).body
+        return [e["content"]["body"] for e in messages["chunk"]
+                if e["type"] == "m.room.message" and "1. Tea" in e["content"]["body"]]  # fmt: skip
+
+    for worker in range(3):
+        # Whoever learned of the chat last may need a moment.
+        assert eventually(
+            lambda worker=worker: cluster.on(person, worker).send(chat, "groups").ok  # type: ignore[misc]
+        )
+        assert eventually(lambda worker=worker: len(answers()) == worker + 1)  # type: ignore[misc]
+    time.sleep(1)
+    assert len(answers()) == 3
+
+
+def test_the_rules_of_seclusion_hold_on_every_worker(start_cluster: Clusters) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=2)
+    room, (creator,) = server.group(1)
+    for worker in range(2):
+        here = cluster.on(creator, worker)
+        assert refused(here.create_room(visibility="public"), "not_listed")
+        reply = here.set_state(room, "m.room.join_rules", {"join_rule": "public"})
+        assert refused(reply, "no_public_rooms")
+    assert refused(creator.list_in_directory(room, "public"), "not_listed")
+    assert refused(creator.add_address(room, "#x:localhost"), "no_addresses")
+
+
+def transactions(http: httpx.Client) -> float:
+    """How often one process has swept."""
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in http.get("/_synapse/metrics").text.splitlines()
+        if line.startswith("synapse_storage_transaction_time_count_total{")
+        and 'desc="capgroups_sweep' in line
+    )
+
+
+def test_one_process_does_the_chores_and_another_can_take_over(start_cluster: Clusters) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=2, chores_on="worker2")
+    room, (creator,) = server.group(1)
+    assert eventually(lambda: transactions(cluster.workers[1].http) > 0)
+    assert transactions(cluster.workers[0].http) == 0
+    assert transactions(cluster._http) == 0
+    # What is left to do while it is away is done when it is back.
+    cluster.workers[1].kill()
+    code = server.make_code(room, cluster.on(creator, 0))
+    server.query("UPDATE capgroups_codes SET expires_at = 1")
+    cluster.workers[1].start()
+    assert eventually(cluster.workers[1].is_up, 30)
+    died = "SELECT died_of FROM capgroups_codes WHERE code_id = ? AND door_closed_at IS NOT NULL"
+    assert eventually(lambda: server.query(died, code["code_id"]) == [("code_expired",)])
+
+
+def test_an_aliased_member_of_three_groups_changes_everything_ten_times(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=2)
+    creator, person = server.people(2)
+    groups = [creator.new_room(name=f"Group {number}") for number in range(3)]
+    plain = person.new_room(creation_content={"type": "m.space"})
+    for number, room in enumerate(groups):
+        server.admit(room, creator, person)
+        alias = {"membership": "join", "displayname": f"Alias {number}", "avatar_url": "mxc://a/a"}
+        here = cluster.on(person, number % 2)
+        expect(here.set_state(room, "m.room.member", alias, person.user_id))
+
+    def shown(room: str) -> list[tuple[str, str | None]]:
+        chunk = expect(creator.call("GET", f"/rooms/{room}/messages?dir=b&limit=500")).body["chunk"]
+        return [
+            (event["content"].get("displayname"), event["content"].get("avatar_url"))
+            for event in chunk
+            if event["type"] == "m.room.member" and event["state_key"] == person.user_id
+        ]
+
+    before = [shown(room) for room in groups]
+    for number in range(10):
+        here = cluster.on(person, number % 2)
+        for field, value in (
+            ("displayname", f"Global {number}"),
+            ("avatar_url", f"mxc://g/{number}"),
+        ):
+            path = f"/profile/{quote(person.user_id)}/{field}"
+            expect(here.call("PUT", path, {field: value}))
+
+    def follows() -> bool:
+        own = expect(person.state(plain, "m.room.member", person.user_id)).body
+        return (own["displayname"], own["avatar_url"]) == ("Global 9", "mxc://g/9")
+
+    assert eventually(follows, 30), "a room that is no group gets the last of all changes"
+    time.sleep(1)
+    assert [shown(room) for room in groups] == before
+    assert [names[0] for names in before] == [(f"Alias {n}", "mxc://a/a") for n in range(3)]
+
+
+def test_a_worker_killed_in_a_race_loses_no_seat_and_counts_nobody_twice(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module={"cap": 30, "code_limit": 30}, workers=3)
+    creator, *crowd = server.people(60)
+    room = creator.new_room()
+    invite_all(room, creator, crowd)
+    homes = itertools.cycle(range(3))
+    crowd = [cluster.on(person, next(homes)) for person in crowd]
+
+    def join(person: Person) -> Reply | None:
+        try:
+            return person.join(room)
+        except httpx.TransportError:
+            return None  # It was on the worker that is gone.
+
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        replies = [pool.submit(join, person) for person in crowd]
+        assert eventually(lambda: len(on_record(server, room)) >= 6)
+        cluster.workers[2].kill()
+    answered = [reply.result() for reply in replies]
+    assert all(r is None or r.ok or refused(r, "full") for r in answered), answered
+    assert len(creator.members(room)) <= 30
+
+    # As if a minute had passed, and the sweep with it.
+    server.query("UPDATE capgroups_seats SET expires_at = expires_at - 60000")
+    for person in crowd:
+        tries(lambda person=person: cluster.on(person, 0).join(room))  # type: ignore[misc]
+    members = cluster.on(creator, 0).members(room)
+    assert len(members) == 30
+    cluster.stop()
+    cluster.start()
+    assert eventually(lambda: on_record(server, room) == members)
+
+
+def test_who_leaves_while_they_change_their_name_elsewhere_does_not_make_one_too_many(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=2)
+    for _ in range(12):
+        room, people = server.group(5)
+        leaver, late = server.people(2)
+        for friend in (leaver, late):
+            people[0].befriend(friend)
+            expect(people[0].invite(room, friend))
+        expect(leaver.join(room))
+        with ThreadPoolExecutor(3) as pool:
+            left = pool.submit(cluster.on(leaver, 0).leave, room)
+            pool.submit(cluster.on(leaver, 1).set_room_name_of_own, room, "Alias")
+            assert left.result().ok
+            joins = [pool.submit(cluster.on(late, 0).join, room) for _ in range(2)]
+        assert any(join.result().ok for join in joins) or len(people[0].members(room)) == 6
+        # The name's event may come after the leave's; in the room's state the leave wins.
+        assert leaver.user_id not in people[0].members(room)
+        assert len(people[0].members(room)) <= 6
+
+
+RACES = [100, 500] * 5
+
+
+@pytest.mark.full_size
+def test_a_thousand_at_once_over_four_workers_ten_times(start_cluster: Clusters) -> None:
+    """One server for each cap; a group, its invitations and its race for each repetition."""
+    servers: dict[int, tuple[Server, Person, list[Person]]] = {}
+    for cap in sorted(set(RACES)):
+        server, _ = start_cluster(module={"cap": cap, "code_limit": cap}, workers=4)
+        creator, *crowd = server.people(1001)
+        servers[cap] = server, creator, crowd
+    for cap in RACES:
+        server, creator, crowd = servers[cap]
+        room = creator.new_room()
+        invite_all(room, creator, crowd)
+        replies = all_at_once(crowd, lambda person, room=room: person.join(room))  # type: ignore[misc]
+        strange = [r for r in replies if not r.ok and not refused(r, "full")]
+        assert strange == []
+        assert sum(reply.ok for reply in replies) == cap - 1
+        assert len(creator.members(room)) == cap
+        assert most_members_ever(server, room) == cap
+        assert len(on_record(server, room)) == cap
+
+
+@pytest.mark.full_size
+def test_people_who_come_and_go_over_four_workers_never_pass_the_cap(
+    start_cluster: Clusters,
+) -> None:
+    server, _ = start_cluster(module={"cap": 50, "code_limit": 50}, workers=4)
+    creator, *crowd = server.people(121)
+    room = creator.new_room()
+    invite_all(room, creator, crowd)
+    dice = random.Random(5)
+    stop = threading.Event()
+    most = 0
+
+    def watch() -> None:
+        nonlocal most
+        while not stop.is_set():
+            most = max(most, len(creator.members(room)))
+            time.sleep(0.2)
+
+    def come_and_go(person: Person) -> list[Any]:
+        strange = []
+        for _ in range(4):
+            reply = tries(lambda: person.join(room))
+            if reply.ok and dice.random() < 0.7:
+                expect(tries(lambda: person.leave(room)))
+                tries(lambda: creator.invite(room, person))
+            elif (
+                not reply.ok
+                and not refused(reply, "full")
+                and not refused(reply, "invite_required")
+            ):
+                strange.append(reply)
+        return strange
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(60) as pool:
+            strange = list(itertools.chain(*pool.map(come_and_go, crowd)))
+    finally:
+        stop.set()
+        watcher.join()
+    assert strange == []
+    assert most <= 50
+    assert most_members_ever(server, room) <= 50
+    # A free seat is found.
+    members = creator.members(room)
+    while len(members) < 50:
+        newcomer = server.person()
+        expect(creator.invite(room, newcomer))
+        expect(newcomer.join(room))
+        members = creator.members(room)
+    late = server.person()
+    assert refused(creator.invite(room, late), "full")
