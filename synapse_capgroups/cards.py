@@ -7,6 +7,7 @@ from synapse.module_api import ModuleApi
 
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.names import group_name, member_name
+from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.pictures import Card, qr_png
 from synapse_capgroups.storage.codes import Code
 
@@ -14,18 +15,26 @@ from synapse_capgroups.storage.codes import Code
 class Cards:
     """Draws cards. `words` is one of `concierge_words.LANGUAGES`."""
 
-    def __init__(self, api: ModuleApi, doors: Doors, words: Mapping[str, str]) -> None:
+    def __init__(
+        self, api: ModuleApi, doors: Doors, personal: PersonalCodes, words: Mapping[str, str]
+    ) -> None:
         self._api = api
         self._doors = doors
+        self._personal = personal
         self._words = words
 
     async def png(self, code: Code) -> bytes:
         """The card of a code, as a PNG picture."""
-        name = await group_name(self._api, code.room_id)
-        sharer = await member_name(self._api, code.room_id, code.sharer)
+        if code.is_personal:
+            sharer = await self._personal.name(code.sharer)
+            title = self._words["personal_door_name"].format(name=sharer)
+        else:
+            name = await group_name(self._api, code.room_id)
+            sharer = await member_name(self._api, code.room_id, code.sharer)
+            title = name or self._words["unnamed"]
         card = Card(
             url=self._doors.url(code.secret),
-            group=name or self._words["unnamed"],
+            group=title,
             sharer=sharer,
             valid_until=self._words["valid_until"].format(until=date(code.expires_at)),
             shared_by=self._words["shared_by"].format(sharer=sharer),

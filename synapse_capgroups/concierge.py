@@ -99,6 +99,7 @@ class Concierge:
             "groups": self._groups,
             "code": self._code,
             "codes": self._codes,
+            "me": self._me,
             "revoke": self._revoke,
             "name": self._name,
             "who": self._who,
@@ -258,6 +259,21 @@ class Concierge:
             code_id=code.code_id,
         )
 
+    async def _me(self, room_id: str, user_id: str, rest: str) -> str:
+        # Read like what follows `code`, without a group.
+        wish = code_wish(f"me {rest}")
+        if wish.group != "me":
+            raise self._no("which_me")
+        try:
+            code = await self._doors.make_personal(user_id, wish.lifetime, wish.max_uses)
+        except CodeRequestError as e:
+            days = self._config.codes.max_lifetime // _DAY_MS
+            raise self._no(e.problem.value, days=days) from e
+        await self._send_picture(room_id, code)
+        return self._words["personal_code"].format(
+            until=date(code.expires_at), url=self._doors.url(code.secret), code_id=code.code_id
+        )
+
     async def _send_picture(self, room_id: str, code: Code) -> None:
         picture = await self._cards.png(code)
         try:
@@ -272,7 +288,13 @@ class Concierge:
                 "msgtype": "m.image",
                 "body": "join-code.png",
                 "url": uri,
-                "info": {"mimetype": "image/png", "size": len(picture)},
+                "info": {
+                    "mimetype": "image/png",
+                    "size": len(picture),
+                    # Some clients show nothing without these; a PNG has them at this place.
+                    "w": int.from_bytes(picture[16:20], "big"),
+                    "h": int.from_bytes(picture[20:24], "big"),
+                },
             },
         )
 
@@ -302,6 +324,9 @@ class Concierge:
         code = None
         if code_id.isalnum():
             code = await self._database.run("code", lambda txn: Codes.by_id(txn, code_id))
+        if code is not None and code.is_personal and code.sharer == user_id:
+            await self._doors.revoke(code)
+            return self._words["revoked"]
         group = await self._scope.group(code.room_id) if code else None
         if (
             code is None

@@ -10,7 +10,8 @@ ENGLISH = {
         "groups – your groups, with their numbers\n"
         "code <group> [7d] [20 uses] – a join code, as a picture and a link\n"
         "codes <group> – the group's join codes\n"
-        "revoke <code> – end a join code\n"
+        "me [7d] [20 uses] – a code of your own: whoever scans it gets a chat with you\n"
+        "revoke <code> – end a code\n"
         "name <group> <display name> – what you are called in the group\n"
         "who <group> – who came in how, for its admins\n"
         "remark <Matrix ID> <name> – what you call somebody; only you ever see it\n"
@@ -61,6 +62,16 @@ ENGLISH = {
     "unremarked": "I have forgotten what you called {user}.",
     "valid_until": "Valid until {until}",
     "shared_by": "Shared by {sharer}",
+    "personal_code": (
+        "Your own code, valid until {until}: whoever scans it gets a chat with you, which you "
+        "accept or not.\n{url}\nTo end it, write: revoke {code_id}"
+    ),
+    "which_me": "Write for instance: me 7d 20 uses",
+    "personal_door_name": "Chat with {name}",
+    "personal_door_topic": "Join this room and a chat with {name} opens. This room goes by itself.",
+    "personal_door_notice": (
+        "Your chat with {name} is in your list of chats. It begins as soon as they accept it."
+    ),
     "door_name": "Join {group}",
     "door_nameless": "Join a group",
     "door_topic": "Join this room and you are in the group. This room then goes by itself.",
@@ -82,7 +93,8 @@ GERMAN = {
         "groups – deine Gruppen mit ihren Nummern\n"
         "code <Gruppe> [7d] [20 uses] – ein Beitrittscode als Bild und Link\n"
         "codes <Gruppe> – die Beitrittscodes der Gruppe\n"
-        "revoke <Code> – einen Beitrittscode beenden\n"
+        "me [7d] [20 uses] – dein eigener Code: Wer ihn scannt, bekommt einen Chat mit dir\n"
+        "revoke <Code> – einen Code beenden\n"
         "name <Gruppe> <Anzeigename> – wie du in der Gruppe heißt\n"
         "who <Gruppe> – wer wie hereinkam, für ihre Admins\n"
         "remark <Matrix-ID> <Name> – wie du jemanden nennst; nur du siehst das je\n"
@@ -138,6 +150,20 @@ GERMAN = {
     "unremarked": "Wie du {user} genannt hast, habe ich vergessen.",
     "valid_until": "Gültig bis {until}",
     "shared_by": "Geteilt von {sharer}",
+    "personal_code": (
+        "Dein eigener Code, gültig bis {until}: Wer ihn scannt, bekommt einen Chat mit dir, den du "
+        "annimmst oder nicht.\n{url}\nZum Beenden schreib: revoke {code_id}"
+    ),
+    "which_me": "Schreib zum Beispiel: me 7d 20 uses",
+    "personal_door_name": "Chat mit {name}",
+    "personal_door_topic": (
+        "Tritt diesem Raum bei, und ein Chat mit {name} öffnet sich. Der Raum verschwindet dann "
+        "von selbst."
+    ),
+    "personal_door_notice": (
+        "Dein Chat mit {name} ist in deiner Chatliste. Er beginnt, sobald die Einladung angenommen "
+        "ist."
+    ),
     "door_name": "Beitreten: {group}",
     "door_nameless": "Einer Gruppe beitreten",
     "door_topic": (
@@ -160,7 +186,8 @@ CHINESE = {
         "groups – 你的群及其编号\n"
         "code <群> [7d] [20 uses] – 生成加群码（图片和链接）\n"
         "codes <群> – 查看该群的加群码\n"
-        "revoke <加群码> – 作废一个加群码\n"
+        "me [7d] [20 uses] – 你的个人二维码，扫码即可和你聊天\n"
+        "revoke <码> – 作废一个码\n"
         "name <群> <昵称> – 修改你在该群的昵称\n"
         "who <群> – 查看成员如何入群（仅限群管理员）\n"
         "remark <Matrix ID> <备注名> – 给某人设置备注名，只有你能看到\n"
@@ -205,6 +232,14 @@ CHINESE = {
     "unremarked": "已删除你给 {user} 设置的备注名。",
     "valid_until": "有效期至 {until}",
     "shared_by": "由 {sharer} 分享",
+    "personal_code": (
+        "你的个人二维码，有效期至 {until}：扫码的人会和你建立一个聊天，由你决定是否接受。"
+        "\n{url}\n如需作废，请发送：revoke {code_id}"
+    ),
+    "which_me": "例如发送：me 7d 20 uses",
+    "personal_door_name": "和 {name} 聊天",
+    "personal_door_topic": "加入此房间即可和 {name} 聊天。此房间稍后会自动消失。",
+    "personal_door_notice": "你和 {name} 的聊天已在聊天列表中，对方接受后即可开始。",
     "door_name": "加入 {group}",
     "door_nameless": "加入群聊",
     "door_topic": "加入此房间即可进群。此房间稍后会自动消失。",

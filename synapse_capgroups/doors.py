@@ -22,8 +22,9 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
+from synapse_capgroups.door_rooms import Doorplate, DoorRooms
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
-from synapse_capgroups.names import group_name
+from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.names import Alias
@@ -75,26 +76,23 @@ class Doors:
         database: Database,
         scope: Scope,
         gatekeeper: Gatekeeper,
+        rooms: DoorRooms,
+        personal: PersonalCodes,
         concierge: str,
-        words: Mapping[str, str],
         config: CodesConfig,
     ) -> None:
         """
         Args:
             concierge: its Matrix ID. All doors are its rooms.
-            words: what doors say, one of `concierge_words.LANGUAGES`.
         """
         self._api = api
         self._database = database
         self._scope = scope
         self._gatekeeper = gatekeeper
         self._concierge = concierge
-        self._words = words
+        self._rooms = rooms
+        self._personal = personal
         self._config = config
-
-    def address(self, secret: str) -> str:
-        """The address of a secret's door."""
-        return f"#j-{secret}:{self._api.server_name}"
 
     def url(self, secret: str) -> str:
         """What a QR picture holds. The secret is in the fragment, which no server logs."""
@@ -115,90 +113,53 @@ class Doors:
         """
         if not await self.may_share(group, sharer):
             raise CodeRequestError(CodeProblem.NOT_ENTITLED)
+        code = self._new(group.room_id, sharer, lifetime, max_uses)
+        taken = await self._gatekeeper.seats_taken(group)
+        if self._gatekeeper.limits.mode(taken) is not Mode.OPEN:
+            raise CodeRequestError(CodeProblem.CLOSED, taken)
+        return await self._make(code, await self._rooms.of_group(group))
+
+    async def make_personal(
+        self, user_id: str, lifetime: object = None, max_uses: object = None
+    ) -> Code:
+        """Make a code that opens a direct chat with this local person, and its door.
+
+        Raises:
+            CodeRequestError: this cannot be.
+        """
+        code = self._new(user_id, user_id, lifetime, max_uses)
+        plate = self._rooms.of_person(await self._personal.name(user_id))
+        return await self._make(code, plate)
+
+    def _new(self, opens: str, sharer: str, lifetime: object, max_uses: object) -> Code:
         lifetime = self._config.lifetime if lifetime is None else lifetime
         if not _is_number(lifetime) or not 1 <= lifetime <= self._config.max_lifetime:
             raise CodeRequestError(CodeProblem.LIFETIME)
         max_uses = self._config.max_uses if max_uses is None else max_uses
         if max_uses is not None and not (_is_number(max_uses) and 1 <= max_uses < 2**31):
             raise CodeRequestError(CodeProblem.USES)
-        taken = await self._gatekeeper.seats_taken(group)
-        if self._gatekeeper.limits.mode(taken) is not Mode.OPEN:
-            raise CodeRequestError(CodeProblem.CLOSED, taken)
-        return await self._make(group, sharer, lifetime, max_uses)
-
-    async def _make(self, group: Group, sharer: str, lifetime: int, max_uses: int | None) -> Code:
         now = self._api.get_current_time_msec()
-        code = Code(
+        return Code(
             code_id=secrets.token_hex(5),
             secret=_new_secret(),
-            room_id=group.room_id,
+            room_id=opens,
             sharer=sharer,
             created_at=now,
             expires_at=now + lifetime,
             max_uses=max_uses,
         )
 
+    async def _make(self, code: Code, plate: Doorplate) -> Code:
         def add(txn: LoggingTransaction) -> None:
-            if Codes.count_living(txn, group.room_id, sharer) >= MAX_LIVING_CODES:
+            if Codes.count_living(txn, code.room_id, code.sharer) >= MAX_LIVING_CODES:
                 raise CodeRequestError(CodeProblem.TOO_MANY)
             Codes.add(txn, code)
 
         await self._database.run("make_code", add)
         # The row comes first: should the process be killed now, the sweep finds the door by it.
-        door = await inside.create_plain_room(
-            self._api, self._concierge, await self._door_request(group, code)
-        )
-        await self._welcome(door, group)
+        door = await self._rooms.make(plate, code.secret)
         await self._database.run("door", lambda txn: Codes.set_door(txn, code.code_id, door))
         return attrs.evolve(code, door=door)
-
-    async def _door_request(self, group: Group, code: Code) -> dict[str, object]:
-        words = self._words
-        name = await group_name(self._api, group.room_id)
-        state = await self._api.get_room_state(group.room_id, [("m.room.avatar", "")])
-        avatar = state.get(("m.room.avatar", ""))
-        initial_state = [
-            {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},
-            {"type": "m.room.history_visibility", "content": {"history_visibility": "shared"}},
-        ]
-        if avatar and isinstance(avatar.content.get("url"), str):
-            content = {"url": avatar.content["url"]}
-            initial_state.append({"type": "m.room.avatar", "content": content})
-        return {
-            "preset": "public_chat",
-            "visibility": "private",
-            "room_alias_name": f"j-{code.secret}",
-            "name": words["door_name"].format(group=name) if name else words["door_nameless"],
-            "topic": words["door_topic"],
-            "initial_state": initial_state,
-            # Nobody but the concierge writes, invites or changes anything here.
-            "power_level_content_override": {
-                "events_default": 100, "state_default": 100, "invite": 100, "kick": 100,
-                "ban": 100, "redact": 100,
-            },
-        }  # fmt: skip
-
-    async def _welcome(self, door: str, group: Group) -> None:
-        """Write the one notice that everybody finds in a door, at first sight.
-
-        Nothing is written later: a message that another server misses while it joins would keep it
-        from learning that its user has been taken out of the door.
-        """
-        notice, text = self._words["door_notice"], self._words["door_link"]
-        url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
-        await self._api.create_and_send_event_into_room(
-            {
-                "type": "m.room.message",
-                "room_id": door,
-                "sender": self._concierge,
-                "content": {
-                    "msgtype": "m.notice",
-                    "body": notice.format(link=f"{text}: {url}"),
-                    "format": "org.matrix.custom.html",
-                    "formatted_body": notice.format(link=f'<a href="{url}">{text}</a>'),
-                },
-            }
-        )
 
     async def enter(self, door: str, user_id: str) -> Verdict | None:
         """Somebody joins a room of the concierge's: let them into the group if it is a door.
@@ -219,6 +180,12 @@ class Doors:
 
     async def _let_in(self, code: Code, user_id: str) -> Verdict | None:
         """Decide for somebody at a code's door, and if they may, bring or invite them in."""
+        if code.is_personal and code.door is not None and user_id != self._concierge:
+            verdict = await self._personal.let_in(code, user_id)
+            if verdict == ALLOWED:
+                await self._note_visit(code.door, user_id)
+            self.clear_up_soon()
+            return verdict
         group = await self._scope.group(code.room_id)
         if group is None or code.door is None or user_id == self._concierge:
             return None
@@ -244,9 +211,12 @@ class Doors:
         elif not local and not await self._gatekeeper.is_member(group.room_id, user_id):
             # Only their own server can join them. They accept there, and `accept` judges them.
             await self._invite(group, code.sharer, user_id)
-        door, leave_at = code.door, self._api.get_current_time_msec() + self._config.door_stay
-        await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
+        await self._note_visit(code.door, user_id)
         return ALLOWED
+
+    async def _note_visit(self, door: str, user_id: str) -> None:
+        leave_at = self._api.get_current_time_msec() + self._config.door_stay
+        await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
 
     async def overhear(self, room_id: str, user_id: str) -> None:
         """A person of another server joins by that server itself, which has members here already.
@@ -348,7 +318,12 @@ class Doors:
         )
 
     async def state(self, code: Code) -> tuple[Reason | None, int]:
-        """What a code is dead of, None if it lives; and how many members its group has."""
+        """What a code is dead of, None if it lives; and how many members its group has.
+
+        A personal code has no group, and 0 members.
+        """
+        if code.is_personal:
+            return await self._personal.state(code), 0
         group = await self._scope.group(code.room_id)
         entitled = group is not None and await self.may_share(group, code.sharer)
         entitled = entitled and await self._gatekeeper.is_member(code.room_id, code.sharer)
@@ -390,7 +365,7 @@ class Doors:
 
     async def _close(self, code: Code) -> None:
         """Let a door's address go at once, and its room when nobody stands in it any more."""
-        await inside.delete_address(self._api, self.address(code.secret))
+        await inside.delete_address(self._api, self._rooms.address(code.secret))
         if code.door is not None:
             door = code.door
             if await self._database.run("visitors", lambda txn: Visits.any_at(txn, door)):
@@ -404,7 +379,7 @@ class Doors:
     async def _abandon(self, code: Code) -> None:
         """Clear up after a process that was killed while it made a door."""
         try:
-            door, _ = await self._api.lookup_room_alias(self.address(code.secret))
+            door, _ = await self._api.lookup_room_alias(self._rooms.address(code.secret))
         except Exception:
             door = None
         await self.revoke(attrs.evolve(code, door=door))

@@ -121,6 +121,13 @@ class SynapseTables:
         return [name for (name,) in txn if name]
 
     @staticmethod
+    def is_active(txn: LoggingTransaction, user_id: str) -> bool:
+        """Whether a local account is there and not deactivated."""
+        txn.execute("SELECT deactivated FROM users WHERE name = ?", (user_id,))
+        row = txn.fetchone()
+        return row is not None and not row[0]
+
+    @staticmethod
     def is_guest(txn: LoggingTransaction, user_id: str) -> bool:
         txn.execute("SELECT is_guest FROM users WHERE name = ?", (user_id,))
         row = txn.fetchone()
@@ -300,6 +307,17 @@ async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any
     """
     room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
         create_requester(creator), request, ratelimit=False, ignore_forced_encryption=True
+    )
+    return room_id
+
+
+async def create_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:
+    """Create a room as a local user would, without rate limits; returns its ID.
+
+    `ModuleApi.create_room` does it as the admin of the server, who may do more than the user.
+    """
+    room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
+        create_requester(creator), request, ratelimit=False
     )
     return room_id
 

@@ -27,8 +27,10 @@ from synapse_capgroups.cards import Cards
 from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
+from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
+from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
 from synapse_capgroups.scope import Group, Scope
@@ -49,9 +51,12 @@ class CapGroups:
         self._scope = Scope(api, self._database, config.exempt, concierge)
         self._gatekeeper = Gatekeeper(api, self._database, config)
         said = LANGUAGES[config.language]
+        rooms = DoorRooms(api, concierge, said)
+        personal = PersonalCodes(api, self._database, self._gatekeeper, config.codes)
         self._doors = Doors(
-            api, self._database, self._scope, self._gatekeeper, concierge, said, config.codes
-        )
+            api, self._database, self._scope, self._gatekeeper, rooms, personal, concierge,
+            config.codes,
+        )  # fmt: skip
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
         inside.watch_directory(api)
@@ -82,7 +87,7 @@ class CapGroups:
             check_event_for_spam=self.check_event_for_spam,
         )
         api.register_third_party_rules_callbacks(on_create_room=self.on_create_room)
-        cards = Cards(api, self._doors, said)
+        cards = Cards(api, self._doors, personal, said)
         self._concierge = Concierge(
             api,
             self._database,
@@ -93,7 +98,17 @@ class CapGroups:
             config,
             concierge,
         )
-        web.serve(api, self._database, self._scope, self._gatekeeper, self._doors, cards, config)
+        web.serve(
+            api,
+            self._database,
+            self._scope,
+            self._gatekeeper,
+            self._doors,
+            rooms,
+            personal,
+            cards,
+            config,
+        )
         chores.start(api, self._database, self._doors, self._concierge)
 
     @staticmethod

@@ -127,6 +127,8 @@ def test_a_code_comes_as_a_picture_and_a_link_and_lets_a_stranger_in(server: Ser
     chat, room = person_with_group(server)
     picture, text = chat.say("CODE tea 2d 5 uses", answers=2)
     assert picture["msgtype"] == "m.image"
+    assert picture["info"]["w"] == 900
+    assert picture["info"]["h"] > 900
     media = picture["url"].removeprefix("mxc://")
     data = chat.person.call("GET", f"/_matrix/client/v1/media/download/{media}").picture
     link = read_picture(data)

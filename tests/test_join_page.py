@@ -77,6 +77,16 @@ def test_the_groups_picture_takes_the_place_of_its_letter(phone: Phone) -> None:
     expect(page.locator("#tile img")).to_have_count(0)
 
 
+def test_a_personal_code_names_the_person_and_no_group(phone: Phone) -> None:
+    page = phone.scan(alive(group=None, members=None, cap=None, code_limit=None))
+    assert page.get_by_role("heading", level=1).inner_text() == "Chat with Anna"
+    assert "members" not in text(page)
+    assert "Valid until 30 November 2026 at 14:00" in text(page)
+    assert page.locator("#letter").inner_text() == "A"
+    page = phone.scan(dead("code_revoked", group=None))
+    assert "Ask Anna for a new one" in text(page)
+
+
 def test_a_group_may_have_no_name_and_a_code_no_sharer(phone: Phone) -> None:
     page = phone.scan(alive(group=NAMELESS, sharer=None))
     assert title(page) == "A group without a name"

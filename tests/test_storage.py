@@ -11,6 +11,7 @@ from synapse.storage.database import LoggingTransaction
 from synapse.storage.engines import PostgresEngine
 
 from synapse_capgroups.demo.homeserver import StartError
+from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import database
@@ -21,7 +22,6 @@ from synapse_capgroups.storage.codes import Codes, Visits
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Seats
 from tests.conftest import Server, Starter, eventually
-from tests.postgres import Postgres
 
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 

@@ -37,17 +37,22 @@ def cause_of_death(code: CodeFacts, *, now: int, members: int, limits: Limits) -
     Args:
         members: of the group. Seats reserved for joins under way kill no code: they may fail.
     """
+    if (died_of := cause_of_personal_death(code, now=now)) is not None:
+        return died_of
+    if limits.mode(members) is not Mode.OPEN:
+        return Reason.CODE_CLOSED
+    return None
+
+
+def cause_of_personal_death(code: CodeFacts, *, now: int) -> Reason | None:
+    """The same for a code that opens no group, but a direct chat."""
     if code.died_of is not None:
         return code.died_of
     if code.expires_at <= now:
         return Reason.CODE_EXPIRED
     if code.max_uses is not None and code.uses >= code.max_uses:
         return Reason.CODE_USED_UP
-    if not code.sharer_may_share:
-        return Reason.CODE_REVOKED
-    if limits.mode(members) is not Mode.OPEN:
-        return Reason.CODE_CLOSED
-    return None
+    return None if code.sharer_may_share else Reason.CODE_REVOKED
 
 
 def decide_entry(

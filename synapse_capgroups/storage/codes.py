@@ -19,6 +19,8 @@ class Code:
     Attributes:
         code_id: its public name, in paths and logs.
         secret: what the QR picture holds. Never in a path, a log line or an exception.
+        room_id: the group that it opens. Of a personal code, the Matrix ID of the person with whom
+            it opens a direct chat, who is the sharer too.
         door: the room ID of its door; None until the door is made. Kept after the door is closed,
             because somebody may be joining it at that moment.
         died_of: why it is dead, as far as anybody noticed.
@@ -35,6 +37,10 @@ class Code:
     door: str | None = None
     died_of: Reason | None = attrs.field(default=None, converter=attrs.converters.optional(Reason))
     died_at: int | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        return self.room_id == self.sharer
 
 
 class Codes:
@@ -215,7 +221,7 @@ class Codes:
         txn.execute(
             f"""
             UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE died_of IS NULL AND expires_at > ?
+            WHERE died_of IS NULL AND expires_at > ? AND room_id <> sharer
             AND NOT {inside.IS_JOINED.format(row="capgroups_codes", user="sharer")}
             """,
             (Reason.CODE_REVOKED.value, now, now),

@@ -19,9 +19,11 @@ from synapse_capgroups.answers import refusal_fields
 from synapse_capgroups.avatars import Avatars
 from synapse_capgroups.cards import Cards
 from synapse_capgroups.config import Config
+from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.names import group_name, member_name
+from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.pictures import qr_svg
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
@@ -55,6 +57,8 @@ class Api(DirectServeJsonResource):
         scope: Scope,
         gatekeeper: Gatekeeper,
         doors: Doors,
+        rooms: DoorRooms,
+        personal: PersonalCodes,
         cards: Cards,
         config: Config,
     ) -> None:
@@ -64,6 +68,8 @@ class Api(DirectServeJsonResource):
         self._scope = scope
         self._gatekeeper = gatekeeper
         self._doors = doors
+        self._rooms = rooms
+        self._personal = personal
         self._config = config
         self._avatars = Avatars(api)
         self._cards = cards
@@ -123,21 +129,30 @@ class Api(DirectServeJsonResource):
         if code is None:
             raise SynapseError(404, "There is no such join code.", ErrorCodes.NOT_FOUND)
         died_of, members = await self._doors.state(code)
-        name = await group_name(self._api, code.room_id)
-        sharer = await member_name(self._api, code.room_id, code.sharer)
         answer: JsonDict = {
             "state": died_of.value if died_of else "alive",
-            "group": {"name": name, "avatar": await self._avatars.of_group(code.room_id)},
-            "sharer": sharer,
+            "group": None if code.is_personal else await self._group_shown(code),
+            "sharer": await self._sharer_shown(code),
             "expires_at": code.expires_at,
-            "code_limit": self._config.code_limit,
-            "cap": self._config.cap,
         }
-        if died_of is None:
-            answer |= {"members": members, "door": self._doors.address(code.secret)}
-        else:
-            answer |= {"error": words.sentence(Refusal(died_of), words.JOINING)}
-        return 200, answer
+        if not code.is_personal:
+            answer |= {"code_limit": self._config.code_limit, "cap": self._config.cap}
+        if died_of is not None:
+            return 200, answer | {"error": words.sentence(Refusal(died_of), words.JOINING)}
+        if not code.is_personal:
+            answer |= {"members": members}
+        return 200, answer | {"door": self._rooms.address(code.secret)}
+
+    async def _group_shown(self, code: Code) -> JsonDict:
+        return {
+            "name": await group_name(self._api, code.room_id),
+            "avatar": await self._avatars.of_group(code.room_id),
+        }
+
+    async def _sharer_shown(self, code: Code) -> str:
+        if code.is_personal:
+            return await self._personal.name(code.sharer)
+        return await member_name(self._api, code.room_id, code.sharer)
 
     async def _group(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, user_id = await self._as_member(request, room_id)

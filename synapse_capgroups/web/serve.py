@@ -4,8 +4,10 @@ from synapse.module_api import ModuleApi
 
 from synapse_capgroups.cards import Cards
 from synapse_capgroups.config import Config
+from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.scope import Scope
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web.api import PREFIX, Api
@@ -18,10 +20,14 @@ def serve(
     scope: Scope,
     gatekeeper: Gatekeeper,
     doors: Doors,
+    rooms: DoorRooms,
+    personal: PersonalCodes,
     cards: Cards,
     config: Config,
 ) -> None:
     """Register both on every HTTP listener of this process."""
-    api.register_web_resource(PREFIX, Api(api, database, scope, gatekeeper, doors, cards, config))
+    api.register_web_resource(
+        PREFIX, Api(api, database, scope, gatekeeper, doors, rooms, personal, cards, config)
+    )
     page = JoinPage(api.server_name, config.codes.element_url)
     api.register_web_resource("/_synapse/client/capgroups/join", page)

@@ -83,6 +83,18 @@ function isAlive({ state, door, expires_at }) {
 }
 
 function showGroup(code) {
+  if (code.group === null) showPerson(code);
+  else showRoom(code);
+  const alias = encodeURIComponent(code.door.slice(1)).replace(/%3A/g, ":");
+  at("app").href = `matrix:r/${alias}?action=join`;
+  at("element").href = `${element_url}/#/room/#${alias}`;
+  at("matrix-to").href = `https://matrix.to/#/${encodeURIComponent(code.door)}`;
+  at("address").value = code.door;
+  at("copied").textContent = "";
+  at("ways").hidden = false;
+}
+
+function showRoom(code) {
   const { name, avatar } = code.group ?? {};
   show({
     state: "alive",
@@ -98,13 +110,16 @@ function showGroup(code) {
     name,
     avatar,
   });
-  const alias = encodeURIComponent(code.door.slice(1)).replace(/%3A/g, ":");
-  at("app").href = `matrix:r/${alias}?action=join`;
-  at("element").href = `${element_url}/#/room/#${alias}`;
-  at("matrix-to").href = `https://matrix.to/#/${encodeURIComponent(code.door)}`;
-  at("address").value = code.door;
-  at("copied").textContent = "";
-  at("ways").hidden = false;
+}
+
+// A personal code opens a direct chat.
+function showPerson(code) {
+  show({
+    state: "alive",
+    title: fill(words.chat_with, { sharer: isolated(code.sharer) }),
+    facts: { expiry: fill(words.valid_until_date, { date: date(code.expires_at) }) },
+    name: code.sharer,
+  });
 }
 
 function showDead(code) {

@@ -1,0 +1,96 @@
+"""Personal codes ("add me"): whoever scans one gets a direct chat with the person who shows it.
+
+That person accepts or not, in their client. Friendship begins when they do, so what a friendship
+needs to count (`friends.min_age`, `friends.max_vouches_per_day`) holds for these as for any.
+"""
+
+from synapse.module_api import LoggingTransaction, ModuleApi, UserID
+
+from synapse_capgroups import inside
+from synapse_capgroups.config import CodesConfig
+from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
+from synapse_capgroups.rules.friends import listed_rooms
+from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.database import Database, lock_person
+
+M_DIRECT = "m.direct"
+
+
+class PersonalCodes:
+    """Opens direct chats for those who stand at a personal code's door."""
+
+    def __init__(
+        self, api: ModuleApi, database: Database, gatekeeper: Gatekeeper, config: CodesConfig
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._gatekeeper = gatekeeper
+        self._config = config
+
+    async def name(self, user_id: str) -> str:
+        """What a local person is called everywhere; their Matrix ID if they have no name."""
+        profile = await self._api.get_profile_for_user(UserID.from_string(user_id).localpart)
+        return profile.display_name or user_id
+
+    async def state(self, code: Code) -> Reason | None:
+        """What a personal code is dead of, None if it lives."""
+        return await self._database.run("code_state", lambda txn: self._died_of(txn, code))
+
+    async def let_in(self, code: Code, user_id: str) -> Verdict:
+        """Decide for somebody at the door, and open the chat if they may."""
+        if user_id == code.sharer:
+            return ALLOWED
+        if (verdict := await self._gatekeeper.creation(user_id)) != ALLOWED:
+            return verdict
+        if await self._has_chat(user_id, code.sharer):
+            return ALLOWED
+
+        def use(txn: LoggingTransaction) -> Verdict:
+            # One at a time, so that nobody is let in beyond the last use.
+            lock_person(txn, code.sharer)
+            now = self._api.get_current_time_msec()
+            current = Codes.by_id(txn, code.code_id)
+            died_of = self._died_of(txn, current) if current else Reason.CODE_REVOKED
+            if died_of is not None:
+                Codes.kill(txn, code.code_id, died_of, now)
+                return Refusal(died_of)
+            Codes.use(txn, code.code_id, user_id, now)
+            Codes.kill_if_used_up(txn, code.code_id, now)
+            return ALLOWED
+
+        verdict = await self._database.run("personal", use)
+        if verdict == ALLOWED:
+            await self._open_chat(user_id, code.sharer)
+        return verdict
+
+    def _died_of(self, txn: LoggingTransaction, code: Code) -> Reason | None:
+        active = inside.SynapseTables.is_active(txn, code.sharer)
+        facts = CodeFacts(code.expires_at, code.max_uses, code.uses, active, code.died_of)
+        return cause_of_personal_death(facts, now=self._api.get_current_time_msec())
+
+    async def _has_chat(self, user_id: str, other: str) -> bool:
+        """Whether somebody has a direct chat with another, or has asked for one."""
+
+        def look(txn: LoggingTransaction) -> bool:
+            rooms = listed_rooms(inside.SynapseTables.m_direct(txn, user_id), other)
+            mine = inside.SynapseTables.joined_by(txn, rooms, user_id)
+            return any(
+                inside.SynapseTables.membership(txn, room, other).membership in ("join", "invite")
+                for room in mine
+            )
+
+        return await self._database.run("chat", look)
+
+    async def _open_chat(self, user_id: str, other: str) -> None:
+        room_id = await inside.create_room(
+            self._api,
+            user_id,
+            {"preset": "trusted_private_chat", "is_direct": True, "invite": [other]},
+        )
+        # As their client would: without it, neither is the other's friend.
+        direct = await self._api.account_data_manager.get_global(user_id, M_DIRECT) or {}
+        rooms = [*listed_rooms(direct, other), room_id]
+        content = {**direct, other: rooms}
+        await self._api.account_data_manager.put_global(user_id, M_DIRECT, content)

@@ -1,0 +1,155 @@
+"""Personal codes ("add me"), and the way around the friends rule that they must not become."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.demo.story import read_picture
+from tests.conftest import Server, Starter, eventually, refused
+from tests.test_concierge import Chat
+
+_different = itertools.count(1)
+
+
+def personal_code(chat: Chat, wish: str = "me") -> dict[str, Any]:
+    picture, text = chat.say(wish, answers=2)
+    media = picture["url"].removeprefix("mxc://")
+    data = chat.person.call("GET", f"/_matrix/client/v1/media/download/{media}").picture
+    link = read_picture(data)
+    assert link in text["body"]
+    code_id = text["body"].rpartition("revoke ")[2]
+    return {"secret": link.partition("#")[2], "code_id": code_id}
+
+
+def chats_offered(person: Person) -> list[str]:
+    sync = expect(person.call("GET", f"/sync?timeout={next(_different)}")).body
+    return list(sync.get("rooms", {}).get("invite", {}))
+
+
+def known(server: Server) -> Chat:
+    """Somebody whom the concierge talks to."""
+    person = server.person()
+    person.new_room(name="Tea")
+    return Chat(person)
+
+
+def test_who_scans_a_personal_code_gets_a_chat_that_its_owner_accepts_or_not(
+    server: Server,
+) -> None:
+    marta = known(server)
+    code = personal_code(marta)
+    stranger = server.person()
+    assert expect(server.preview(code)).body == {
+        "state": "alive",
+        "group": None,
+        "sharer": marta.person.name.lower(),
+        "expires_at": expect(server.preview(code)).body["expires_at"],
+        "door": server.door(code),
+    }
+    expect(server.scan(stranger, code))
+    (chat,) = chats_offered(marta.person)
+    assert stranger.m_direct() == {marta.person.user_id: [chat]}
+    group, _ = server.group(3, creator=marta.person)
+    Server.admit(group, marta.person, server.person())
+    assert refused(marta.person.invite(group, stranger), "friends_only")  # not accepted so far
+    expect(marta.person.join(chat))
+    assert marta.person.invite(group, stranger).ok
+
+
+def test_scanning_again_opens_no_second_chat(server: Server) -> None:
+    marta, stranger = known(server), server.person()
+    code = personal_code(marta)
+    for _ in range(2):
+        door = expect(server.scan(stranger, code)).body["room_id"]
+        expect(stranger.leave(door))
+    assert len(chats_offered(marta.person)) == 1
+    # Its owner may try it without harm.
+    expect(server.scan(marta.person, code))
+    assert len(chats_offered(marta.person)) == 1
+
+
+def test_a_personal_code_is_used_up_expires_and_can_be_revoked(server: Server) -> None:
+    marta = known(server)
+    once = personal_code(marta, "me 2d 1 uses")
+    expect(server.scan(server.person(), once))
+    reply = server.scan(server.person(), once)
+    assert refused(reply, "code_used_up") or reply.status == 404
+    assert expect(server.preview(once)).body["state"] == "code_used_up"
+
+    other = personal_code(marta)
+    server.query("UPDATE capgroups_codes SET expires_at = 1 WHERE code_id = ?", other["code_id"])
+    assert refused(server.scan(server.person(), other), "code_expired")
+
+    third = personal_code(marta)
+    stranger = known(server)
+    stranger.ask(f"revoke {third['code_id']}")
+    assert expect(server.preview(third)).body["state"] == "alive"  # not theirs to end
+    marta.ask(f"revoke {third['code_id']}")
+    assert server.scan(server.person(), third).status == 404
+    assert expect(server.preview(third)).body["state"] == "code_revoked"
+    assert "me 7d 20 uses" in marta.ask("me somebody else")
+
+
+def test_the_sweep_leaves_living_personal_codes_alone(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    marta = known(server)
+    code = personal_code(marta)
+    server.homeserver.stop()
+    server.homeserver.start()
+    swept = "SELECT COUNT(*) FROM capgroups_codes WHERE died_of IS NULL"
+    assert not eventually(lambda: server.query(swept) == [(0,)], 2)
+    expect(server.scan(server.person(), code))
+
+
+def test_a_deactivated_persons_code_is_dead(server: Server) -> None:
+    marta = known(server)
+    code = personal_code(marta)
+    auth = {
+        "type": "m.login.password", "password": marta.person.password,
+        "identifier": {"type": "m.id.user", "user": marta.person.user_id},
+    }  # fmt: skip
+    expect(marta.person.call("POST", "/account/deactivate", {"auth": auth}))
+    assert refused(server.scan(server.person(), code), "code_revoked")
+
+
+def stranger_waved_in(server: Server, eve: Person, room: str, stranger: Person) -> str | None:
+    """Eve accepts a stranger's chat and invites them; the reason for which that fails."""
+    for chat in eve_chats(server, eve, stranger):
+        expect(eve.join(chat))
+    invited = eve.invite(room, stranger)
+    return invited.reason if not invited.ok else stranger.join(room).reason
+
+
+def eve_chats(server: Server, eve: Person, stranger: Person) -> list[str]:
+    return list(stranger.m_direct().get(eve.user_id, []))
+
+
+@pytest.mark.full_size
+@pytest.mark.parametrize(
+    ("friends", "let_in", "reason"),
+    [
+        ({"max_vouches_per_day": 5}, 5, "vouch_limit"),
+        ({"min_age": "1h"}, 0, "friends_only"),
+    ],
+)
+def test_one_account_that_befriends_two_hundred_strangers_cannot_wave_them_all_through(
+    start: Starter, friends: dict[str, Any], let_in: int, reason: str
+) -> None:
+    server = start(module={"cap": 500, "code_limit": 4, "friends": friends})
+    room, people = server.group(3)
+    eve = known(server)
+    Server.admit(room, people[0], eve.person)  # The fourth: from here on only friends.
+    code = personal_code(eve, "me 1d")
+    strangers = server.people(200)
+    with ThreadPoolExecutor(8) as pool:
+        for reply in pool.map(lambda stranger: server.scan(stranger, code), strangers):
+            expect(reply)
+        came = list(
+            pool.map(lambda person: stranger_waved_in(server, eve.person, room, person), strangers)
+        )
+    assert came.count(None) == let_in
+    assert set(came) - {None} == {reason}
+    assert len(people[0].members(room)) == 4 + let_in
