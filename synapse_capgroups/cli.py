@@ -31,7 +31,16 @@ def main(argv: list[str] | None = None) -> int:
     demo.add_argument(
         "--port", type=int, default=0, help="where to listen on loopback (default: a free port)"
     )
+    demo.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="so many Synapse workers beside the main process (default: none); needs PostgreSQL "
+        "and Redis",
+    )
     arguments = parser.parse_args(argv)
+    if not 0 <= arguments.workers <= 20:
+        demo.error("--workers takes a number from 0 to 20")
     if not 4 <= arguments.code_limit <= arguments.cap - 2:
         demo.error("the story needs a --code-limit of 4 or more, and a --cap at least 2 above it")
 
@@ -44,4 +53,10 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return run(arguments.cap, arguments.code_limit, check=arguments.check, port=arguments.port)
+    return run(
+        arguments.cap,
+        arguments.code_limit,
+        check=arguments.check,
+        port=arguments.port,
+        workers=arguments.workers,
+    )

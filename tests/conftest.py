@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 import yaml
 
-from synapse_capgroups.demo.cluster import Cluster, Redis
+from synapse_capgroups.demo.cluster import Cluster, missing_for_workers
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.postgres import Postgres, binaries
@@ -189,8 +189,8 @@ Clusters = Callable[..., tuple[Server, Cluster]]
 @pytest.fixture
 def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
     """Starts homeservers of several processes that end with the test."""
-    if Redis.program() is None:
-        pytest.skip("Redis is not installed (Debian: apt-get install redis-server)")
+    if missing := missing_for_workers():
+        pytest.skip(missing)
     postgres: Postgres = request.getfixturevalue("postgres")
     with ExitStack() as stack:
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from synapse_capgroups.demo.cluster import missing_for_workers
 from synapse_capgroups.demo.person import Reply
 from synapse_capgroups.demo.story import Step
 from synapse_capgroups.rules.verdict import Reason
@@ -25,6 +26,18 @@ def test_check_walks_the_story_and_exits_with_0() -> None:
     assert "Every step went as the rules say." in done.stdout
     for reason in ("invite_required", "friends_only", "full", "not_listed", "no_public_rooms"):
         assert f"403 {reason} " in done.stdout
+
+
+def test_the_same_story_over_workers() -> None:
+    if missing := missing_for_workers():
+        pytest.skip(missing)
+    done = subprocess.run(
+        [*COMMAND, "--check", "--workers", "2"],
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "(2 workers)" in done.stdout
+    assert "Every step went as the rules say." in done.stdout
 
 
 def test_without_check_it_stays_up_with_passwords_that_work_and_cleans_up_after_itself(

@@ -55,7 +55,7 @@ def phone(browser: Browser, served: Served) -> Iterator[Phone]:
 def test_a_living_code_shows_the_group_and_the_ways_into_it(phone: Phone) -> None:
     page = phone.scan(alive())
     assert title(page) == "Garden neighbours"
-    for words in ("64 of 500 members", "Shared by Anna", "100 members", "with a Join button"):
+    for words in ("64 of 500 members", "Shared by Anna", "100 members", "offers you to join"):
         assert words in text(page)
     assert "Valid until 30 November 2026 at 14:00" in text(page)
     assert page.locator("#letter").inner_text() == "G"

@@ -1,9 +1,11 @@
 """Personal codes ("add me"), and the way around the friends rule that they must not become."""
 
+import asyncio
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import nio
 import pytest
 
 from synapse_capgroups.demo.person import Person, expect
@@ -57,6 +59,28 @@ def test_who_scans_a_personal_code_gets_a_chat_that_its_owner_accepts_or_not(
     assert refused(marta.person.invite(group, stranger), "friends_only")  # not accepted so far
     expect(marta.person.join(chat))
     assert marta.person.invite(group, stranger).ok
+
+
+def test_a_real_client_accepts_the_chat_and_answers(server: Server) -> None:
+    """matrix-nio, a library on which clients are built."""
+    marta = known(server)
+    stranger = server.person()
+    expect(server.scan(stranger, personal_code(marta)))
+
+    async def answer() -> str:
+        client = nio.AsyncClient(server.homeserver.url, marta.person.user_id)
+        await client.login(marta.person.password)
+        await client.sync(timeout=1)
+        (chat,) = client.invited_rooms
+        await client.join(chat)
+        content = {"msgtype": "m.text", "body": "Hello!"}
+        await client.room_send(chat, "m.room.message", content)
+        await client.close()
+        return str(chat)
+
+    chat = asyncio.run(answer())
+    messages = expect(stranger.call("GET", f"/rooms/{chat}/messages?dir=b&limit=5")).body["chunk"]
+    assert messages[0]["content"]["body"] == "Hello!"
 
 
 def test_scanning_again_opens_no_second_chat(server: Server) -> None:

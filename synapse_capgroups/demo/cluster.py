@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,20 @@ import yaml
 
 from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port
 from synapse_capgroups.demo.person import Person
+from synapse_capgroups.demo.postgres import binaries
+
+
+def missing_for_workers() -> str | None:
+    """What this machine lacks to run workers, and how to install it; None if nothing."""
+    if binaries() is None or Redis.program() is None:
+        return "Workers need PostgreSQL and Redis: apt-get install postgresql redis-server"
+    for module in ("psycopg2", "txredisapi"):
+        if find_spec(module) is None:
+            return (
+                f"Workers need {module}, which is not installed. Install it with: "
+                "pip install 'synapse-capgroups[workers]'"
+            )
+    return None
 
 
 class Redis:

@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-
 from synapse_capgroups.demo.homeserver import free_port
 
 
@@ -52,6 +50,8 @@ class Postgres:
 
     def create_database(self, name: str) -> dict[str, Any]:
         """Make an empty database and return Synapse's `database` section for it."""
+        import psycopg2  # Only those who run workers need it.
+
         connection = psycopg2.connect(**self.arguments("postgres"))
         connection.autocommit = True
         with connection.cursor() as cursor:

@@ -4,40 +4,58 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from synapse_capgroups.demo.cluster import Cluster, missing_for_workers
 from synapse_capgroups.demo.homeserver import Homeserver, StartError
 from synapse_capgroups.demo.person import Person
+from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.demo.story import Step, tell
 
 
-def run(cap: int, code_limit: int, *, check: bool, port: int) -> int:
+def run(cap: int, code_limit: int, *, check: bool, port: int, workers: int = 0) -> int:
     """Run the demo.
 
     Returns:
         0 if every step went as the rules say, 1 if not, 2 if Synapse did not start.
     """
     console = Console(highlight=False, soft_wrap=True)
-    with tempfile.TemporaryDirectory(prefix="capgroups-demo-") as folder:
-        server = Homeserver(Path(folder), {"cap": cap, "code_limit": code_limit}, port=port)
+    if workers and (missing := missing_for_workers()):
+        console.print(f"[red]{escape(missing)}[/]")
+        return 2
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-demo-")))
+        module = {"cap": cap, "code_limit": code_limit}
+        if workers:
+            folder.chmod(0o755)  # PostgreSQL runs as a user of its own.
+            (folder / "postgres").mkdir()
+            postgres = Postgres(folder / "postgres")
+            postgres.start()
+            stack.callback(postgres.stop)
+            server: Homeserver = Cluster(
+                folder / "synapse", module, database=postgres.create_database("synapse"),
+                workers=workers, port=port,
+            )  # fmt: skip
+        else:
+            server = Homeserver(folder, module, port=port)
+        stack.callback(server.stop)
         try:
             return _run(console, server, cap, code_limit, check)
         except StartError as e:
             console.print(f"[red]{escape(str(e))}[/]")
             return 2
-        finally:
-            server.stop()
 
 
 def _run(console: Console, server: Homeserver, cap: int, code_limit: int, check: bool) -> int:
+    processes = f"{len(server.workers)} workers" if isinstance(server, Cluster) else "one process"
     console.print(
-        f"\nA real Synapse on loopback, with groups of at most {cap} members: anybody's invitation "
-        f"works below {code_limit}, from there on only a friend's.\n"
+        f"\nA real Synapse on loopback ({processes}), with groups of at most {cap} members: "
+        f"anybody's invitation works below {code_limit}, from there on only a friend's.\n"
     )
     with _bar(console) as bar:
         task = bar.add_task("Synapse starts", total=None)

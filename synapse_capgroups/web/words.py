@@ -30,8 +30,9 @@ WORDS: dict[str, dict[str, str]] = {
         "copy_failed": "The address is selected. Copy it with your device's own menu or keys.",
         "how_title": "How it works",
         "how": (
-            "Your app shows a preview with a Join button. Press it to come in. You need a Matrix "
-            "account."
+            "Your app offers you to join. Do that to come in. You need a Matrix account. Inside, "
+            "you can have a name just for this group: in Element with /myroomnick, in any app by "
+            "asking the server's groups account."
         ),
         # A dead code: what became of it, and what to do.
         "code_expired": "This code has expired",
@@ -92,7 +93,10 @@ WORDS: dict[str, dict[str, str]] = {
         "copied": "地址已复制。",
         "copy_failed": "地址已选中，请用设备自带的菜单或快捷键复制。",
         "how_title": "如何加入",
-        "how": "应用会显示带有“加入”按钮的预览，点按该按钮即可加入。您需要一个 Matrix 账号。",
+        "how": (
+            "应用会提示您加入，点按即可。您需要一个 Matrix 账号。入群后，您可以设置只在本群使用的"
+            "昵称：在 Element 中使用 /myroomnick，在任何应用中都可以联系服务器的群管家账号。"
+        ),
         "code_expired": "此入群码已过期",
         "code_used_up": "此入群码已用完",
         "code_revoked": "此入群码已被撤回",
@@ -144,8 +148,9 @@ WORDS: dict[str, dict[str, str]] = {
         ),
         "how_title": "So geht es",
         "how": (
-            "Deine App zeigt eine Vorschau mit einem Knopf zum Beitreten. Damit kommst du hinein. "
-            "Du brauchst ein Matrix-Konto."
+            "Deine App bietet dir an beizutreten. Damit kommst du hinein. Du brauchst ein "
+            "Matrix-Konto. Drinnen kannst du einen Namen nur für diese Gruppe haben: in Element "
+            "mit /myroomnick, in jeder App über das Gruppenkonto des Servers."
         ),
         "code_expired": "Dieser Code ist abgelaufen",
         "code_used_up": "Dieser Code ist aufgebraucht",
