@@ -8,6 +8,7 @@ from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi, UserID
 from synapse.module_api.errors import Codes, SynapseError
 
 from synapse_capgroups import inside
+from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.names import (
     Alias,
     MalformedName,
@@ -42,9 +43,15 @@ class AliasKeeper:
                 gets into a group by that.
         """
         try:
-            if await self._scope.group(room_id) is None:
+            # Of a successor that is being made, there is nothing yet but the room that it replaces.
+            upgrade = inside.upgrade_under_way.get()
+            being_made = upgrade is not None and upgrade.new_room_id == room_id
+            known = upgrade.old_room_id if upgrade and being_made else room_id
+            group = await self._scope.group(known)
+            if group is None:
                 return asked
-            return await self._named(user_id, room_id, asked)
+            old = group.room_id if being_made else group.predecessor
+            return await self._named(user_id, room_id, old, asked)
         except MalformedName as e:
             raise SynapseError(400, str(e), Codes.BAD_JSON) from e
         except SynapseError:
@@ -56,8 +63,10 @@ class AliasKeeper:
                 Codes.FORBIDDEN,
             ) from e  # fmt: skip
 
-    async def _named(self, user_id: str, room_id: str, asked: JsonDict | None) -> JsonDict | None:
-        alias = await self._database.run("alias", lambda txn: Aliases.of(txn, room_id, user_id))
+    async def _named(
+        self, user_id: str, room_id: str, predecessor: str | None, asked: JsonDict | None
+    ) -> JsonDict | None:
+        alias = await self._alias(user_id, room_id, predecessor)
         if alias is None and (asked is None or not asked.keys() & {"membership", "displayname"}):
             return asked  # Nearly all joins.
         key = ("m.room.member", user_id)
@@ -71,6 +80,22 @@ class AliasKeeper:
         if named.alias != alias:
             await self._remember(room_id, user_id, alias, named)
         return None if named.content is None else dict(named.content)
+
+    async def _alias(self, user_id: str, room_id: str, predecessor: str | None) -> Alias | None:
+        """Somebody's alias. Who comes on from the room that this one replaces brings theirs."""
+
+        def look(txn: LoggingTransaction) -> Alias | None:
+            alias = Aliases.of(txn, room_id, user_id)
+            if alias is not None or predecessor is None:
+                return alias
+            if SynapseTables.membership(txn, room_id, user_id).membership == "join":
+                return None  # They have chosen otherwise since.
+            alias = Aliases.of(txn, predecessor, user_id)
+            if alias is not None:
+                Aliases.set(txn, room_id, user_id, alias)
+            return alias
+
+        return await self._database.run("alias", look)
 
     async def _remember(
         self, room_id: str, user_id: str, before: Alias | None, named: NamedJoin

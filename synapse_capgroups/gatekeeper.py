@@ -32,7 +32,7 @@ from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person, lock_room
 from synapse_capgroups.storage.groups import Groups
-from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.storage.seats import Attempt, Hold, Seats
 
 admitting: ContextVar[tuple[str, str] | None] = ContextVar("capgroups_admitting", default=None)
 """The group and the person for whom a code's door is doing an invitation and a join just now.
@@ -51,12 +51,14 @@ class JoinDecision:
     Attributes:
         ends_codes: whether codes die by this admission, once the person is in.
         alias: what the person is called from their first event on, if not as elsewhere.
+        hold: their seat until then.
     """
 
     verdict: Verdict
     admission: Admission | None = None
     ends_codes: bool = False
     alias: Alias | None = None
+    hold: Hold | None = None
 
 
 class Gatekeeper:
@@ -84,7 +86,7 @@ class Gatekeeper:
             lock_room(txn, group.room_id)
             now = self._api.get_current_time_msec()  # Others may have held the lock for long.
             standing = SynapseTables.membership(txn, group.room_id, user_id)
-            Seats.take_back(txn, group.room_id, user_id)
+            earlier = Seats.under_way(txn, group.room_id, user_id, now)
             inviter = standing.sender if standing.membership == "invite" else None
             facts = self._facts(txn, group, user_id, standing.membership, inviter, now)
             facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
@@ -95,7 +97,7 @@ class Gatekeeper:
                 self._meet(txn, group, self.limits.mode(facts.seats_taken))
                 return JoinDecision(verdict)
             how = How.INVITE if verdict == ALLOWED else How.UNENFORCED
-            return self._admit(txn, group, user_id, standing, facts, verdict, how, now)
+            return self._admit(txn, group, user_id, standing, facts, verdict, how, now, earlier)
 
         return await self._database.run("join", decide)
 
@@ -118,10 +120,12 @@ class Gatekeeper:
             lock_room(txn, group.room_id)
             now = self._api.get_current_time_msec()
             standing = SynapseTables.membership(txn, group.room_id, user_id)
-            Seats.take_back(txn, group.room_id, user_id)
+            earlier = Seats.under_way(txn, group.room_id, user_id, now)
             code = Codes.by_id(txn, code_id)
             if code is None:
                 return JoinDecision(Refusal(Reason.CODE_REVOKED))
+            if earlier is not None and earlier.code_id == code_id:
+                code = attrs.evolve(code, uses=code.uses - 1)  # Their own.
             facts = self._facts(txn, group, user_id, standing.membership, code.sharer, now)
             facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             members = Seats.members(txn, group.room_id)
@@ -147,7 +151,9 @@ class Gatekeeper:
                     return JoinDecision(Refusal(Reason.CODE_USED_UP))
                 Codes.invite(txn, code, user_id)
                 return JoinDecision(verdict)
-            return self._admit(txn, group, user_id, standing, facts, verdict, How.CODE, now, code)
+            return self._admit(
+                txn, group, user_id, standing, facts, verdict, How.CODE, now, earlier, code
+            )
 
         return await self._database.run("entry", decide)
 
@@ -160,8 +166,8 @@ class Gatekeeper:
         Returns:
             Whether codes died.
         """
-        admission = decision.admission
-        if admission is None:
+        admission, hold = decision.admission, decision.hold
+        if admission is None or hold is None:
             return False
         room_id, user_id = admission.room_id, admission.user_id
         # Whoever of another server came by a code was invited by it.
@@ -171,9 +177,11 @@ class Gatekeeper:
             return False
 
         def end(txn: LoggingTransaction) -> tuple[bool, int]:
-            # Something may have failed after the join was written.
-            if not joined and Seats.take_back(txn, room_id, user_id, admission.admitted_at):
-                return False, 0
+            if not joined:
+                lock_room(txn, room_id)  # Another attempt of theirs may be deciding just now.
+                # Something may have failed after the join was written.
+                if Seats.release(txn, room_id, user_id, hold):
+                    return False, 0
             now = self._api.get_current_time_msec()
             died = 0
             if admission.code_id is not None:
@@ -246,10 +254,15 @@ class Gatekeeper:
         verdict: Verdict,
         how: How,
         now: int,
+        earlier: Attempt | None,
         code: Code | None = None,
     ) -> JoinDecision:
-        """Reserve the seat and put the admission on record, in this order: see `storage.seats`."""
-        Seats.reserve(txn, group.room_id, user_id, standing.stream_ordering, now)
+        """Reserve the seat and put the admission on record, in this order: see `storage.seats`.
+
+        If another attempt of theirs may be under way, its admission, and its use of a code, stand
+        for both.
+        """
+        hold = Seats.reserve(txn, group.room_id, user_id, standing.stream_ordering, now, earlier)
         # A group may be new here, and then its creator comes first on the record.
         mode_after = self.limits.mode(facts.seats_taken + 1)
         self._meet(txn, group, mode_after)
@@ -264,14 +277,17 @@ class Gatekeeper:
             admitted_at=now,
             code_id=code.code_id if code else None,
         )
-        Admissions.record(txn, admission)
+        if earlier is None:
+            Admissions.record(txn, admission)
         alias = None
         ends_codes = mode_after is not Mode.OPEN and Codes.any_living(txn, group.room_id)
         if code is not None:
-            uses = Codes.use(txn, code.code_id, user_id, now)
+            uses = code.uses + 1
+            if earlier is None:
+                uses = Codes.use(txn, code.code_id, user_id, now)
             ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
             alias = self._alias(txn, group, user_id)
-        return JoinDecision(verdict, admission, ends_codes, alias)
+        return JoinDecision(verdict, admission, ends_codes, alias, hold)
 
     def _alias(self, txn: LoggingTransaction, group: Group, user_id: str) -> Alias | None:
         """The alias under which somebody arrives by a code, a new one if they are to have one."""

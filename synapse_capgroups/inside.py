@@ -35,16 +35,23 @@ reads it sees a join either wholly or not at all. By the unique index on (room_i
 """
 
 JOINED_SINCE = """
-    EXISTS (
+    (EXISTS (
         SELECT 1 FROM room_memberships AS later
         WHERE later.room_id = {seat}.room_id AND later.user_id = {seat}.user_id
         AND later.membership = 'join' AND later.event_stream_ordering > {seat}.after_stream_ordering
-    )
+    ) AND NOT EXISTS (
+        SELECT 1 FROM current_state_events AS unchanged
+        WHERE unchanged.room_id = {seat}.room_id AND unchanged.type = 'm.room.member'
+        AND unchanged.state_key = {seat}.user_id
+        AND COALESCE(unchanged.event_stream_ordering, 0) <= {seat}.after_stream_ordering
+    ))
 """
 """A condition: the user of a row has joined the room after the row's `after_stream_ordering`.
 
 `room_memberships` keeps each membership event that was ever accepted, written in the transaction
-that persists it. By the index on its user_id or its room_id.
+that persists it. By the index on its user_id or its room_id. That alone is not enough: a change of
+name that one process makes while another lets the person leave is a join too, and can be persisted
+long after the leaving, but it never becomes the room's state.
 """
 
 
@@ -491,7 +498,9 @@ def shape_joins(api: ModuleApi, named: Names) -> None:
         requester: Any, target: Any, room_id: str, action: str, *args: Any, **kwargs: Any
     ) -> Any:
         own = requester.user == target
-        if action == "join" and own and api._hs.is_mine(target) and not kwargs.get("new_room"):
+        # Who creates a room is joined before it is there; who upgrades one was in the old one.
+        is_new = kwargs.get("new_room") and upgrade_under_way.get() is None
+        if action == "join" and own and api._hs.is_mine(target) and not is_new:
             kwargs["content"] = await named(target.to_string(), room_id, kwargs.get("content"))
         return await update(requester, target, room_id, action, *args, **kwargs)
 

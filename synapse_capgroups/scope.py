@@ -9,6 +9,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_capgroups import inside
 from synapse_capgroups.config import ExemptConfig
 from synapse_capgroups.rules.scope import Kind, RoomFacts, kind_of, room_type
+from synapse_capgroups.rules.seclusion import predecessor
 from synapse_capgroups.storage.database import Database
 
 _REMEMBERED_ROOMS = 10_000
@@ -16,11 +17,17 @@ _REMEMBERED_ROOMS = 10_000
 
 @attrs.frozen
 class Group:
-    """A room that the module governs. `created_at` is in milliseconds since 1970."""
+    """A room that the module governs.
+
+    Attributes:
+        created_at: milliseconds since 1970.
+        predecessor: the room ID of the room that it replaces, None if it replaces none.
+    """
 
     room_id: str
     creator: str
     created_at: int
+    predecessor: str | None = None
 
 
 class Scope:
@@ -58,7 +65,8 @@ class Scope:
             # Not remembered: an invitation from elsewhere may be accepted later.
             return Kind.ELSEWHERE, None
         kind = await self._kind(created.sender, created.content, room_id)
-        found = kind, Group(room_id, created.sender, created.origin_server_ts)
+        old = predecessor({"creation_content": created.content})
+        found = kind, Group(room_id, created.sender, created.origin_server_ts, old)
         self._remembered[room_id] = found
         if len(self._remembered) > _REMEMBERED_ROOMS:
             self._remembered.popitem(last=False)

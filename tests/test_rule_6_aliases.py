@@ -154,6 +154,23 @@ def test_who_comes_back_comes_under_their_alias(server: Server) -> None:
     assert looks(people[1], room)[0] == "Alias"
 
 
+@pytest.mark.parametrize("version", ["10", "12"])
+def test_an_alias_goes_along_when_the_group_is_upgraded(server: Server, version: str) -> None:
+    room, people = server.group(2)
+    for number, person in enumerate(people):
+        expect(person.set_room_name_of_own(room, f"Alias {number}"))
+    upgrade = people[0].call("POST", f"/rooms/{quote(room)}/upgrade", {"new_version": version})
+    new = expect(upgrade).body["replacement_room"]
+    server.admit(new, people[0], people[1])
+    server.admit(new, people[0], other := server.person())
+    for number, person in enumerate(people):
+        set_profile(person, "displayname", "Global")
+        # The last is that of the join; an invitation by hand shows the profile.
+        assert names_in_history(new, people[0], person)[-1][0] == f"Alias {number}"
+    assert names_in_history(new, people[0], people[0]) == [("Alias 0", None)]
+    assert looks(other, new)[0] == other.name.lower()
+
+
 def test_a_member_of_a_full_group_can_still_choose_a_name(server: Server) -> None:
     room, people = server.group(6)
     expect(people[3].set_room_name_of_own(room, "Alias"))

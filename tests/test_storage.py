@@ -20,7 +20,7 @@ from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Codes, Visits
 from synapse_capgroups.storage.groups import Groups
-from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.storage.seats import Hold, Seats
 from tests.conftest import Server, Starter, eventually
 
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
@@ -153,7 +153,8 @@ class Planner:
 STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5),
     lambda txn: Seats.members(txn, "!r"),
-    lambda txn: Seats.take_back(txn, "!r", "@a"),
+    lambda txn: Seats.under_way(txn, "!r", "@a", 5),
+    lambda txn: Seats.release(txn, "!r", "@a", Hold(5)),
     lambda txn: Seats.sweep(txn, 5),
     lambda txn: Admissions.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),

@@ -1,5 +1,6 @@
 """A PostgreSQL server of one's own, on loopback, from the system's packages."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -42,8 +43,14 @@ class Postgres:
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
             f"{self._folder} -c fsync=off -c max_connections=200"
         )
-        self._call("pg_ctl", "-D", str(self._data), "-l", str(self._folder / "log"), "-w",
-                   "-o", options, "start")  # fmt: skip
+        try:
+            self._call("pg_ctl", "-D", str(self._data), "-l", str(self._folder / "log"), "-w",
+                       "-o", options, "start")  # fmt: skip
+        except BaseException:
+            # It may have started when Ctrl+C came.
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.stop()
+            raise
 
     def stop(self) -> None:
         self._call("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")

@@ -1,6 +1,7 @@
 """Tells the story in the terminal, and keeps the server up for those who want to try it."""
 
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ def run(cap: int, code_limit: int, *, check: bool, port: int, workers: int = 0) 
     if workers and (missing := missing_for_workers()):
         console.print(f"[red]{escape(missing)}[/]")
         return 2
+    # Whoever ends the demo in the middle leaves no server behind either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-demo-")))
         module = {"cap": cap, "code_limit": code_limit}

@@ -4,14 +4,44 @@ A join is decided before Synapse persists it. In between, a row here holds the s
 counting when the join is persisted, since the person is then a member or has been one. A join that
 fails takes its row with it; what a killed process leaves behind expires 60 seconds after the
 decision.
+
+With several processes, one person can have several attempts under way at once, of which one may
+fail while another succeeds. They share a row, and the admission that the first of them wrote. The
+expiry, later with each attempt, tells who was the last to hold the seat.
 """
 
+import attrs
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups import inside
 from synapse_capgroups.storage.admissions import Admissions
 
 RESERVATION_MS = 60 * 1000
+
+
+@attrs.frozen
+class Hold:
+    """A seat that is held for one attempt.
+
+    Attributes:
+        expires_at: which attempt it is; no two of a person's have the same.
+        beside: when the earlier attempt expires that may be under way too; None if there is none.
+    """
+
+    expires_at: int
+    beside: int | None = None
+
+
+@attrs.frozen
+class Attempt:
+    """A person's join that was allowed before and may still be under way.
+
+    Attributes:
+        code_id: the join code that it is by, if any.
+    """
+
+    expires_at: int
+    code_id: str | None
 
 
 class Seats:
@@ -47,14 +77,54 @@ class Seats:
         return int(row[0]) if row else 0
 
     @staticmethod
+    def under_way(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> Attempt | None:
+        """An attempt of this person that may yet come to something.
+
+        One that expired is forgotten, its admission too.
+        """
+        joined = inside.JOINED_SINCE.format(seat="seat")
+        txn.execute(
+            f"""
+            SELECT seat.reserved_at, seat.expires_at, admission.code_id
+            FROM capgroups_seats AS seat LEFT JOIN capgroups_admissions AS admission
+            ON admission.room_id = seat.room_id AND admission.user_id = seat.user_id
+            AND admission.admitted_at = seat.reserved_at
+            WHERE seat.room_id = ? AND seat.user_id = ? AND NOT {joined}
+            """,
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        if row is None:
+            return None
+        reserved_at, expires_at, code_id = row
+        if expires_at > now:
+            return Attempt(expires_at, code_id)
+        Seats._forget(txn, room_id, user_id, reserved_at)
+        return None
+
+    @staticmethod
     def reserve(
-        txn: LoggingTransaction, room_id: str, user_id: str, after_stream_ordering: int, now: int
-    ) -> None:
+        txn: LoggingTransaction,
+        room_id: str,
+        user_id: str,
+        after_stream_ordering: int,
+        now: int,
+        earlier: Attempt | None = None,
+    ) -> Hold:
         """Hold a seat until the join that was just allowed is persisted.
 
         Args:
             after_stream_ordering: the place of the person's membership event as it is now.
+            earlier: what `under_way` found.
         """
+        if earlier is not None:
+            # Another process's clock may be ahead.
+            expires_at = max(now + RESERVATION_MS, earlier.expires_at + 1)
+            txn.execute(
+                "UPDATE capgroups_seats SET expires_at = ? WHERE room_id = ? AND user_id = ?",
+                (expires_at, room_id, user_id),
+            )
+            return Hold(expires_at, beside=earlier.expires_at)
         txn.execute(
             """
             INSERT INTO capgroups_seats
@@ -67,35 +137,46 @@ class Seats:
             """,
             (room_id, user_id, after_stream_ordering, now, now + RESERVATION_MS),
         )
+        return Hold(now + RESERVATION_MS)
 
     @staticmethod
-    def take_back(
-        txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int | None = None
-    ) -> bool:
-        """Forget an attempt of this person that came to nothing, its admission too.
-
-        Args:
-            reserved_at: which one; None is any, as a killed process may have left one behind.
+    def release(txn: LoggingTransaction, room_id: str, user_id: str, hold: Hold) -> bool:
+        """An attempt has failed: free its seat, unless another attempt may still need it.
 
         Returns:
-            Whether there was one.
+            False if the person has joined all the same.
         """
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
-            SELECT reserved_at FROM capgroups_seats AS seat
-            WHERE room_id = ? AND user_id = ? AND NOT {joined}
+            SELECT reserved_at, expires_at, {joined} FROM capgroups_seats AS seat
+            WHERE room_id = ? AND user_id = ?
             """,
             (room_id, user_id),
         )
         row = txn.fetchone()
-        if row is None or (reserved_at is not None and row[0] != reserved_at):
+        if row is None:
+            return True  # Swept.
+        reserved_at, expires_at, has_joined = row
+        if has_joined:
             return False
-        Admissions.strike(txn, room_id, user_id, row[0])
+        if expires_at != hold.expires_at:
+            return True  # A later attempt holds it now.
+        if hold.beside is not None:
+            txn.execute(
+                "UPDATE capgroups_seats SET expires_at = ? WHERE room_id = ? AND user_id = ?",
+                (hold.beside, room_id, user_id),
+            )
+        else:
+            Seats._forget(txn, room_id, user_id, reserved_at)
+        return True
+
+    @staticmethod
+    def _forget(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
+        Admissions.strike(txn, room_id, user_id, reserved_at)
         txn.execute(
             "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ?", (room_id, user_id)
         )
-        return True
 
     @staticmethod
     def sweep(txn: LoggingTransaction, now: int) -> int:

@@ -1,0 +1,74 @@
+"""`python -m benchmarks`: measures what the module costs and writes docs/performance.md."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from benchmarks import account, decisions, members, memory, messages, previews, report, scans
+from benchmarks.machine import describe
+from benchmarks.results import Figures, Results
+from benchmarks.servers import Bench, bench
+from benchmarks.sizes import FULL, QUICK, TINY, Sizes
+
+BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
+    "messages": messages.run,
+    "members": members.run,
+    "account": account.run,
+    "decisions": decisions.run,
+    "memory": memory.run,
+    "scans": scans.run,
+    "previews": previews.run,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="small and rough: for a first look")
+    parser.add_argument("--tiny", action="store_true", help="only to see that it runs")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="where to write; docs")
+    parser.add_argument(
+        "--database",
+        choices=("auto", "postgres", "sqlite"),
+        default="auto",
+        help="auto: PostgreSQL where it is installed",
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    sizes = TINY if options.tiny else QUICK if options.quick else FULL
+    names = [name for name in BENCHMARKS if name in options.names or not options.names]
+    flags = [f"--{flag}" for flag in ("quick", "tiny") if getattr(options, flag)]
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    with bench(options.database) as place:
+        machine = describe(place.engine)
+        earlier = Results.read(options.out / report.DATA)
+        # What was measured elsewhere does not stand beside what was measured here.
+        found = earlier.figures if earlier and earlier.machine == machine else {}
+        for name in names:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            started = time.monotonic()
+            try:
+                figures = BENCHMARKS[name](place, sizes)
+            except decisions.NeedsPostgres as e:
+                print(e, file=sys.stderr)
+                continue
+            found[name] = attrs.evolve(
+                figures,
+                command=" ".join(["python -m benchmarks", name, *flags]),
+                date=time.strftime("%Y-%m-%d"),
+                seconds=time.monotonic() - started,
+            )
+            # Each time, so that one that breaks takes nothing with it.
+            in_order = {name: found[name] for name in BENCHMARKS if name in found}
+            report.write(Results(machine, in_order), options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""How long the module takes to decide a join, as the database grows."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from benchmarks import large_database, query_plans
+from benchmarks.engines import PostgresEngine
+from benchmarks.members import Groups, fill
+from benchmarks.results import Figures, Reading, spread
+from benchmarks.servers import Account, Bench, Server
+from benchmarks.sizes import Sizes
+from synapse_capgroups.demo.person import expect
+
+_STEPS = (0, 0.1, 1)
+_TARGET = "at most 2 ms"
+_JOINERS = 2
+
+
+@attrs.frozen
+class Case:
+    """A join to be decided."""
+
+    name: str
+    size: int
+    inviter: Account
+    joiner: Account
+
+
+@attrs.frozen
+class Times:
+    """Milliseconds of some decisions, and of their database transactions alone."""
+
+    decisions: list[float]
+    transactions: list[float]
+
+
+class NeedsPostgres(Exception):
+    """The rows are made by PostgreSQL's own functions."""
+
+
+def run(bench: Bench, sizes: Sizes) -> Figures:
+    engine = bench.engine
+    if not isinstance(engine, PostgresEngine):
+        raise NeedsPostgres("decisions: the large database is made on PostgreSQL only")
+    small, large = min(sizes.groups), max(sizes.groups)
+
+    def build(server: Server) -> Groups:
+        groups = fill(server, (small, large), _JOINERS)
+        server.person(groups.members[small - 1]).befriend(server.person(groups.joiners[0]))
+        return groups
+
+    world = bench.world(build)
+    groups = world.contents
+    popular, member = groups.creator, groups.members[small - 1]
+    friend, listed_often = groups.joiners
+    by_friendship = f"into a group of {large}, by friendship"
+    cases = [
+        Case(f"into a group of {small}", small, member, friend),
+        Case(by_friendship, large, member, friend),
+        Case(f"{by_friendship} with somebody of many chats", large, popular, friend),
+        Case(
+            f"{by_friendship}, all these chats listed for one friend", large, popular, listed_often
+        ),
+    ]
+    module = {"cap": sizes.cap, "code_limit": sizes.code_limit}
+    readings: list[Reading] = []
+    with bench.server(world, module) as server:
+        connection = engine.connect(server.name)
+        cursor = connection.cursor()
+        reached = 0.0
+        for step in _STEPS:
+            if step:
+                server.stop()
+                _grow(cursor, sizes, groups, listed_often, reached, step)
+                reached = step
+                server.start()
+            scale = step * sizes.all_groups
+            readings += _sweep(server, scale)
+            for case in cases:
+                readings += _readings(case, scale, _decide(server, groups, case, sizes))
+        cursor.execute("SELECT pg_total_relation_size('capgroups_admissions')")
+        each = cursor.fetchone()[0] / sizes.all_admissions
+        readings.append(
+            Reading("a row of the record, with its indexes", spread([each]), "bytes", scale=scale)
+        )
+        server.stop()
+        now = int(time.time() * 1000)
+        rooms = [large_database.chat_room(n) for n in range(100)]
+        examples = query_plans.examples(
+            groups.room_ids[large], groups.creator.user_id, friend.user_id, rooms, now
+        )
+        plans = query_plans.explain(connection, examples)
+        connection.close()
+    about = (
+        f"How {engine.version()} runs the module's statements with {sizes.all_groups:,} groups and "
+        f"{sizes.all_admissions:,} admissions in the database, for a member of a group of {large} "
+        f"who has {sizes.direct_chats:,} direct chats."
+    )
+    return Figures(
+        "Decisions",
+        f"A friend is invited and joins, with no, a tenth and all of {sizes.all_groups:,} groups, "
+        f"{sizes.all_admissions:,} admissions and, of one person, {sizes.direct_chats:,} direct "
+        "chats in the database. `capgroups_decision_seconds` and, of it, the database "
+        "transaction; and the transactions of each minute's sweep. "
+        "[Plans of all statements](query-plans.md) at that size.",
+        # Decisions first, then what the sweep took.
+        readings=sorted(readings, key=lambda r: ("join", "its ", "swee", "a ro").index(r.name[:4])),
+        scale="groups",
+        documents={"query-plans.md": query_plans.page(plans, about)},
+    )
+
+
+def _grow(
+    cursor: Any, sizes: Sizes, groups: Groups, friend: Account, before: float, now: float
+) -> None:
+    def more(whole: int) -> range:
+        return range(int(whole * before), int(whole * now))
+
+    clock = int(time.time() * 1000)
+    large_database.grow(cursor, more(sizes.all_groups), more(sizes.all_admissions), clock)
+    chats = more(sizes.direct_chats)
+    large_database.give_chats(cursor, groups.creator.user_id, chats, friend.user_id)
+    cursor.execute("VACUUM (ANALYZE)")
+
+
+def _decide(server: Server, groups: Groups, case: Case, sizes: Sizes) -> Times:
+    room_id = groups.room_ids[case.size]
+    inviter, joiner = server.person(case.inviter), server.person(case.joiner)
+    found = Times([], [])
+    for n in range(sizes.decisions + 1):
+        expect(inviter.invite(room_id, joiner))
+        before = list(_seconds(server))
+        expect(joiner.join(room_id))
+        took = [1000 * (b - a) for a, b in zip(before, _seconds(server), strict=True)]
+        expect(joiner.leave(room_id))
+        if n:  # The first one warms up.
+            found.decisions.append(took[0])
+            found.transactions.append(took[1])
+    return found
+
+
+def _seconds(server: Server) -> Iterator[float]:
+    values = server.metrics()
+    yield values.get('capgroups_decision_seconds_sum{decision="join"}', 0)
+    yield sum(_of(values, "capgroups_join"))
+
+
+def _of(values: dict[str, float], transaction: str) -> Iterator[float]:
+    for series, value in values.items():
+        if (
+            series.startswith("synapse_storage_transaction_time_sum_total{")
+            and f'desc="{transaction}' in series
+        ):
+            yield value
+
+
+def _readings(case: Case, scale: float, times: Times) -> list[Reading]:
+    return [
+        Reading(f"join {case.name}", spread(times.decisions), "ms", _TARGET, scale),
+        Reading(f"its transaction, {case.name}", spread(times.transactions), "ms", scale=scale),
+    ]
+
+
+def _sweep(server: Server, scale: float) -> list[Reading]:
+    """What the minute's sweep took, which is also done at start."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        values = server.metrics()
+        # The last of its transactions.
+        if any('desc="capgroups_sweep_visits"' in series for series in values):
+            break
+        time.sleep(0.2)
+    return [
+        Reading(f"sweep: {what}", spread([1000 * sum(_of(values, f'{name}"'))]), "ms", scale=scale)
+        for what, name in (
+            ("reservations, and groups counted by mode", "capgroups_sweep"),
+            ("codes that died", "capgroups_sweep_codes"),
+            ("codes of groups that reached the limit", "capgroups_sweep_closed"),
+        )
+    ]

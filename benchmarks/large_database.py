@@ -1,0 +1,185 @@
+"""Makes a database large, by SQL: groups, admissions, codes, and a person with many direct chats.
+
+Room IDs are hashes, as Synapse's are. Each group has one member here: more members would be more
+rows of the same index. PostgreSQL only.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import md5
+from typing import Any
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+_ROOM = "'!' || md5({n}::text) || substr(md5({n}::text || 'x'), 1, 11)"
+_EVENT = "'$' || md5({n}::text || {salt}) || substr(md5({n}::text || {salt} || 'x'), 1, 11)"
+
+
+def grow(cursor: Any, groups: range, admissions: range, now: int) -> None:
+    """Add groups, each with a member; admissions to these groups, and to those before them; codes.
+
+    Args:
+        groups, admissions: by number, continuing where the last growth ended.
+        now: milliseconds since 1970.
+    """
+    room = _ROOM.format(n="i")
+    of_any_group = _ROOM.format(n=f"mod(i, {groups.stop})")
+    creator = "'@person' || i || ':localhost'"
+    cursor.execute("SET maintenance_work_mem = '512MB'")
+    with _without_indexes(cursor, "capgroups_groups"):
+        cursor.execute(
+            f"""
+            INSERT INTO capgroups_groups (room_id, mode)
+            SELECT {room}, CASE WHEN mod(i, 1000) = 0 THEN 'full' WHEN mod(i, 20) = 0 THEN 'friends'
+                ELSE 'open' END
+            FROM generate_series(%s, %s) AS i
+            """,
+            _ends(groups),
+        )
+    with _without_indexes(cursor, "capgroups_admissions"):
+        # Spread over all groups and a third as many people.
+        cursor.execute(
+            f"""
+            INSERT INTO capgroups_admissions
+                (room_id, user_id, how, inviter, inviter_was_friend, mode, members_after,
+                 admitted_at)
+            SELECT {of_any_group}, '@person' || i / 3 || ':localhost', 'invite',
+                '@person' || mod(i, 1000003) || ':localhost', mod(i, 20) = 0,
+                CASE WHEN mod(i, 20) = 0 THEN 'friends' ELSE 'open' END, mod(i, 100),
+                %s - i * 60
+            FROM generate_series(%s, %s) AS i
+            """,
+            (now, *_ends(admissions)),
+        )
+    with _without_indexes(cursor, "current_state_events"):
+        cursor.execute(
+            f"""
+            INSERT INTO current_state_events (event_id, room_id, type, state_key, membership)
+            SELECT {_EVENT.format(n="i", salt="'g'")}, {room}, 'm.room.member', {creator}, 'join'
+            FROM generate_series(%s, %s) AS i
+            """,
+            _ends(groups),
+        )
+    # Of each hundred groups one, an open one, has a living code, and nine a dead one that is
+    # still remembered.
+    cursor.execute(
+        f"""
+        INSERT INTO capgroups_codes
+            (code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, door,
+             died_of, died_at, door_closed_at)
+        SELECT 'code' || i, md5('secret' || i), {room}, {creator}, %s, %s, NULL, 3,
+            '!' || md5('door' || i), dead, CASE WHEN dead IS NOT NULL THEN %s END,
+            CASE WHEN dead IS NOT NULL THEN %s END
+        FROM (
+            SELECT i, CASE WHEN mod(i, 100) <> 1 THEN 'code_expired' END AS dead
+            FROM generate_series(%s, %s) AS i WHERE mod(i, 100) BETWEEN 1 AND 10
+        ) AS numbered
+        """,
+        (now - DAY_MS, now + 7 * DAY_MS, now - DAY_MS, now - DAY_MS, *_ends(groups)),
+    )
+
+    _fill_the_rest(cursor, groups, now)
+
+
+def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
+    """Some rows in the small tables, or PostgreSQL would read them without an index."""
+    cursor.execute(
+        f"""
+        INSERT INTO capgroups_seats
+            (room_id, user_id, after_stream_ordering, reserved_at, expires_at)
+        SELECT {_ROOM.format(n="i")}, '@late' || i || ':localhost', 0, %s, %s
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 500) = 0
+        """,
+        (now, now + DAY_MS, *_ends(groups)),
+    )
+    for statement in (
+        """
+        INSERT INTO capgroups_code_uses (code_id, user_id, used_at)
+        SELECT 'code' || i, '@user' || n || ':localhost', 0
+        FROM generate_series(%s, %s) AS i, generate_series(1, 3) AS n
+        WHERE mod(i, 100) BETWEEN 1 AND 10
+        """,
+        """
+        INSERT INTO capgroups_visits (door, user_id, leave_at)
+        SELECT '!' || md5('door' || i), '@user1:localhost', 9e15
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 1
+        """,
+        """
+        INSERT INTO capgroups_code_invitations (room_id, user_id, code_id)
+        SELECT '!' || md5('group' || i), '@remote' || i || ':elsewhere', 'code' || i
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 1
+        """,
+        """
+        INSERT INTO capgroups_chats (user_id, room_id)
+        SELECT '@person' || i || ':localhost', '!' || md5('concierge' || i)
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 5) = 0
+        """,
+    ):
+        cursor.execute(statement, _ends(groups))
+
+
+def give_chats(cursor: Any, user_id: str, chats: range, also_listed_for: str) -> None:
+    """Give a local person direct chats, listed in their `m.direct`, with as many others.
+
+    Args:
+        also_listed_for: for this other person, too, all these rooms are listed, which is a lie.
+    """
+    for who, salt in (("%s", "'a'"), ("'@friend' || i || ':localhost'", "'b'")):
+        event = _EVENT.format(n="i", salt=salt)
+        parameters = (user_id,) if who == "%s" else ()
+        for table, columns, more in (
+            ("current_state_events", "type, state_key, membership", f"'m.room.member', {who}"),
+            ("room_memberships", "user_id, sender, membership", f"{who}, {who}"),
+        ):
+            given = parameters * more.count("%s")
+            cursor.execute(
+                f"""
+                INSERT INTO {table} (event_id, room_id, {columns})
+                SELECT {event}, '!' || md5('chat' || i), {more}, 'join'
+                FROM generate_series(%s, %s) AS i
+                """,
+                (*given, *_ends(chats)),
+            )
+    rooms = [chat_room(number) for number in chats]
+    cursor.execute(
+        "SELECT content FROM account_data WHERE user_id = %s AND account_data_type = 'm.direct'",
+        (user_id,),
+    )
+    listed = json.loads(cursor.fetchone()[0])
+    for number, room in zip(chats, rooms, strict=True):
+        listed[f"@friend{number}:localhost"] = [room]
+    listed.setdefault(also_listed_for, []).extend(rooms)
+    cursor.execute(
+        "UPDATE account_data SET content = %s "
+        "WHERE user_id = %s AND account_data_type = 'm.direct'",
+        (json.dumps(listed), user_id),
+    )
+
+
+def chat_room(number: int) -> str:
+    """The room ID of one of these chats, as the statements make it."""
+    return f"!{md5(f'chat{number}'.encode()).hexdigest()}"
+
+
+def _ends(numbers: range) -> Sequence[int]:
+    return numbers.start, numbers.stop - 1
+
+
+@contextmanager
+def _without_indexes(cursor: Any, table: str) -> Iterator[None]:
+    """Make a table's indexes anew at the end: filling them row by row takes minutes."""
+    cursor.execute(
+        """
+        SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s AND NOT EXISTS (
+            SELECT 1 FROM pg_constraint WHERE conname = indexname
+        )
+        """,
+        (table,),
+    )
+    indexes = cursor.fetchall()
+    for name, _ in indexes:
+        cursor.execute(f"DROP INDEX {name}")
+    yield
+    for _, definition in indexes:
+        cursor.execute(definition)

@@ -1,0 +1,73 @@
+"""Memory of a process, with and without the module."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.measuring import settle
+from benchmarks.results import Figures, Reading, spread
+from benchmarks.servers import MODULE, Bench
+from benchmarks.sizes import Sizes
+from synapse_capgroups.demo.homeserver import Homeserver
+from synapse_capgroups.demo.person import Person, expect
+
+
+def run(bench: Bench, sizes: Sizes) -> Figures:
+    # Making the tables would use memory, too.
+    world = bench.world(lambda server: None)
+    used: dict[str, tuple[list[float], list[float]]] = {"the only process": ([], [])}
+    if bench.has_clusters():
+        used["a worker"] = ([], [])
+    for _ in range(sizes.memory_starts):
+        for index, config in enumerate((None, MODULE)):
+            with bench.server(world, config) as server:
+                _use(server)
+                settle(server)
+                used["the only process"][index].append(proportional_set_size(server.pid))
+            if "a worker" in used:
+                with bench.cluster(world, config) as (cluster, worker_pid):
+                    _use(cluster)
+                    used["a worker"][index].append(proportional_set_size(worker_pid))
+    return Figures(
+        "Memory",
+        "After the same small load: ten people, five groups, fifty messages. The proportional set "
+        "size, in which memory shared with other processes counts in part. The worker is a "
+        "`generic_worker` that serves all that a worker can.",
+        readings=[
+            reading
+            for process, sizes_of in used.items()
+            for reading in _readings(process, sizes_of)
+        ],
+    )
+
+
+def _readings(
+    process: str, used: tuple[Sequence[float], Sequence[float]]
+) -> tuple[Reading, Reading, Reading]:
+    more = [b - a for a, b in zip(*used, strict=True)]
+    return (
+        Reading(f"{process}, without the module", spread(used[0]), "MB"),
+        Reading(f"{process}, with the module", spread(used[1]), "MB"),
+        Reading(f"{process}, more with the module", spread(more), "MB", "at most 20 MB"),
+    )
+
+
+def _use(server: Homeserver) -> None:
+    people: list[Person] = [server.register(f"person{n}") for n in range(10)]
+    for creator in people[:5]:
+        room_id = creator.new_room(name="A group")
+        for person in people[5:]:
+            expect(creator.invite(room_id, person))
+            expect(person.join(room_id))
+        for person in people[5:]:
+            expect(person.send(room_id, "hello"))
+            expect(person.send(room_id, "hello again"))
+    for person in people:
+        expect(person.call("GET", "/sync?timeout=0"))
+
+
+def proportional_set_size(pid: int) -> float:
+    """Megabytes of memory, by Linux's count."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return float(line.split()[1]) * 1024 / 1e6
+    raise LookupError(f"no Pss of {pid}")

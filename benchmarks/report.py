@@ -1,0 +1,130 @@
+"""Results as tables in docs/performance.md, between two markers, and the pages beside it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks import plots
+from benchmarks.results import Comparison, Figures, Reading, Results, Spread
+
+BEGIN = "<!-- results: written by `python -m benchmarks` -->"
+END = "<!-- end of results -->"
+PAGE = "performance.md"
+DATA = "performance.json"
+PICTURES = Path("images")
+
+
+def write(results: Results, out: Path) -> None:
+    """Write the data, the plots and the tables.
+
+    Args:
+        out: a folder. If its page has no markers, they come at the end.
+    """
+    pictures = out / PICTURES
+    pictures.mkdir(parents=True, exist_ok=True)
+    results.write(out / DATA)
+    drawn = plots.draw(results, pictures)
+    for figures in results.figures.values():
+        for name, text in figures.documents.items():
+            (out / name).write_text(text)
+    page = out / PAGE
+    text = page.read_text() if page.exists() else "# Performance\n"
+    if BEGIN not in text:
+        text += f"\n{BEGIN}\n{END}\n"
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{markdown(results, drawn)}\n{END}{after}")
+
+
+def markdown(results: Results, drawn: Iterable[tuple[str, str]] = ()) -> str:
+    """The part between the markers.
+
+    Args:
+        drawn: the plots: file name and what can be seen there.
+    """
+    lines = [f"The numbers behind the tables and plots are in [{DATA}]({DATA}).", ""]
+    lines += ["| machine | |", "| --- | --- |"]
+    lines += [f"| {what} | {value} |" for what, value in results.machine.items()]
+    for name, text in drawn:
+        lines += ["", f"![{text}]({PICTURES}/{name})"]
+    for figures in results.figures.values():
+        lines += ["", *_section(figures)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(figures: Figures) -> list[str]:
+    lines = [f"### {figures.title}", "", figures.about, ""]
+    if figures.comparisons:
+        lines += [
+            "| operation | with | CPU without → with, ms | CPU, ratio | with the database's "
+            "| latency, ratio | target |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+            *map(_comparison, figures.comparisons),
+            "",
+        ]
+        lines += [
+            f"Database transactions of the module for each {c.name}: {c.transactions:g}."
+            for c in figures.comparisons
+            if c.transactions is not None
+        ]
+    if figures.readings:
+        if lines[-1]:
+            lines.append("")
+        lines += _by_scale(figures) if figures.scale else _readings(figures)
+    if lines[-1]:
+        lines.append("")
+    seconds = f"{figures.seconds:.0f} s"
+    return [*lines, f"`{figures.command}`, {figures.date}, {seconds}."]
+
+
+def _comparison(c: Comparison) -> str:
+    target = "" if c.target is None else f"{c.target:.2f}"
+    cells = (
+        c.name,
+        c.subject,
+        f"{number(c.cpu_without.median)} → {number(c.cpu.median)}",
+        _ratio(c.cpu_ratio),
+        _ratio(c.total_ratio),
+        _ratio(c.latency_ratio),
+        target,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _readings(figures: Figures) -> list[str]:
+    lines = ["| | median (quartiles) | unit | target |", "| --- | ---: | --- | --- |"]
+    rows = [(r.name, _value(r), r.unit, r.target) for r in figures.readings]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _by_scale(figures: Figures) -> list[str]:
+    """A column for each size."""
+    scales = sorted({r.scale or 0 for r in figures.readings})
+    heads = [f"{scale:,.0f} {figures.scale}" for scale in scales]
+    lines = [
+        f"| median (quartiles) | {' | '.join(heads)} | unit | target |",
+        f"| --- | {'---: | ' * len(heads)}--- | --- |",
+    ]
+    for name in dict.fromkeys(r.name for r in figures.readings):
+        of = {r.scale: r for r in figures.readings if r.name == name}
+        cells = [_value(of[scale]) if scale in of else "" for scale in scales]
+        any_of = next(iter(of.values()))
+        lines.append(f"| {' | '.join((name, *cells, any_of.unit, any_of.target))} |")
+    return lines
+
+
+def _value(r: Reading) -> str:
+    value = number(r.value.median)
+    if r.value.values > 1:
+        value += f" ({number(r.value.low)} to {number(r.value.high)})"
+    return value
+
+
+def _ratio(value: Spread) -> str:
+    return f"**{value.median:.2f}** ({value.low:.2f} to {value.high:.2f})"
+
+
+def number(value: float) -> str:
+    """With three digits or so."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,128 @@
+"""People scan join codes: at one door, and at many. Beside it, joins into public rooms."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from urllib.parse import quote
+
+import attrs
+
+from benchmarks.measuring import Round, compare, in_turn, settle
+from benchmarks.results import Comparison, Figures, Reading, spread
+from benchmarks.servers import MODULE, Account, Bench, Server, side_by_side
+from benchmarks.sizes import Sizes
+from synapse_capgroups.demo.person import expect
+
+_AT_ONCE = 10
+
+
+@attrs.frozen
+class Class:
+    """Somebody with groups, and people who come."""
+
+    sharer: Account
+    people: list[Account]
+    groups: list[str]
+
+
+@attrs.frozen
+class Entrance:
+    """What people join, and what they are in then."""
+
+    address: str
+    room_ids: tuple[str, ...]
+
+
+def run(bench: Bench, sizes: Sizes) -> Figures:
+    def build(server: Server) -> Class:
+        sharer, *people = server.accounts(["sharer", *(f"pupil{n}" for n in range(sizes.scans))])
+        person = server.person(sharer)
+        groups = side_by_side(lambda n: person.new_room(name=f"Group {n}"), range(sizes.doors))
+        return Class(sharer, people, groups)
+
+    world = bench.world(build)
+    comparisons, readings = [], []
+    with ExitStack() as stack:
+        without = stack.enter_context(bench.server(world, None))
+        ours = stack.enter_context(bench.server(world, MODULE))
+        rooms = _public_rooms(without, world.contents, sizes.doors)
+        doors = _doors(ours, world.contents)
+        for number in sorted({1, sizes.doors}):
+            entrances = {without.name: rooms[:number], ours.name: doors[:number]}
+            come = partial(_come, world.contents.people, entrances)
+            found = in_turn([without, ours], sizes.scan_rounds, come)["entry"]
+            comparison, rates = _figures(number, *found)
+            comparisons.append(comparison)
+            readings += rates
+    return Figures(
+        "Join codes",
+        f"{sizes.scans} people come, {_AT_ONCE} at a time: by scanning a code on the server with "
+        "the module, by joining a public room by its address on the one without. A scan writes "
+        "three events (invitation, join of the group, join of the door), a join one. Then they "
+        "leave again, unmeasured.",
+        comparisons,
+        readings,
+    )
+
+
+def _public_rooms(server: Server, world: Class, count: int) -> list[Entrance]:
+    sharer = server.person(world.sharer)
+
+    def make(n: int) -> Entrance:
+        room_id = sharer.new_room(preset="public_chat", room_alias_name=f"room{n}")
+        return Entrance(f"#room{n}:{server.server_name}", (room_id,))
+
+    return side_by_side(make, range(count))
+
+
+def _doors(server: Server, world: Class) -> list[Entrance]:
+    sharer = server.person(world.sharer)
+
+    def make(group: str) -> Entrance:
+        code = expect(sharer.make_code(group)).body
+        address = f"#j-{code['secret']}:{server.server_name}"
+        found = expect(sharer.call("GET", f"/directory/room/{quote(address, safe='')}"))
+        return Entrance(address, (group, found.body["room_id"]))
+
+    return side_by_side(make, world.groups)
+
+
+def _come(
+    people: Sequence[Account], entrances: dict[str, list[Entrance]], server: Server, _: int
+) -> dict[str, Round]:
+    here = entrances[server.name]
+    turns = [(server.person(p), here[n % len(here)]) for n, p in enumerate(people)]
+    waiting = iter(turns)
+
+    def enter() -> None:
+        person, entrance = next(waiting)
+        expect(person.join(entrance.address))
+
+    def leave(turn: int) -> None:
+        person, entrance = turns[turn]
+        for room_id in entrance.room_ids:
+            expect(person.leave(room_id))
+
+    took = Round()
+    took.measure(server, enter, len(turns), _AT_ONCE)
+    side_by_side(leave, range(len(turns)))
+    settle(server)
+    return {"entry": took}
+
+
+def _figures(
+    number: int, joins: Sequence[Round], scans: Sequence[Round]
+) -> tuple[Comparison, list[Reading]]:
+    doors = "one door" if number == 1 else f"{number} doors"
+    rooms = "one public room" if number == 1 else f"{number} public rooms"
+
+    def rate(rounds: Sequence[Round]) -> list[float]:
+        return [r.operations / r.elapsed for r in rounds]
+
+    return (
+        compare(f"scan at {doors}, against a join of {rooms}", "this module", joins, scans),
+        [
+            Reading(f"scans at {doors}", spread(rate(scans)), "a second"),
+            Reading(f"joins of {rooms}, without the module", spread(rate(joins)), "a second"),
+        ],
+    )

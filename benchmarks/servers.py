@@ -1,0 +1,222 @@
+"""Homeservers to compare: copies of one world, each a process of its own."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import attrs
+import httpx
+
+from benchmarks.engines import Engine, PostgresEngine, SqliteEngine
+from benchmarks.measuring import process_cpu, settle
+from synapse_capgroups.demo.cluster import Cluster, Redis
+from synapse_capgroups.demo.homeserver import Homeserver
+from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.demo.postgres import Postgres, binaries
+
+T = TypeVar("T")
+
+MODULE: Mapping[str, Any] = {}
+"""This module with its defaults."""
+
+EMPTY_CALLBACK = {
+    "modules": [{"module": "benchmarks.empty_check_event_allowed.Module", "config": {}}]
+}
+
+
+@attrs.frozen
+class Account:
+    """A person, on whichever copy of the world."""
+
+    user_id: str
+    token: str
+    password: str
+
+
+class Server(Homeserver):
+    """A homeserver whose processor time is read."""
+
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        name: str,
+        module: Mapping[str, Any] | None,
+        **options: Any,
+    ) -> None:
+        super().__init__(folder, module, **options)
+        self.name = name
+        self._engine = engine
+        self.http = httpx.Client(
+            base_url=self.url, timeout=300, limits=httpx.Limits(max_connections=None)
+        )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def cpu(self) -> float:
+        return process_cpu(self.pid)
+
+    def database_cpu(self) -> float:
+        return self._engine.cpu(self.name)
+
+    def person(self, account: Account) -> Person:
+        return Person(self.http, account.user_id, account.token, account.password)
+
+    def accounts(self, localparts: Sequence[str]) -> list[Account]:
+        """New accounts, in this order."""
+        people = side_by_side(self.register, localparts)
+        return [account_of(person) for person in people]
+
+    def fill(
+        self, room_id: str, people: Sequence[Person], creator: Person, at_once: int = 8
+    ) -> None:
+        """Let people join a room that is open to all until they have."""
+        expect(creator.set_state(room_id, "m.room.join_rules", {"join_rule": "public"}))
+        side_by_side(lambda person: expect(person.join(room_id)), people, at_once)
+        expect(creator.set_state(room_id, "m.room.join_rules", {"join_rule": "invite"}))
+
+    def transactions(self) -> float:
+        """How many database transactions of the module ran so far, but for the minute's sweep."""
+        return sum(
+            value
+            for series, value in self.metrics().items()
+            if series.startswith("synapse_storage_transaction_time_count_total{")
+            and 'desc="capgroups_' in series
+            and 'desc="capgroups_sweep' not in series
+        )
+
+
+@attrs.frozen
+class World(Generic[T]):
+    """A homeserver's database and keys after it was filled and ended."""
+
+    name: str
+    folder: Path
+    contents: T
+
+
+class Bench:
+    """Makes worlds, and servers on copies of them."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        self._folder = folder
+        self.engine = engine
+        self._numbers = itertools.count(1)
+
+    def _new(self, kind: str) -> tuple[str, Path]:
+        name = f"{kind}{next(self._numbers)}"
+        folder = self._folder / name
+        folder.mkdir()
+        return name, folder
+
+    def world(self, build: Callable[[Server], T]) -> World[T]:
+        """Fill a homeserver without the module and end it."""
+        name, folder = self._new("world")
+        section = self.engine.create(name)
+        server = Server(folder, self.engine, name, None, database=section)
+        try:
+            server.start()
+            contents = build(server)
+            settle(server)
+        finally:
+            server.stop()
+        if isinstance(self.engine, PostgresEngine):
+            self.engine.vacuum(name)
+        return World(name, folder, contents)
+
+    @contextmanager
+    def server(
+        self,
+        world: World[Any],
+        module: Mapping[str, Any] | None,
+        settings: Mapping[str, Any] | None = None,
+        port: int = 0,
+    ) -> Iterator[Server]:
+        """A running homeserver on a copy of a world."""
+        name, folder = self._new("server")
+        section = self.engine.copy(world.name, world.folder, name, folder)
+        # Homeserver keeps what it finds; so the copy is the same server.
+        shutil.copy(world.folder / "signing.key", folder)
+        server = Server(
+            folder, self.engine, name, module, database=section, settings=settings, port=port
+        )
+        try:
+            server.start()
+            settle(server)
+            yield server
+        finally:
+            server.stop()
+            self.engine.close(name)
+            shutil.rmtree(folder)
+
+    def has_clusters(self) -> bool:
+        """Whether a server of several processes can be started here."""
+        parts = (Redis.program(), find_spec("txredisapi"))
+        return isinstance(self.engine, PostgresEngine) and all(parts)
+
+    @contextmanager
+    def cluster(
+        self, world: World[Any], module: Mapping[str, Any] | None
+    ) -> Iterator[tuple[Cluster, int]]:
+        """The same with one worker, whose process ID comes with it."""
+        name, folder = self._new("cluster")
+        section = self.engine.copy(world.name, world.folder, name, folder)
+        assert section is not None
+        shutil.copy(world.folder / "signing.key", folder)
+        cluster = Cluster(folder, module, database=section, workers=1)
+        try:
+            cluster.start()
+            process = cluster.workers[0]._process
+            assert process is not None
+            yield cluster, process.pid
+        finally:
+            cluster.stop()
+            self.engine.close(name)
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def bench(database: str) -> Iterator[Bench]:
+    """A place to run servers in.
+
+    Args:
+        database: postgres, sqlite, or auto: PostgreSQL where it is installed.
+    """
+    # Synapse is started in a folder of its own and must find this package.
+    here = str(Path(__file__).parent.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    if database == "auto":
+        database = "postgres" if binaries() else "sqlite"
+    with ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory(prefix="capgroups-benchmarks-")
+        folder = Path(stack.enter_context(temporary))
+        folder.chmod(0o755)
+        engine: Engine = SqliteEngine()
+        if database == "postgres":
+            home = folder / "postgres"
+            home.mkdir()
+            postgres = Postgres(home)
+            postgres.start()
+            stack.callback(postgres.stop)
+            engine = PostgresEngine(postgres)
+        yield Bench(folder, engine)
+
+
+def account_of(person: Person) -> Account:
+    return Account(person.user_id, person._token, person.password)
+
+
+def side_by_side(work: Callable[[Any], T], items: Sequence[Any], at_once: int = 8) -> list[T]:
+    """The results of doing this with each, some at a time, in the items' order."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(work, items))

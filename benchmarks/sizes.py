@@ -1,0 +1,123 @@
+"""How large everything is: the full run, the quick one, and a tiny one for the test."""
+
+import attrs
+
+
+@attrs.frozen
+class Sizes:
+    """Numbers of things; seconds where the name says so."""
+
+    rounds: int
+    """Of every comparison."""
+
+    large_room: int
+    rooms: int
+    room_members: int
+    messages: int
+    """In a round."""
+
+    code_limit: int
+    cap: int
+    groups: tuple[int, ...]
+    """Members before somebody joins."""
+    joins: int
+    """In a round."""
+
+    account_rooms: int
+    account_rounds: int
+
+    memory_starts: int
+
+    all_groups: int
+    all_admissions: int
+    direct_chats: int
+    decisions: int
+
+    doors: int
+    scans: int
+    """In a round; at least as many as doors."""
+    scan_rounds: int
+
+    busy_people: int
+    previews_per_second: int
+    preview_rounds: int
+    preview_seconds: float
+
+
+FULL = Sizes(
+    rounds=15,
+    large_room=500,
+    rooms=30,
+    room_members=200,
+    messages=30,
+    code_limit=100,
+    cap=500,
+    groups=(10, 99, 150, 499),
+    joins=4,
+    account_rooms=1000,
+    account_rounds=7,
+    memory_starts=3,
+    all_groups=1_000_000,
+    all_admissions=10_000_000,
+    direct_chats=10_000,
+    decisions=30,
+    doors=50,
+    scans=50,
+    scan_rounds=5,
+    busy_people=50,
+    previews_per_second=200,
+    preview_rounds=6,
+    preview_seconds=10,
+)
+
+QUICK = Sizes(
+    rounds=3,
+    large_room=30,
+    rooms=3,
+    room_members=20,
+    messages=10,
+    code_limit=15,
+    cap=30,
+    groups=(10, 29),
+    joins=2,
+    account_rooms=20,
+    account_rounds=2,
+    memory_starts=1,
+    all_groups=20_000,
+    all_admissions=200_000,
+    direct_chats=1_000,
+    decisions=8,
+    doors=5,
+    scans=10,
+    scan_rounds=1,
+    busy_people=20,
+    previews_per_second=50,
+    preview_rounds=1,
+    preview_seconds=3,
+)
+
+TINY = attrs.evolve(
+    QUICK,
+    rounds=2,
+    large_room=3,
+    rooms=2,
+    room_members=3,
+    messages=2,
+    code_limit=2,
+    cap=4,
+    groups=(1, 3),
+    joins=1,
+    account_rooms=2,
+    account_rounds=1,
+    all_groups=300,
+    all_admissions=3_000,
+    direct_chats=20,
+    decisions=1,
+    doors=2,
+    scans=2,
+    scan_rounds=1,
+    busy_people=4,
+    previews_per_second=20,
+    preview_rounds=1,
+    preview_seconds=0.5,
+)

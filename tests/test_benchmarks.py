@@ -1,0 +1,105 @@
+"""The benchmarks run, and their report has its shape. No time is asserted."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import attrs
+
+from benchmarks import query_plans, report
+from benchmarks.__main__ import main
+from benchmarks.measuring import Round, compare, in_turn
+from benchmarks.results import Figures, Reading, Results, spread
+
+
+def test_a_benchmark_writes_tables_plots_and_data_and_keeps_the_text_around_them(
+    tmp_path: Path,
+) -> None:
+    page = tmp_path / report.PAGE
+    page.write_text(f"# Title\n\nBefore.\n\n{report.BEGIN}\nold\n{report.END}\n\nAfter.\n")
+    assert main(["members", "--tiny", "--database", "sqlite", "--out", str(tmp_path)]) == 0
+
+    text = page.read_text()
+    assert text.startswith("# Title\n\nBefore.\n")
+    assert text.endswith(f"{report.END}\n\nAfter.\n")
+    assert "old" not in text
+    assert "| join into a group of 1 (open) | this module |" in text
+    assert "`python -m benchmarks members --tiny`" in text
+    assert "SQLite" in text
+    svg = "{http://www.w3.org/2000/svg}svg"
+    assert (
+        ElementTree.parse(tmp_path / report.PICTURES / "performance-ratios.svg").getroot().tag
+        == svg
+    )
+    assert f"]({report.PICTURES}/performance-ratios.svg)" in text
+
+    found = json.loads((tmp_path / report.DATA).read_text())
+    comparisons = found["figures"]["members"]["comparisons"]
+    assert len(comparisons) == 5, "joins and invitations in two groups, and a name change"
+    for comparison in comparisons:
+        assert comparison["cpu"]["median"] > 0
+        assert comparison["cpu_ratio"]["low"] <= comparison["cpu_ratio"]["high"]
+
+
+def test_data_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    took = Round(operations=1, cpu=1, latencies=[1])
+    figures = Figures(
+        "Title",
+        "About.",
+        [compare("work", "more", [took], [took], transactions=0, target=1)],
+        [Reading("size", spread([1, 2]), "MB", "at most 20 MB", scale=10)],
+        scale="groups",
+        documents={"page.md": "not in the data"},
+    )
+    path = tmp_path / report.DATA
+    Results({"database": "SQLite"}, {"work": figures}).write(path)
+    read = Results.read(path)
+    assert read == Results({"database": "SQLite"}, {"work": attrs.evolve(figures, documents={})})
+    path.write_text('{"machine": {}, "figures": {"work": {"of another": "version"}}}')
+    assert Results.read(path) is None
+
+
+class Clock:
+    """A server whose operations take as long as it says."""
+
+    def __init__(self, cost: float) -> None:
+        self.cost = cost
+        self.used = 0.0
+
+    def cpu(self) -> float:
+        return self.used
+
+    def database_cpu(self) -> float:
+        return self.used / 2
+
+    def work(self) -> None:
+        self.used += self.cost
+
+
+def test_servers_take_turns_and_are_compared_round_by_round() -> None:
+    order: list[Clock] = []
+
+    def work(server: Clock, number: int) -> dict[str, Round]:
+        order.append(server)
+        took = Round()
+        took.measure(server, server.work, times=2)
+        return {"work": took}
+
+    a, b = Clock(1), Clock(3)
+    found = in_turn([a, b], 2, work)["work"]
+    assert order[2:] == [a, b, b, a], "after the round that warms up"
+    comparison = compare("work", "more", *found)
+    assert comparison.cpu_without.median == 1000
+    assert comparison.cpu.median == 3000
+    assert comparison.cpu_ratio == spread([3, 3])
+    assert comparison.total_ratio == spread([3, 3])
+
+
+def test_every_statement_is_explained() -> None:
+    examples = query_plans.examples("!r", "@a", "@b", ["!r"], now=5)
+    explained = dict(query_plans.methods())
+    assert {"Seats.taken_by_others", "Groups.count_by_mode", "SynapseTables.m_direct"} <= set(
+        explained
+    )
+    for method in explained.values():
+        query_plans.arguments(method, examples)
