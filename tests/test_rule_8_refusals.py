@@ -7,7 +7,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Reply, expect
 from synapse_capgroups.rules.verdict import Reason, Refusal
-from synapse_capgroups.words import CREATING, INVITING, JOINING, sentence
+from synapse_capgroups.words import CREATING, INVITING, JOINING, SHARING, sentence
 from tests.conftest import CAP, Server, Starter, refused
 
 
@@ -21,7 +21,7 @@ def test_every_sentence_is_whole(audience: dict[Reason, str]) -> None:
 
 
 def test_every_reason_has_a_sentence() -> None:
-    assert set(JOINING) | set(INVITING) | set(CREATING) == set(Reason)
+    assert set(JOINING) | set(INVITING) | set(SHARING) | set(CREATING) == set(Reason)
 
 
 def test_a_refusal_is_a_403_with_a_sentence_a_reason_and_its_numbers(server: Server) -> None:
