@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 
+_MOST_ROOMS = 100
+
+
 @attrs.frozen
 class DirectChat:
     """A room that `m.direct` lists.
@@ -26,7 +29,11 @@ class DirectChat:
 
 
 def listed_rooms(m_direct: object, friend: str) -> frozenset[str]:
-    """The room IDs that one person's `m.direct` content lists for another."""
+    """The room IDs that one person's `m.direct` content lists for another.
+
+    Only the last so many: each is looked up while others wait for the group, and the list is its
+    owner's to fill.
+    """
     if not isinstance(m_direct, Mapping):
         return frozenset()
     rooms = m_direct.get(friend)
@@ -34,7 +41,7 @@ def listed_rooms(m_direct: object, friend: str) -> frozenset[str]:
         return frozenset()
     return frozenset(
         room
-        for room in rooms
+        for room in rooms[-_MOST_ROOMS:]
         # Unprintable text (a NUL, half a surrogate pair) is no room ID and breaks databases.
         if isinstance(room, str) and room.startswith("!") and room.isprintable()
     )

@@ -137,7 +137,7 @@ class Codes:
             """
             SELECT DISTINCT code.room_id
             FROM capgroups_codes AS code JOIN capgroups_groups AS met ON met.room_id = code.room_id
-            WHERE code.died_of IS NULL AND met.mode <> 'open'
+            WHERE code.died_of IS NULL AND met.mode IN ('friends', 'full')
             """
         )
         return [room_id for (room_id,) in txn.fetchall()]
