@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-
 _MOST_ROOMS = 100
 
 
