@@ -17,7 +17,7 @@ from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Code, Codes, Visits
 from synapse_capgroups.storage.groups import Groups
-from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.storage.seats import Hold, Seats
 
 TABLES = (Seats, Admissions, Groups, Codes, Visits, Chats, SynapseTables)
 
@@ -121,6 +121,7 @@ def examples(
         "room_ids": rooms,
         "user_ids": [user_id, friend],
         "code": code,
+        "hold": Hold(now),
         "code_id": "code1",
         "admission": admission,
         "now": now,

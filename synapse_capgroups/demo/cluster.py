@@ -23,7 +23,7 @@ def missing_for_workers() -> str | None:
     """What this machine lacks to run workers, and how to install it; None if nothing."""
     if binaries() is None or Redis.program() is None:
         return "Workers need PostgreSQL and Redis: apt-get install postgresql redis-server"
-    for module in ("psycopg2", "txredisapi"):
+    for module in ("psycopg2", "txredisapi", "hiredis"):
         if find_spec(module) is None:
             return (
                 f"Workers need {module}, which is not installed. Install it with: "
