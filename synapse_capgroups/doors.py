@@ -93,6 +93,8 @@ class Doors:
         self._rooms = rooms
         self._personal = personal
         self._config = config
+        self.changes = 0
+        """Grows whenever this process may have changed what a code is worth."""
 
     def url(self, secret: str) -> str:
         """What a QR picture holds. The secret is in the fragment, which no server logs."""
@@ -215,6 +217,7 @@ class Doors:
         return ALLOWED
 
     async def _note_visit(self, door: str, user_id: str) -> None:
+        self.changes += 1
         leave_at = self._api.get_current_time_msec() + self._config.door_stay
         await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
 
@@ -335,6 +338,7 @@ class Doors:
         await self._database.run(
             "revoke", lambda txn: Codes.kill(txn, code.code_id, Reason.CODE_REVOKED, now)
         )
+        self.changes += 1
         await self._close(code)
 
     async def sweep(self) -> None:
@@ -357,6 +361,7 @@ class Doors:
 
     def clear_up_soon(self) -> None:
         """Close the doors of dead codes, after the answer that is being given."""
+        self.changes += 1
         self._api.run_as_background_process("capgroups_doors", self._close_dead)
 
     async def _close_dead(self) -> None:

@@ -29,6 +29,7 @@ from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.web.glance import Glances
 from synapse_capgroups.web.throttle import Throttle
 
 PREFIX = "/_synapse/client/capgroups/v1"
@@ -73,6 +74,7 @@ class Api(DirectServeJsonResource):
         self._config = config
         self._avatars = Avatars(api)
         self._cards = cards
+        self._glances = Glances()
         self._throttle = Throttle(_PREVIEWS_PER_SECOND, _PREVIEWS_AT_ONCE)
         room, code = "groups/([^/]+)", "codes/([^/]+)"
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
@@ -114,10 +116,10 @@ class Api(DirectServeJsonResource):
 
     async def _preview(self, request: Any) -> tuple[int, JsonDict]:
         """For anybody who holds a code. Of an unknown one nothing is said but that."""
-        now = self._api.get_current_time_msec() / 1000
+        now = self._api.get_current_time_msec()
         # A unix socket has no host; whoever comes that way without X-Forwarded-For is one visitor.
         visitor = getattr(request.getClientAddress(), "host", "")
-        if not self._throttle.allows(visitor, now):
+        if not self._throttle.allows(visitor, now / 1000):
             raise SynapseError(
                 429, "Too many people look at codes from here. Try again in a moment.",
                 ErrorCodes.LIMIT_EXCEEDED, {"retry_after_ms": 1000 // _PREVIEWS_PER_SECOND},
@@ -125,6 +127,14 @@ class Api(DirectServeJsonResource):
         secret = parse_json_object_from_request(request).get("secret")
         if not isinstance(secret, str) or not secret.isprintable():
             raise SynapseError(400, "'secret' must be a string", ErrorCodes.BAD_JSON)
+        changes = self._doors.changes
+        answer = self._glances.last(secret, now, changes)
+        if answer is None:
+            answer = await self._preview_of(secret)
+            self._glances.remember(secret, now, changes, answer)
+        return 200, answer
+
+    async def _preview_of(self, secret: str) -> JsonDict:
         code = await self._database.run("preview", lambda txn: Codes.by_secret(txn, secret))
         if code is None:
             raise SynapseError(404, "There is no such join code.", ErrorCodes.NOT_FOUND)
@@ -138,10 +148,10 @@ class Api(DirectServeJsonResource):
         if not code.is_personal:
             answer |= {"code_limit": self._config.code_limit, "cap": self._config.cap}
         if died_of is not None:
-            return 200, answer | {"error": words.sentence(Refusal(died_of), words.JOINING)}
+            return answer | {"error": words.sentence(Refusal(died_of), words.JOINING)}
         if not code.is_personal:
             answer |= {"members": members}
-        return 200, answer | {"door": self._rooms.address(code.secret)}
+        return answer | {"door": self._rooms.address(code.secret)}
 
     async def _group_shown(self, code: Code) -> JsonDict:
         return {
