@@ -8,7 +8,17 @@ from pathlib import Path
 
 import attrs
 
-from benchmarks import account, decisions, members, memory, messages, previews, report, scans
+from benchmarks import (
+    account,
+    decisions,
+    directory,
+    members,
+    memory,
+    messages,
+    previews,
+    report,
+    scans,
+)
 from benchmarks.machine import describe
 from benchmarks.results import Figures, Results
 from benchmarks.servers import Bench, bench
@@ -18,6 +28,7 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "messages": messages.run,
     "members": members.run,
     "account": account.run,
+    "directory": directory.run,
     "decisions": decisions.run,
     "memory": memory.run,
     "scans": scans.run,

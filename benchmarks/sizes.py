@@ -26,6 +26,9 @@ class Sizes:
     account_rooms: int
     account_rounds: int
 
+    local_people: int
+    found_people: int
+
     memory_starts: int
 
     all_groups: int
@@ -56,6 +59,8 @@ FULL = Sizes(
     joins=4,
     account_rooms=1000,
     account_rounds=7,
+    local_people=10_000,
+    found_people=1_000,
     memory_starts=3,
     all_groups=1_000_000,
     all_admissions=10_000_000,
@@ -82,6 +87,8 @@ QUICK = Sizes(
     joins=2,
     account_rooms=20,
     account_rounds=2,
+    local_people=200,
+    found_people=50,
     memory_starts=1,
     all_groups=20_000,
     all_admissions=200_000,
@@ -109,6 +116,8 @@ TINY = attrs.evolve(
     joins=1,
     account_rooms=2,
     account_rounds=1,
+    local_people=20,
+    found_people=12,
     all_groups=300,
     all_admissions=3_000,
     direct_chats=20,
