@@ -16,17 +16,16 @@ from synapse_capgroups.demo.person import expect
 
 _STEPS = (0, 0.1, 1)
 _TARGET = "at most 2 ms"
-_JOINERS = 2
 
 
 @attrs.frozen
 class Case:
-    """A join to be decided."""
+    """Joins to be decided, of one person after the other."""
 
     name: str
     size: int
     inviter: Account
-    joiner: Account
+    joiners: list[Account]
 
 
 @attrs.frozen
@@ -47,22 +46,34 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         raise NeedsPostgres("decisions: the large database is made on PostgreSQL only")
     small, large = min(sizes.groups), max(sizes.groups)
 
+    each = sizes.decisions + 1  # The first one warms up.
+
     def build(server: Server) -> Groups:
-        groups = fill(server, (small, large), _JOINERS)
-        server.person(groups.members[small - 1]).befriend(server.person(groups.joiners[0]))
+        groups = fill(server, (small, large), 2 * each + 1)
+        for inviter, joiners in zip(groups.members[1:3], _shares(groups, each)[1:], strict=True):
+            for joiner in joiners:
+                server.person(inviter).befriend(server.person(joiner))
         return groups
 
     world = bench.world(build)
     groups = world.contents
-    popular, member = groups.creator, groups.members[small - 1]
-    friend, listed_often = groups.joiners
+    popular, member, liar = groups.members[:3]
+    friends_of_popular, friends_of_member, (friend_of_liar,) = _shares(groups, each)
     by_friendship = f"into a group of {large}, by friendship"
     cases = [
-        Case(f"into a group of {small}", small, member, friend),
-        Case(by_friendship, large, member, friend),
-        Case(f"{by_friendship} with somebody of many chats", large, popular, friend),
+        Case(f"into a group of {small}", small, member, friends_of_member),
+        Case(by_friendship, large, member, friends_of_member),
         Case(
-            f"{by_friendship}, all these chats listed for one friend", large, popular, listed_often
+            f"{by_friendship} that only somebody of many chats lists",
+            large,
+            popular,
+            friends_of_popular,
+        ),
+        Case(
+            f"{by_friendship}, all these chats listed for one friend",
+            large,
+            liar,
+            [friend_of_liar] * each,
         ),
     ]
     module = {"cap": sizes.cap, "code_limit": sizes.code_limit}
@@ -74,13 +85,13 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         for step in _STEPS:
             if step:
                 server.stop()
-                _grow(cursor, sizes, groups, listed_often, reached, step)
+                _grow(cursor, sizes, reached, step, popular, (liar, friend_of_liar))
                 reached = step
                 server.start()
             scale = step * sizes.all_groups
             readings += _sweep(server, scale)
             for case in cases:
-                readings += _readings(case, scale, _decide(server, groups, case, sizes))
+                readings += _readings(case, scale, _decide(server, groups, case))
         cursor.execute("SELECT pg_total_relation_size('capgroups_admissions')")
         each = cursor.fetchone()[0] / sizes.all_admissions
         readings.append(
@@ -90,7 +101,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         now = int(time.time() * 1000)
         rooms = [large_database.chat_room(n) for n in range(100)]
         examples = query_plans.examples(
-            groups.room_ids[large], groups.creator.user_id, friend.user_id, rooms, now
+            groups.room_ids[large], popular.user_id, member.user_id, rooms, now
         )
         plans = query_plans.explain(connection, examples)
         connection.close()
@@ -113,8 +124,18 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     )
 
 
+def _shares(groups: Groups, each: int) -> tuple[list[Account], list[Account], list[Account]]:
+    """The joiners of three inviters. All of them are friends of the first, the creator."""
+    return groups.joiners[:each], groups.joiners[each:-1], groups.joiners[-1:]
+
+
 def _grow(
-    cursor: Any, sizes: Sizes, groups: Groups, friend: Account, before: float, now: float
+    cursor: Any,
+    sizes: Sizes,
+    before: float,
+    now: float,
+    popular: Account,
+    lie: tuple[Account, Account],
 ) -> None:
     def more(whole: int) -> range:
         return range(int(whole * before), int(whole * now))
@@ -122,21 +143,24 @@ def _grow(
     clock = int(time.time() * 1000)
     large_database.grow(cursor, more(sizes.all_groups), more(sizes.all_admissions), clock)
     chats = more(sizes.direct_chats)
-    large_database.give_chats(cursor, groups.creator.user_id, chats, friend.user_id)
+    large_database.give_chats(cursor, popular.user_id, chats)
+    liar, friend = lie
+    large_database.list_chats(cursor, liar.user_id, friend.user_id, chats)
     cursor.execute("VACUUM (ANALYZE)")
 
 
-def _decide(server: Server, groups: Groups, case: Case, sizes: Sizes) -> Times:
+def _decide(server: Server, groups: Groups, case: Case) -> Times:
     room_id = groups.room_ids[case.size]
-    inviter, joiner = server.person(case.inviter), server.person(case.joiner)
+    inviter = server.person(case.inviter)
     found = Times([], [])
-    for n in range(sizes.decisions + 1):
+    for n, account in enumerate(case.joiners):
+        joiner = server.person(account)
         expect(inviter.invite(room_id, joiner))
         before = list(_seconds(server))
         expect(joiner.join(room_id))
         took = [1000 * (b - a) for a, b in zip(before, _seconds(server), strict=True)]
         expect(joiner.leave(room_id))
-        if n:  # The first one warms up.
+        if n:
             found.decisions.append(took[0])
             found.transactions.append(took[1])
     return found

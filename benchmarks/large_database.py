@@ -119,12 +119,8 @@ def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
         cursor.execute(statement, _ends(groups))
 
 
-def give_chats(cursor: Any, user_id: str, chats: range, also_listed_for: str) -> None:
-    """Give a local person direct chats, listed in their `m.direct`, with as many others.
-
-    Args:
-        also_listed_for: for this other person, too, all these rooms are listed, which is a lie.
-    """
+def give_chats(cursor: Any, user_id: str, chats: range) -> None:
+    """Give a local person direct chats, listed in their `m.direct`, with as many others."""
     for who, salt in (("%s", "'a'"), ("'@friend' || i || ':localhost'", "'b'")):
         event = _EVENT.format(n="i", salt=salt)
         parameters = (user_id,) if who == "%s" else ()
@@ -141,19 +137,33 @@ def give_chats(cursor: Any, user_id: str, chats: range, also_listed_for: str) ->
                 """,
                 (*given, *_ends(chats)),
             )
-    rooms = [chat_room(number) for number in chats]
+    listed = _m_direct(cursor, user_id)
+    listed |= {f"@friend{number}:localhost": [chat_room(number)] for number in chats}
+    _set_m_direct(cursor, user_id, listed)
+
+
+def list_chats(cursor: Any, user_id: str, friend: str, chats: range) -> None:
+    """Let somebody's `m.direct` list all these rooms for one friend, before what it lists."""
+    listed = _m_direct(cursor, user_id)
+    # Clients append, and only the last of them are looked up.
+    listed[friend] = [*(chat_room(number) for number in chats), *listed.get(friend, [])]
+    _set_m_direct(cursor, user_id, listed)
+
+
+def _m_direct(cursor: Any, user_id: str) -> Any:
     cursor.execute(
         "SELECT content FROM account_data WHERE user_id = %s AND account_data_type = 'm.direct'",
         (user_id,),
     )
-    listed = json.loads(cursor.fetchone()[0])
-    for number, room in zip(chats, rooms, strict=True):
-        listed[f"@friend{number}:localhost"] = [room]
-    listed.setdefault(also_listed_for, []).extend(rooms)
+    return json.loads(cursor.fetchone()[0])
+
+
+def _set_m_direct(cursor: Any, user_id: str, listed: Any) -> None:
+    # As Synapse writes it.
     cursor.execute(
         "UPDATE account_data SET content = %s "
         "WHERE user_id = %s AND account_data_type = 'm.direct'",
-        (json.dumps(listed), user_id),
+        (json.dumps(listed, separators=(",", ":")), user_id),
     )
 
 

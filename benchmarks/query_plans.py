@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
+from synapse.storage.engines import PostgresEngine
 
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.joining import Mode
@@ -18,8 +19,9 @@ from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Code, Codes, Visits
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
+from synapse_capgroups.storage.situations import Situations
 
-TABLES = (Seats, Admissions, Groups, Codes, Visits, Chats, SynapseTables)
+TABLES = (Situations, Seats, Admissions, Groups, Codes, Visits, Chats, SynapseTables)
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")
 _FEW_ROWS = 10_000
@@ -41,6 +43,8 @@ class Step:
 
 class Planner:
     """Takes a transaction's place: explains each statement, then runs it."""
+
+    database_engine = PostgresEngine({})
 
     def __init__(self, cursor: Any, method: str) -> None:
         self._cursor = cursor
@@ -115,6 +119,9 @@ def examples(
         "user_id": user_id,
         "a": user_id,
         "b": friend,
+        "but": user_id,
+        "owner": user_id,
+        "other": friend,
         "inviter": user_id,
         "sharer": user_id,
         "creator": user_id,

@@ -83,19 +83,20 @@ class AliasKeeper:
 
     async def _alias(self, user_id: str, room_id: str, predecessor: str | None) -> Alias | None:
         """Somebody's alias. Who comes on from the room that this one replaces brings theirs."""
+        alias = await self._database.look_up("alias", lambda txn: Aliases.of(txn, room_id, user_id))
+        if alias is not None or predecessor is None:
+            return alias
+        old = predecessor
 
-        def look(txn: LoggingTransaction) -> Alias | None:
-            alias = Aliases.of(txn, room_id, user_id)
-            if alias is not None or predecessor is None:
-                return alias
-            if SynapseTables.membership(txn, room_id, user_id).membership == "join":
+        def bring(txn: LoggingTransaction) -> Alias | None:
+            if SynapseTables.is_member(txn, room_id, user_id):
                 return None  # They have chosen otherwise since.
-            alias = Aliases.of(txn, predecessor, user_id)
+            alias = Aliases.of(txn, old, user_id)
             if alias is not None:
                 Aliases.set(txn, room_id, user_id, alias)
             return alias
 
-        return await self._database.run("alias", look)
+        return await self._database.run("alias", bring)
 
     async def _remember(
         self, room_id: str, user_id: str, before: Alias | None, named: NamedJoin

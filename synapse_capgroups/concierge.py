@@ -409,7 +409,7 @@ class Concierge:
     async def _groups_of(self, user_id: str) -> list[NamedGroup]:
         """Somebody's groups, always in the same order; their direct chats are left out."""
 
-        def look(txn: LoggingTransaction) -> tuple[list[str], object]:
+        def look(txn: LoggingTransaction) -> tuple[list[str], dict[str, object]]:
             return (
                 inside.SynapseTables.joined_rooms(txn, user_id),
                 inside.SynapseTables.m_direct(txn, user_id),
@@ -425,8 +425,6 @@ class Concierge:
         return sorted(found, key=lambda named: (named.name.casefold(), named.group.room_id))
 
 
-def _lists(m_direct: object, room_id: str) -> bool:
+def _lists(m_direct: dict[str, object], room_id: str) -> bool:
     """Whether anybody's list of direct chats in `m.direct` has this room."""
-    if not isinstance(m_direct, dict):
-        return False
     return any(isinstance(rooms, list) and room_id in rooms for rooms in m_direct.values())

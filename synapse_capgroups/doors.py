@@ -171,8 +171,7 @@ class Doors:
         """
 
         def look(txn: LoggingTransaction) -> tuple[Code | None, bool]:
-            standing = inside.SynapseTables.membership(txn, door, user_id)
-            return Codes.by_door(txn, door), standing.membership == "join"
+            return Codes.by_door(txn, door), inside.SynapseTables.is_member(txn, door, user_id)
 
         code, is_here = await self._database.run("door", look)
         if is_here:
@@ -194,7 +193,7 @@ class Doors:
         local = self._api.is_mine(user_id)
         decision = await self._gatekeeper.entry(
             group,
-            code.code_id,
+            code,
             user_id,
             sharer_may_share=await self.may_share(group, code.sharer),
             invites=not local,
@@ -281,7 +280,7 @@ class Doors:
             return None
         return await self._gatekeeper.entry(
             group,
-            code.code_id,
+            code,
             user_id,
             sharer_may_share=await self.may_share(group, code.sharer),
         )

@@ -1,7 +1,7 @@
 """Decides joins and invitations: gathers the facts for `rules.joining` in one transaction.
 
 The order inside a join's transaction matters (rule 4): first the group's lock, then one statement
-that counts the taken seats, then the reservation. See `storage.seats`.
+that counts the taken seats, then the reservation. See `storage.situations` and `storage.seats`.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups import journal
 from synapse_capgroups.config import Config
-from synapse_capgroups.inside import Membership, SynapseTables
+from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.pseudonyms import a_pseudonym
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death, decide_entry
 from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
@@ -32,7 +32,8 @@ from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person, lock_room
 from synapse_capgroups.storage.groups import Groups
-from synapse_capgroups.storage.seats import Attempt, Hold, Seats
+from synapse_capgroups.storage.seats import Hold, Seats
+from synapse_capgroups.storage.situations import Situation, Situations
 
 admitting: ContextVar[tuple[str, str] | None] = ContextVar("capgroups_admitting", default=None)
 """The group and the person for whom a code's door is doing an invitation and a join just now.
@@ -81,30 +82,28 @@ class Gatekeeper:
 
         def decide(txn: LoggingTransaction) -> JoinDecision:
             # A member changes name or avatar far more often than anybody joins: no lock for that.
-            if SynapseTables.membership(txn, group.room_id, user_id).membership == "join":
+            if SynapseTables.is_member(txn, group.room_id, user_id):
                 return JoinDecision(ALLOWED)
             lock_room(txn, group.room_id)
             now = self._api.get_current_time_msec()  # Others may have held the lock for long.
-            standing = SynapseTables.membership(txn, group.room_id, user_id)
-            earlier = Seats.under_way(txn, group.room_id, user_id, now)
-            inviter = standing.sender if standing.membership == "invite" else None
-            facts = self._facts(txn, group, user_id, standing.membership, inviter, now)
+            there = self._situation(txn, group, user_id, None, now)
+            facts = self._facts(txn, user_id, there, now)
             facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             verdict = decide_join(facts, self.limits)
-            if standing.membership == "join":
+            if facts.membership == "join":
                 return JoinDecision(verdict)
             if verdict != ALLOWED and self._enforce:
-                self._meet(txn, group, self.limits.mode(facts.seats_taken))
+                self._meet(txn, group, there, self.limits.mode(facts.seats_taken))
                 return JoinDecision(verdict)
             how = How.INVITE if verdict == ALLOWED else How.UNENFORCED
-            return self._admit(txn, group, user_id, standing, facts, verdict, how, now, earlier)
+            return self._admit(txn, group, user_id, there, facts, verdict, how, now)
 
         return await self._database.run("join", decide)
 
     async def entry(
         self,
         group: Group,
-        code_id: str,
+        code: Code,
         user_id: str,
         *,
         sharer_may_share: bool,
@@ -119,22 +118,22 @@ class Gatekeeper:
         def decide(txn: LoggingTransaction) -> JoinDecision:
             lock_room(txn, group.room_id)
             now = self._api.get_current_time_msec()
-            standing = SynapseTables.membership(txn, group.room_id, user_id)
-            earlier = Seats.under_way(txn, group.room_id, user_id, now)
-            code = Codes.by_id(txn, code_id)
-            if code is None:
+            there = self._situation(txn, group, user_id, code.sharer, now)
+            known = Codes.by_id(txn, code.code_id)
+            if known is None:
                 return JoinDecision(Refusal(Reason.CODE_REVOKED))
-            if earlier is not None and earlier.code_id == code_id:
-                code = attrs.evolve(code, uses=code.uses - 1)  # Their own.
-            facts = self._facts(txn, group, user_id, standing.membership, code.sharer, now)
+            if there.attempt is not None and there.attempt.code_id == code.code_id:
+                known = attrs.evolve(known, uses=known.uses - 1)  # Their own.
+            facts = self._facts(txn, user_id, there, now)
             facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             members = Seats.members(txn, group.room_id)
             died_of = self._cause_of_death(
-                code, now, members, facts.inviter_is_member and sharer_may_share
+                known, now, members, facts.inviter_is_member and sharer_may_share
             )
             # The last use may still be on its way, and fail.
             if died_of is not None and died_of is not Reason.CODE_USED_UP:
-                Codes.kill(txn, code_id, died_of, now)
+                Codes.kill(txn, code.code_id, died_of, now)
+            standing = there.standing
             removed = standing.membership == "leave" and standing.sender != user_id
             verdict = decide_entry(
                 facts,
@@ -146,14 +145,12 @@ class Gatekeeper:
                 return JoinDecision(verdict)
             if invites:
                 # A place is kept for each, or more would come than the code may let in.
-                expected = code.uses + Codes.others_invited(txn, code_id, user_id)
-                if code.max_uses is not None and expected >= code.max_uses:
+                expected = known.uses + Codes.others_invited(txn, code.code_id, user_id)
+                if known.max_uses is not None and expected >= known.max_uses:
                     return JoinDecision(Refusal(Reason.CODE_USED_UP))
                 Codes.invite(txn, code, user_id)
                 return JoinDecision(verdict)
-            return self._admit(
-                txn, group, user_id, standing, facts, verdict, How.CODE, now, earlier, code
-            )
+            return self._admit(txn, group, user_id, there, facts, verdict, How.CODE, now, known)
 
         return await self._database.run("entry", decide)
 
@@ -215,9 +212,9 @@ class Gatekeeper:
         """Whether somebody is a member, of a group or any other room."""
 
         def look(txn: LoggingTransaction) -> bool:
-            return SynapseTables.membership(txn, room_id, user_id).membership == "join"
+            return SynapseTables.is_member(txn, room_id, user_id)
 
-        return await self._database.run("member", look)
+        return await self._database.look_up("member", look)
 
     async def seats_taken(self, group: Group) -> int:
         """How many members a group has, seats of joins under way included."""
@@ -226,7 +223,7 @@ class Gatekeeper:
         def count(txn: LoggingTransaction) -> int:
             return Seats.taken_by_others(txn, group.room_id, "", now)
 
-        return await self._database.run("seats", count)
+        return await self._database.look_up("seats", count)
 
     async def code_state(self, code: Code, *, sharer_may_share: bool) -> tuple[Reason | None, int]:
         """What a code is dead of, None if it lives; and how many members its group has."""
@@ -249,23 +246,23 @@ class Gatekeeper:
         txn: LoggingTransaction,
         group: Group,
         user_id: str,
-        standing: Membership,
+        there: Situation,
         facts: JoinFacts,
         verdict: Verdict,
         how: How,
         now: int,
-        earlier: Attempt | None,
         code: Code | None = None,
     ) -> JoinDecision:
-        """Reserve the seat and put the admission on record, in this order: see `storage.seats`.
+        """Reserve the seat and put the admission on record.
 
         If another attempt of theirs may be under way, its admission, and its use of a code, stand
         for both.
         """
-        hold = Seats.reserve(txn, group.room_id, user_id, standing.stream_ordering, now, earlier)
+        after = there.standing.stream_ordering
+        hold = Seats.reserve(txn, group.room_id, user_id, after, now, there.attempt)
         # A group may be new here, and then its creator comes first on the record.
         mode_after = self.limits.mode(facts.seats_taken + 1)
-        self._meet(txn, group, mode_after)
+        self._meet(txn, group, there, mode_after)
         admission = Admission(
             group.room_id,
             user_id,
@@ -277,13 +274,13 @@ class Gatekeeper:
             admitted_at=now,
             code_id=code.code_id if code else None,
         )
-        if earlier is None:
+        if there.attempt is None:
             Admissions.record(txn, admission)
         alias = None
         ends_codes = mode_after is not Mode.OPEN and Codes.any_living(txn, group.room_id)
         if code is not None:
             uses = code.uses + 1
-            if earlier is None:
+            if there.attempt is None:
                 uses = Codes.use(txn, code.code_id, user_id, now)
             ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
             alias = self._alias(txn, group, user_id)
@@ -309,11 +306,11 @@ class Gatekeeper:
         now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> Verdict:
-            if not self._is_member(txn, group, inviter):
+            there = Situations.of(txn, group.room_id, invitee, inviter, now)
+            if not there.inviter_is_member:
                 return ALLOWED  # Synapse refuses, and a stranger learns nothing of the group.
-            standing = SynapseTables.membership(txn, group.room_id, invitee)
-            facts = self._facts(txn, group, invitee, standing.membership, inviter, now)
-            self._meet(txn, group, self.limits.mode(facts.seats_taken))
+            facts = self._facts(txn, invitee, there, now)
+            self._meet(txn, group, there, self.limits.mode(facts.seats_taken))
             verdict = decide_join(facts, self.limits)
             if verdict == ALLOWED and not self._api.is_mine(invitee):
                 # From now on they are invited by a person, and no more by a code.
@@ -327,7 +324,7 @@ class Gatekeeper:
         now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> Verdict:
-            if not self._is_member(txn, group, inviter):
+            if not SynapseTables.is_member(txn, group.room_id, inviter):
                 return ALLOWED
             taken = Seats.taken_by_others(txn, group.room_id, "", now)
             return decide_address_invitation(taken, self.limits)
@@ -363,7 +360,7 @@ class Gatekeeper:
         others = frozenset(invitees) - {creator}
 
         def any_guest(txn: LoggingTransaction) -> bool:
-            return any(self._is_guest(txn, user) for user in others)
+            return any(SynapseTables.is_guest(txn, user) for user in others)
 
         # Counted first: nobody makes the server look up a million names.
         verdict = decide_creation_invitations(len(others) + addresses, self.limits, guests=False)
@@ -375,66 +372,69 @@ class Gatekeeper:
         """Put a new group and its creator on record."""
 
         def record(txn: LoggingTransaction) -> None:
-            self._meet(txn, group, self.limits.mode(1))
+            mode = self.limits.mode(1)
+            Groups.meet(txn, group.room_id, group.creator, group.created_at, mode)
 
         await self._database.run("created", record)
 
+    @staticmethod
+    def _situation(
+        txn: LoggingTransaction, group: Group, user_id: str, inviter: str | None, now: int
+    ) -> Situation:
+        """The situation under the group's lock, where an attempt that expired is forgotten."""
+        there = Situations.of(txn, group.room_id, user_id, inviter, now)
+        attempt = there.attempt
+        if attempt is None or attempt.expires_at > now:
+            return there
+        Seats.forget(txn, group.room_id, user_id, attempt.reserved_at)
+        return attrs.evolve(there, attempt=None)
+
     def _facts(
-        self,
-        txn: LoggingTransaction,
-        group: Group,
-        user_id: str,
-        membership: str | None,
-        inviter: str | None,
-        now: int,
+        self, txn: LoggingTransaction, user_id: str, there: Situation, now: int
     ) -> JoinFacts:
         facts = JoinFacts(
-            membership,
-            seats_taken=Seats.taken_by_others(txn, group.room_id, user_id, now),
-            guest=self._is_guest(txn, user_id),
-            inviter=inviter,
-            inviter_is_member=inviter is not None and self._is_member(txn, group, inviter),
+            there.standing.membership,
+            there.seats_taken,
+            guest=there.is_guest,
+            inviter=there.inviter,
+            inviter_is_member=there.inviter_is_member,
         )
-        if inviter is None or not facts.inviter_is_member:
+        if facts.inviter is None or not facts.inviter_is_member:
             return facts
         vouches = 0
         if self.limits.max_vouches_per_day is not None:
-            lock_person(txn, inviter)
-            vouches = Admissions.vouches(txn, inviter, now)
+            lock_person(txn, facts.inviter)
+            vouches = Admissions.vouches(txn, facts.inviter, now)
         return attrs.evolve(
             facts,
-            inviter_is_friend=self._are_friends(txn, inviter, user_id, now),
+            inviter_is_friend=self._are_friends(txn, facts.inviter, user_id, now),
             vouches_today=vouches,
         )
 
     def _are_friends(self, txn: LoggingTransaction, a: str, b: str, now: int) -> bool:
-        listed: set[str] = set()
-        for owner, other in ((a, b), (b, a)):
+        # The one who joins has the shorter list as a rule, and mostly it is enough.
+        for owner, other in ((b, a), (a, b)):
             if self._api.is_mine(owner):
-                listed |= listed_rooms(SynapseTables.m_direct(txn, owner), other)
-        chats = []
-        for room_id in SynapseTables.joined_by_both(txn, listed, a, b):
-            # Three people are enough to know that it is no chat of two.
-            present = SynapseTables.present(txn, room_id, most=3)
-            since = 0
-            if self._min_age:
-                since = max(SynapseTables.joined_since(txn, room_id, who) for who in (a, b))
-            chats.append(
-                DirectChat(
-                    joined=frozenset(who for who, membership in present if membership == "join"),
-                    invited=frozenset(who for who, membership in present if membership != "join"),
-                    since=since,
-                )
-            )
-        return are_friends(a, b, chats, now=now, min_age=self._min_age)
+                listed = listed_rooms(SynapseTables.listed_as_direct(txn, owner, other))
+                rooms = SynapseTables.joined_by_both(txn, listed, a, b)
+                chats = (self._chat(txn, room_id, (a, b)) for room_id in rooms)
+                if are_friends(a, b, chats, now=now, min_age=self._min_age):
+                    return True
+        return False
 
-    def _is_guest(self, txn: LoggingTransaction, user_id: str) -> bool:
-        return self._api.is_mine(user_id) and SynapseTables.is_guest(txn, user_id)
-
-    @staticmethod
-    def _is_member(txn: LoggingTransaction, group: Group, user_id: str) -> bool:
-        return SynapseTables.membership(txn, group.room_id, user_id).membership == "join"
+    def _chat(self, txn: LoggingTransaction, room_id: str, pair: tuple[str, str]) -> DirectChat:
+        # Three people are enough to know that it is no chat of two.
+        present = SynapseTables.present(txn, room_id, most=3)
+        since = 0
+        if self._min_age:
+            since = max(SynapseTables.joined_since(txn, room_id, who) for who in pair)
+        return DirectChat(
+            joined=frozenset(who for who, membership in present if membership == "join"),
+            invited=frozenset(who for who, membership in present if membership != "join"),
+            since=since,
+        )
 
     @staticmethod
-    def _meet(txn: LoggingTransaction, group: Group, mode: Mode) -> None:
-        Groups.meet(txn, group.room_id, group.creator, group.created_at, mode)
+    def _meet(txn: LoggingTransaction, group: Group, there: Situation, mode: Mode) -> None:
+        if there.mode_on_record is not mode:
+            Groups.meet(txn, group.room_id, group.creator, group.created_at, mode)

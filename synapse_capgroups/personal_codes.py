@@ -74,7 +74,7 @@ class PersonalCodes:
         """Whether somebody has a direct chat with another, or has asked for one."""
 
         def look(txn: LoggingTransaction) -> bool:
-            rooms = listed_rooms(inside.SynapseTables.m_direct(txn, user_id), other)
+            rooms = listed_rooms(inside.SynapseTables.listed_as_direct(txn, user_id, other))
             mine = inside.SynapseTables.joined_by(txn, rooms, user_id)
             return any(
                 inside.SynapseTables.membership(txn, room, other).membership in ("join", "invite")
@@ -91,6 +91,6 @@ class PersonalCodes:
         )
         # As their client would: without it, neither is the other's friend.
         direct = await self._api.account_data_manager.get_global(user_id, M_DIRECT) or {}
-        rooms = [*listed_rooms(direct, other), room_id]
+        rooms = [*listed_rooms(direct.get(other)), room_id]
         content = {**direct, other: rooms}
         await self._api.account_data_manager.put_global(user_id, M_DIRECT, content)

@@ -50,7 +50,8 @@ class UserDirectory:
         own = SynapseTables.m_direct(txn, user_id)
         theirs = SynapseTables.m_directs(txn, [who for who in people if self._api.is_mine(who)])
         listed = {
-            who: listed_rooms(own, who) | listed_rooms(theirs.get(who), user_id) for who in people
+            who: listed_rooms(own.get(who)) | listed_rooms(theirs.get(who, {}).get(user_id))
+            for who in people
         }
         rooms = SynapseTables.joined_by(
             txn, frozenset().union(*listed.values()) if listed else frozenset(), user_id

@@ -23,7 +23,7 @@ def test_a_benchmark_writes_tables_plots_and_data_and_keeps_the_text_around_them
     assert text.startswith("# Title\n\nBefore.\n")
     assert text.endswith(f"{report.END}\n\nAfter.\n")
     assert "old" not in text
-    assert "| join into a group of 1 (open) | this module |" in text
+    assert "| join into a group of 2 (open) | this module |" in text
     assert "`python -m benchmarks members --tiny`" in text
     assert "SQLite" in text
     svg = "{http://www.w3.org/2000/svg}svg"
@@ -98,8 +98,11 @@ def test_servers_take_turns_and_are_compared_round_by_round() -> None:
 def test_every_statement_is_explained() -> None:
     examples = query_plans.examples("!r", "@a", "@b", ["!r"], now=5)
     explained = dict(query_plans.methods())
-    assert {"Seats.taken_by_others", "Groups.count_by_mode", "SynapseTables.m_direct"} <= set(
-        explained
-    )
+    assert {
+        "Seats.taken_by_others",
+        "Situations.of",
+        "Groups.count_by_mode",
+        "SynapseTables.m_direct",
+    } <= set(explained)
     for method in explained.values():
         query_plans.arguments(method, examples)

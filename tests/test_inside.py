@@ -27,9 +27,11 @@ from synapse.media.media_repository import MediaRepository
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModuleApiCallbacks
 from synapse.storage._base import SQLBaseStore
+from synapse.storage.database import DatabasePool
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
 from synapse.storage.databases.main.media_repository import LocalMedia
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
+from synapse.storage.engines._base import IsolationLevel
 
 from tests.conftest import Server
 
@@ -216,3 +218,12 @@ def test_a_state_event_is_refused_with_a_sentence_only_by_an_exception() -> None
     """When Synapse takes `(code, fields)` here too, the exception in `module.py` can go."""
     source = inspect.getsource(SpamCheckerModuleApiCallbacks.user_may_send_state_event)
     assert "isinstance(res, tuple)" not in source
+
+
+def test_a_transaction_can_be_told_its_isolation_level() -> None:
+    run = inspect.signature(DatabasePool.runInteraction).parameters
+    assert {"isolation_level", "db_autocommit"} <= set(run)
+    assert "runInteraction(desc, func, *args, **kwargs)" in inspect.getsource(
+        ModuleApi.run_db_interaction
+    )
+    assert IsolationLevel.READ_COMMITTED in PostgresEngine({}).isolation_level_map

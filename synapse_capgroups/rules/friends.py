@@ -5,7 +5,7 @@ invited to, and which `m.direct` of A or of B lists for the other. `m.direct` be
 and can hold anything, so it is read with suspicion: what has not the right shape lists nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import attrs
 
@@ -27,20 +27,17 @@ class DirectChat:
     since: int = 0
 
 
-def listed_rooms(m_direct: object, friend: str) -> frozenset[str]:
-    """The room IDs that one person's `m.direct` content lists for another.
+def listed_rooms(listed: object) -> frozenset[str]:
+    """The room IDs in what one person's `m.direct` has for another.
 
     Only the last so many: each is looked up while others wait for the group, and the list is its
     owner's to fill.
     """
-    if not isinstance(m_direct, Mapping):
-        return frozenset()
-    rooms = m_direct.get(friend)
-    if not isinstance(rooms, list | tuple):
+    if not isinstance(listed, list | tuple):
         return frozenset()
     return frozenset(
         room
-        for room in rooms[-_MOST_ROOMS:]
+        for room in listed[-_MOST_ROOMS:]
         # Unprintable text (a NUL, half a surrogate pair) is no room ID and breaks databases.
         if isinstance(room, str) and room.startswith("!") and room.isprintable()
     )

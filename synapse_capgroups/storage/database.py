@@ -168,23 +168,32 @@ class Database:
         """
 
         def transaction(txn: LoggingTransaction) -> T:
-            if inside.is_postgres(txn):
-                txn.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             if not self._schema_is_current:
                 _migrate(txn)
             return work(txn)
 
-        result = await self._api.run_db_interaction(f"capgroups_{name}", transaction)
+        result = await inside.run_read_committed(self._api, f"capgroups_{name}", transaction)
         self._schema_is_current = True
         return result
+
+    async def look_up(self, name: str, work: Callable[[LoggingTransaction], T]) -> T:
+        """The same where `work` is a single statement that only reads, at a quarter of the time."""
+        if not self._schema_is_current:
+            return await self.run(name, work)
+        return await inside.run_read_committed(
+            self._api, f"capgroups_{name}", work, autocommit=True
+        )
 
 
 def lock_room(txn: LoggingTransaction, room_id: str) -> None:
     """Be the only transaction that decides about this room, until the transaction's end.
 
     SQLite needs none: Synapse has one connection to it.
+
+    The end does not wait for the disk. PostgreSQL writes its log in order: once the join that
+    follows is safe, so is what was decided before it; and if power fails first, neither happened.
     """
-    _lock(txn, _ROOM_LOCKS, room_id)
+    _lock(txn, _ROOM_LOCKS, room_id, "set_config('synchronous_commit', 'off', true)")
 
 
 def lock_person(txn: LoggingTransaction, user_id: str) -> None:
@@ -192,12 +201,13 @@ def lock_person(txn: LoggingTransaction, user_id: str) -> None:
     _lock(txn, _PERSON_LOCKS, user_id)
 
 
-def _lock(txn: LoggingTransaction, kind: int, name: str) -> None:
+def _lock(txn: LoggingTransaction, kind: int, name: str, beside: str = "1") -> None:
     if inside.is_postgres(txn):
         # Two names with the same key wait for each other needlessly, and that is all.
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
         txn.execute(
-            "SELECT pg_advisory_xact_lock(?, ?)", (kind, int.from_bytes(digest, "big", signed=True))
+            f"SELECT pg_advisory_xact_lock(?, ?), {beside}",
+            (kind, int.from_bytes(digest, "big", signed=True)),
         )
 
 

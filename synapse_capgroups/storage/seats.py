@@ -37,9 +37,11 @@ class Attempt:
     """A person's join that was allowed before and may still be under way.
 
     Attributes:
+        reserved_at: when the first of what may be several was decided.
         code_id: the join code that it is by, if any.
     """
 
+    reserved_at: int
     expires_at: int
     code_id: str | None
 
@@ -70,18 +72,31 @@ class Seats:
         return int(row[0]) if row else 0
 
     @staticmethod
-    def members(txn: LoggingTransaction, room_id: str) -> int:
-        """How many members there are, joins under way not included."""
-        txn.execute(f"SELECT COUNT(*) FROM ({inside.JOINED_USERS}) AS members", (room_id,))
+    def members(txn: LoggingTransaction, room_id: str, but: str = "") -> int:
+        """How many members there are, joins under way not included.
+
+        Args:
+            but: a Matrix ID that does not count.
+        """
+        txn.execute(
+            f"SELECT COUNT(*) FROM ({inside.JOINED_USERS}) AS members WHERE user_id <> ?",
+            (room_id, but),
+        )
         row = txn.fetchone()
         return int(row[0]) if row else 0
 
     @staticmethod
-    def under_way(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> Attempt | None:
-        """An attempt of this person that may yet come to something.
+    def reserved(txn: LoggingTransaction, room_id: str) -> dict[str, int]:
+        """When each reservation expires that is not swept yet, by the person.
 
-        One that expired is forgotten, its admission too.
+        Many of them may have joined since.
         """
+        txn.execute("SELECT user_id, expires_at FROM capgroups_seats WHERE room_id = ?", (room_id,))
+        return dict(txn.fetchall())
+
+    @staticmethod
+    def attempt(txn: LoggingTransaction, room_id: str, user_id: str) -> Attempt | None:
+        """An attempt of this person that has not led to a join so far. It may have expired."""
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
@@ -94,13 +109,7 @@ class Seats:
             (room_id, user_id),
         )
         row = txn.fetchone()
-        if row is None:
-            return None
-        reserved_at, expires_at, code_id = row
-        if expires_at > now:
-            return Attempt(expires_at, code_id)
-        Seats._forget(txn, room_id, user_id, reserved_at)
-        return None
+        return Attempt(*row) if row else None
 
     @staticmethod
     def reserve(
@@ -115,7 +124,7 @@ class Seats:
 
         Args:
             after_stream_ordering: the place of the person's membership event as it is now.
-            earlier: what `under_way` found.
+            earlier: an attempt of theirs that has not expired.
         """
         if earlier is not None:
             # Another process's clock may be ahead.
@@ -168,11 +177,12 @@ class Seats:
                 (hold.beside, room_id, user_id),
             )
         else:
-            Seats._forget(txn, room_id, user_id, reserved_at)
+            Seats.forget(txn, room_id, user_id, reserved_at)
         return True
 
     @staticmethod
-    def _forget(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
+    def forget(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
+        """An attempt has come to nothing: its seat is free, its admission off the record."""
         Admissions.strike(txn, room_id, user_id, reserved_at)
         txn.execute(
             "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ?", (room_id, user_id)

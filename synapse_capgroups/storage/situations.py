@@ -1,0 +1,77 @@
+"""Where a person and a group stand: what a decision about a seat is made of."""
+
+import attrs
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside import Membership, SynapseTables
+from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.storage.seats import Attempt, Seats
+
+
+@attrs.frozen
+class Situation:
+    """What is known of a person and a group.
+
+    Attributes:
+        standing: the person's membership.
+        attempt: a join of theirs that was allowed before; it may have expired by now.
+        seats_taken: how many seats everybody else holds, as a member or by a reservation.
+        is_guest: whether the person has a guest account here.
+        inviter: who vouches for the person, None if nobody does.
+        inviter_is_member: whether that is a member now.
+        mode_on_record: the group's mode at its last decision, None before its first.
+    """
+
+    standing: Membership
+    attempt: Attempt | None
+    seats_taken: int
+    is_guest: bool
+    inviter: str | None
+    inviter_is_member: bool
+    mode_on_record: Mode | None
+
+
+class Situations:
+    """The statements on several tables. Others wait for the group while they run."""
+
+    @staticmethod
+    def of(
+        txn: LoggingTransaction, room_id: str, user_id: str, inviter: str | None, now: int
+    ) -> Situation:
+        """The situation at this moment.
+
+        Args:
+            inviter: who vouches for the person; None is the sender of the invitation that stands.
+        """
+        standing = SynapseTables.membership(txn, room_id, user_id)
+        if inviter is None and standing.membership == "invite":
+            inviter = standing.sender
+        # To the database and back takes longer than to look any of these up.
+        txn.execute(
+            """
+            SELECT (SELECT is_guest FROM users WHERE name = ?),
+                (SELECT membership FROM current_state_events
+                    WHERE room_id = ? AND type = 'm.room.member' AND state_key = ?),
+                (SELECT mode FROM capgroups_groups WHERE room_id = ?)
+            """,
+            (user_id, room_id, inviter, room_id),
+        )
+        row = txn.fetchone()
+        assert row is not None
+        is_guest, inviters_membership, mode = row
+        # First the reservations, then the members: a join that is persisted in between is seen by
+        # both, and none by neither.
+        reserved = Seats.reserved(txn, room_id)
+        if any(expires_at > now for who, expires_at in reserved.items() if who != user_id):
+            taken = Seats.taken_by_others(txn, room_id, user_id, now)
+        else:
+            taken = Seats.members(txn, room_id, but=user_id)
+        return Situation(
+            standing=standing,
+            attempt=Seats.attempt(txn, room_id, user_id) if user_id in reserved else None,
+            seats_taken=taken,
+            is_guest=bool(is_guest),
+            inviter=inviter,
+            inviter_is_member=inviters_membership == "join",
+            mode_on_record=None if mode is None else Mode(mode),
+        )
