@@ -120,6 +120,7 @@ def examples(
         "a": user_id,
         "b": friend,
         "but": user_id,
+        "concierge": user_id,
         "owner": user_id,
         "other": friend,
         "inviter": user_id,

@@ -39,6 +39,7 @@ def start(api: ModuleApi, database: Database, doors: Doors, concierge: Concierge
         await concierge.remember_rooms()
         if api.should_run_background_tasks():
             await make_account()
+            await doors.receive_unnoticed()
             await sweep()  # What the last process left behind.
 
     async def make_account() -> None:

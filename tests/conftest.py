@@ -195,13 +195,11 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
     with ExitStack() as stack:
 
         def start(
-            *, module: Mapping[str, Any] | None, workers: int, chores_on: str | None = None
+            *, module: Mapping[str, Any] | None, workers: int, **options: Any
         ) -> tuple[Server, Cluster]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-cluster-"))
             database = postgres.create_database(f"synapse{next(_names)}")
-            cluster = Cluster(
-                Path(folder), module, database=database, workers=workers, chores_on=chores_on
-            )
+            cluster = Cluster(Path(folder), module, database=database, workers=workers, **options)
             stack.callback(cluster.stop)
             cluster.start()
             return Server(cluster, database), cluster

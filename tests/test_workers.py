@@ -19,6 +19,10 @@ from tests.conftest import API, Clusters, Server, eventually, refused
 
 SMALL = {"cap": 6, "code_limit": 4}
 
+WRITERS = pytest.mark.parametrize(
+    "persisters", [0, 2], ids=["events written by main", "events written by two workers"]
+)
+
 
 def tries(call: Callable[[], Reply]) -> Reply:
     """Synapse's listening queue holds 50; what does not fit is tried again, as clients do."""
@@ -69,8 +73,10 @@ def on_record(server: Server, room: str) -> list[str]:
     return sorted(user_id for (user_id,) in rows)
 
 
-def test_a_race_over_four_workers_ends_at_the_cap(start_cluster: Clusters) -> None:
-    server, _ = start_cluster(module={"cap": 20, "code_limit": 20}, workers=4)
+@WRITERS
+def test_a_race_over_four_workers_ends_at_the_cap(start_cluster: Clusters, persisters: int) -> None:
+    module = {"cap": 20, "code_limit": 20}
+    server, _ = start_cluster(module=module, workers=4, persisters=persisters)
     creator, *crowd = server.people(61)
     for _ in range(2):
         room = creator.new_room()
@@ -80,6 +86,8 @@ def test_a_race_over_four_workers_ends_at_the_cap(start_cluster: Clusters) -> No
         assert all(reply.ok or refused(reply, "full") for reply in replies)
         assert len(creator.members(room)) == 20
         assert on_record(server, room) == creator.members(room)
+    written_by = {name for (name,) in server.query("SELECT DISTINCT instance_name FROM events")}
+    assert ("master" in written_by) == (persisters == 0)
 
 
 def test_exactly_one_of_many_wins_the_last_place_below_the_code_limit(
@@ -350,10 +358,12 @@ def test_a_thousand_at_once_over_four_workers_end_at_the_cap_each_time(
 
 
 @pytest.mark.full_size
+@WRITERS
 def test_people_who_come_and_go_over_four_workers_never_pass_the_cap(
-    start_cluster: Clusters,
+    start_cluster: Clusters, persisters: int
 ) -> None:
-    server, _ = start_cluster(module={"cap": 50, "code_limit": 50}, workers=4)
+    module = {"cap": 50, "code_limit": 50}
+    server, _ = start_cluster(module=module, workers=4, persisters=persisters)
     creator, *crowd = server.people(121)
     room = creator.new_room()
     invite_all(room, creator, crowd)
@@ -402,3 +412,41 @@ def test_people_who_come_and_go_over_four_workers_never_pass_the_cap(
         members = creator.members(room)
     late = server.person()
     assert refused(creator.invite(room, late), "full")
+
+
+@pytest.mark.full_size
+def test_the_seat_of_a_killed_worker_is_found_free_within_a_minute(start_cluster: Clusters) -> None:
+    module = {"cap": 4, "code_limit": 4}
+    server, cluster = start_cluster(module=module, workers=3, persisters=1)
+    creator, *crowd = server.people(13)
+    room = creator.new_room()
+    invite_all(room, creator, crowd)
+    homes = dict(zip(crowd, itertools.cycle(range(3)), strict=False))
+
+    def join(person: Person) -> None:
+        with contextlib.suppress(httpx.TransportError):  # It was on the worker that is gone.
+            cluster.on(person, homes[person]).join(room)
+
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        with nothing_is_joined(server):
+            for person in crowd:
+                pool.submit(join, person)
+            held = "SELECT COUNT(*) FROM capgroups_seats WHERE room_id = ?"
+            assert eventually(lambda: server.query(held, room) == [(3,)])  # One on each worker.
+            cluster.workers[0].kill()  # It was to write them.
+            killed_at = time.monotonic()
+        cluster.workers[0].start()
+        assert eventually(cluster.workers[0].is_up, 30)
+    here = cluster.on(creator, 1)
+    assert len(here.members(room)) < 4
+
+    while len(members := here.members(room)) < 4:
+        assert time.monotonic() - killed_at < 60 + 5, "a free seat was not found"
+        time.sleep(1)
+        for person in crowd:
+            # Who was on the worker that was killed has gone away.
+            if person.user_id not in members and homes[person]:
+                cluster.on(person, 2).join(room)
+    # The sweep takes off the record who never came.
+    assert eventually(lambda: on_record(server, room) == members, 70)
+    assert most_members_ever(server, room) == 4

@@ -89,10 +89,29 @@ class InTurn(httpx.BaseTransport):
         return self._http.handle_request(request)
 
 
-class Worker:
-    """One `generic_worker` process."""
+def _listener(port: int, *names: str) -> dict[str, Any]:
+    return {
+        "port": port,
+        "type": "http",
+        "bind_addresses": ["127.0.0.1"],
+        "resources": [{"names": list(names)}],
+    }
 
-    def __init__(self, folder: Path, name: str, log_config: Mapping[str, Any]) -> None:
+
+class Worker:
+    """One `generic_worker` process.
+
+    Args:
+        replication: the port on which other processes reach it; None if they need not.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        log_config: Mapping[str, Any],
+        replication: int | None = None,
+    ) -> None:
         self._folder = folder
         self.name = name
         self.port = free_port()
@@ -110,12 +129,8 @@ class Worker:
             "worker_app": "synapse.app.generic_worker",
             "worker_name": name,
             "worker_listeners": [
-                {
-                    "port": self.port,
-                    "type": "http",
-                    "bind_addresses": ["127.0.0.1"],
-                    "resources": [{"names": ["client", "health", "metrics"]}],
-                }
+                _listener(self.port, "client", "health", "metrics"),
+                *([_listener(replication, "replication")] if replication else []),
             ],
             "worker_log_config": f"{name}.log.yaml",
         }
@@ -164,6 +179,8 @@ class Cluster(Homeserver):
         database: a PostgreSQL database of its own.
         workers: how many, `worker1` and so on.
         chores_on: which of them runs the background tasks; the main process if not given.
+        persisters: how many of them write the events, each those of its share of the rooms; the
+            main process does if none.
     """
 
     def __init__(
@@ -174,35 +191,32 @@ class Cluster(Homeserver):
         database: Mapping[str, Any],
         workers: int,
         chores_on: str | None = None,
+        persisters: int = 0,
         settings: Mapping[str, Any] | None = None,
         port: int = 0,
     ) -> None:
         self._redis = Redis(folder / "redis")
         replication, port = free_port(), port or free_port()
 
-        def listener(port: int, *names: str) -> dict[str, Any]:
-            return {
-                "port": port,
-                "type": "http",
-                "bind_addresses": ["127.0.0.1"],
-                "resources": [{"names": list(names)}],
-            }
-
+        names = [f"worker{number + 1}" for number in range(workers)]
+        writers = {name: free_port() for name in names[:persisters]}
         more: dict[str, Any] = {
             "listeners": [
-                listener(port, "client", "health", "metrics"),
-                listener(replication, "replication"),
+                _listener(port, "client", "health", "metrics"),
+                _listener(replication, "replication"),
             ],
             "redis": {"enabled": True, "host": "127.0.0.1", "port": self._redis.port},
-            "instance_map": {"main": {"host": "127.0.0.1", "port": replication}},
+            "instance_map": {
+                name: {"host": "127.0.0.1", "port": at}
+                for name, at in {"main": replication, **writers}.items()
+            },
+            **({"stream_writers": {"events": list(writers)}} if writers else {}),
             **({"run_background_tasks_on": chores_on} if chores_on else {}),
             **(settings or {}),
         }
         super().__init__(folder, module, database=database, settings=more, port=port)
         log_config = yaml.safe_load((folder / "log.yaml").read_text())
-        self.workers = [
-            Worker(folder, f"worker{number + 1}", log_config) for number in range(workers)
-        ]
+        self.workers = [Worker(folder, name, log_config, writers.get(name)) for name in names]
         in_turn = InTurn(port, [worker.port for worker in self.workers])
         self._turns = httpx.Client(base_url=self.url, timeout=120, transport=in_turn)
 

@@ -280,6 +280,25 @@ class Visits:
         return [(door, user_id) for door, user_id in txn]
 
     @staticmethod
+    def unnoticed(txn: LoggingTransaction, concierge: str, now: int) -> list[tuple[str, str]]:
+        """Who is at the door of a living code without a visit on record, by the door."""
+        txn.execute(
+            """
+            SELECT code.door, there.state_key
+            FROM capgroups_codes AS code JOIN current_state_events AS there
+            ON there.room_id = code.door AND there.type = 'm.room.member'
+            WHERE code.died_of IS NULL AND code.expires_at > ?
+            AND there.membership = 'join' AND there.state_key <> ?
+            AND NOT EXISTS (
+                SELECT 1 FROM capgroups_visits AS visit
+                WHERE visit.door = code.door AND visit.user_id = there.state_key
+            )
+            """,
+            (now, concierge),
+        )
+        return [(door, user_id) for door, user_id in txn.fetchall()]
+
+    @staticmethod
     def any_at(txn: LoggingTransaction, door: str) -> bool:
         """Whether somebody is at a door."""
         txn.execute("SELECT 1 FROM capgroups_visits WHERE door = ? LIMIT 1", (door,))
