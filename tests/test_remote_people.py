@@ -124,6 +124,27 @@ def test_remote_people_whose_server_is_at_the_door_already_are_told_no_less(
     assert uses(alice, room) == [("code_closed", 1)]  # A code limit of 2.
 
 
+def test_a_remote_person_who_declines_leaves_their_place_of_a_code_to_others(
+    servers: tuple[Homeserver, Homeserver],
+) -> None:
+    ours, theirs = servers
+    room, alice, _, address = group_with_code(servers, "alice7", max_uses=1)
+    rosa, ruth = (theirs.register(name) for name in ("rosa7", "ruth7"))
+    join_remotely(rosa, address, ours)
+    assert eventually(lambda: room in invited_to(rosa))
+    expect(rosa.leave(room))
+
+    def declined() -> bool:
+        standing = alice.state(room, "m.room.member", rosa.user_id)
+        return bool(expect(standing).body["membership"] == "leave")
+
+    assert eventually(declined)
+    join_remotely(ruth, address, ours)
+    assert eventually(lambda: room in invited_to(ruth))
+    join_remotely(ruth, room, ours)
+    assert ruth.user_id in alice.members(room)
+
+
 def removed_for(person: Person, room: str) -> str | None:
     """The reason for which somebody was removed from a room, as their client shows it."""
     sync = person.call("GET", f"/sync?timeout={next(_different)}&filter=" + quote(WITH_LEFT))

@@ -193,9 +193,13 @@ class Codes:
 
     @staticmethod
     def others_invited(txn: LoggingTransaction, code_id: str, user_id: str) -> int:
-        """How many others a code has invited who have not joined so far."""
+        """How many others a code has invited who may still join."""
+        declined = inside.IS_OUT.format(row="invited", user="user_id")
         txn.execute(
-            "SELECT COUNT(*) FROM capgroups_code_invitations WHERE code_id = ? AND user_id <> ?",
+            f"""
+            SELECT COUNT(*) FROM capgroups_code_invitations AS invited
+            WHERE code_id = ? AND user_id <> ? AND NOT {declined}
+            """,
             (code_id, user_id),
         )
         row = txn.fetchone()
