@@ -75,14 +75,18 @@ class Gatekeeper:
         self._pseudonyms = config.language if named else None
         self.limits = Limits(config.cap, config.code_limit, config.friends.max_vouches_per_day)
 
-    async def join(self, group: Group, user_id: str) -> JoinDecision:
-        """Decide a join and, if it is allowed, hold a seat for it and put it on record."""
+    async def join(self, group: Group, user_id: str, *, is_invited: bool = False) -> JoinDecision:
+        """Decide a join and, if it is allowed, hold a seat for it and put it on record.
+
+        Args:
+            is_invited: whether they are invited, as far as this process knows.
+        """
         if admitting.get() == (group.room_id, user_id):
             return JoinDecision(ALLOWED)
 
         def decide(txn: LoggingTransaction) -> JoinDecision:
             # A member changes name or avatar far more often than anybody joins: no lock for that.
-            if SynapseTables.is_member(txn, group.room_id, user_id):
+            if not is_invited and SynapseTables.is_member(txn, group.room_id, user_id):
                 return JoinDecision(ALLOWED)
             lock_room(txn, group.room_id)
             now = self._api.get_current_time_msec()  # Others may have held the lock for long.
@@ -309,7 +313,7 @@ class Gatekeeper:
             there = Situations.of(txn, group.room_id, invitee, inviter, now)
             if not there.inviter_is_member:
                 return ALLOWED  # Synapse refuses, and a stranger learns nothing of the group.
-            facts = self._facts(txn, invitee, there, now)
+            facts = self._facts(txn, invitee, there, now, for_record=False)
             self._meet(txn, group, there, self.limits.mode(facts.seats_taken))
             verdict = decide_join(facts, self.limits)
             if verdict == ALLOWED and not self._api.is_mine(invitee):
@@ -390,7 +394,13 @@ class Gatekeeper:
         return attrs.evolve(there, attempt=None)
 
     def _facts(
-        self, txn: LoggingTransaction, user_id: str, there: Situation, now: int
+        self,
+        txn: LoggingTransaction,
+        user_id: str,
+        there: Situation,
+        now: int,
+        *,
+        for_record: bool = True,
     ) -> JoinFacts:
         facts = JoinFacts(
             there.standing.membership,
@@ -401,6 +411,8 @@ class Gatekeeper:
         )
         if facts.inviter is None or not facts.inviter_is_member:
             return facts
+        if not for_record and self.limits.mode(facts.seats_taken) is not Mode.FRIENDS:
+            return facts  # Friendship decides nothing.
         vouches = 0
         if self.limits.max_vouches_per_day is not None:
             lock_person(txn, facts.inviter)

@@ -125,14 +125,14 @@ class CapGroups:
 
     async def user_may_join_room(self, user_id: str, room_id: str, is_invited: bool) -> Answer:
         """Rules 2 and 4. Also asked for each name or avatar change of a member."""
-        decide = partial(self._join, user_id, room_id)
+        decide = partial(self._join, user_id, room_id, is_invited)
         return await self._answers.give("join", words.JOINING, decide, group=room_id, user=user_id)
 
     async def _remote_join(self, user_id: str, room_id: str) -> None:
         """The same for a person of another server who joins through this one."""
         raise_refusal(await self.user_may_join_room(user_id, room_id, False))
 
-    async def _join(self, user_id: str, room_id: str) -> Verdict | None:
+    async def _join(self, user_id: str, room_id: str, is_invited: bool) -> Verdict | None:
         if await self._scope.is_concierges(room_id):
             return await self._doors.enter(room_id, user_id)
         group = await self._scope.group(room_id)
@@ -140,7 +140,7 @@ class CapGroups:
             return None
         decision = await self._doors.accept(group, user_id)
         if decision is None:
-            decision = await self._gatekeeper.join(group, user_id)
+            decision = await self._gatekeeper.join(group, user_id, is_invited=is_invited)
         if decision.admission:
             inside.when_done(partial(self._join_ended, decision))
         return decision.verdict
