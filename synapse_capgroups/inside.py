@@ -104,12 +104,15 @@ class SynapseTables:
     @staticmethod
     def membership(txn: LoggingTransaction, room_id: str, user_id: str) -> Membership:
         # events.stream_ordering and not current_state_events.event_stream_ordering: the latter is
-        # NULL in rows that are older than Synapse 1.80.
+        # NULL in rows that are older than Synapse 1.80. LIMIT tells PostgreSQL what the unique
+        # index does not: in a large group it expects many rows, and reads all events for them.
         txn.execute(
             """
             SELECT c.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0)
-            FROM current_state_events AS c JOIN events AS e ON e.event_id = c.event_id
-            WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.state_key = ?
+            FROM (
+                SELECT membership, event_id FROM current_state_events
+                WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? LIMIT 1
+            ) AS c JOIN events AS e ON e.event_id = c.event_id
             """,
             (room_id, user_id),
         )
