@@ -108,11 +108,11 @@ class SynapseTables:
         # index does not: in a large group it expects many rows, and reads all events for them.
         txn.execute(
             """
-            SELECT c.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0)
+            SELECT own.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0)
             FROM (
                 SELECT membership, event_id FROM current_state_events
                 WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? LIMIT 1
-            ) AS c JOIN events AS e ON e.event_id = c.event_id
+            ) AS own JOIN events AS e ON e.event_id = own.event_id
             """,
             (room_id, user_id),
         )

@@ -56,14 +56,15 @@ class Seats:
         One statement on purpose. With two, a join that is persisted between them would be counted
         by neither.
         """
-        still_open = inside.JOINED_SINCE.format(seat="seat")
+        spent = inside.JOINED_SINCE.format(seat="seat")
+        is_member = inside.IS_JOINED.format(row="seat", user="user_id")
         txn.execute(
             f"""
             SELECT COUNT(*) FROM (
                 {inside.JOINED_USERS}
-                UNION
+                UNION ALL
                 SELECT seat.user_id FROM capgroups_seats AS seat
-                WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {still_open}
+                WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {is_member} AND NOT {spent}
             ) AS taken WHERE user_id <> ?
             """,
             (room_id, room_id, now, user_id),
