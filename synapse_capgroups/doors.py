@@ -225,20 +225,24 @@ class Doors:
 
         To be called once, at start. Scanning again would do nothing for them.
         """
-        now = self._api.get_current_time_msec()
 
         def look(txn: LoggingTransaction) -> list[tuple[str, str]]:
-            return Visits.unnoticed(txn, self._concierge, now)
+            return Visits.unnoticed(txn, self._concierge)
 
         for door, user_id in await self._database.run("unnoticed", look):
             await self._each("visitor", partial(self._receive, door, user_id))
 
     async def _receive(self, door: str, user_id: str) -> None:
-        code = await self._database.run("door", lambda txn: Codes.by_door(txn, door))
-        if code is not None and await self._let_in(code, user_id) != ALLOWED:
-            now = self._api.get_current_time_msec()
-            # The next sweep takes them out, and if they scan again, they are told why.
-            await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, now))
+        now = self._api.get_current_time_msec()
+
+        def look(txn: LoggingTransaction) -> Code | None:
+            # Due at once, until they are in: if they are refused or it fails, the next sweep takes
+            # them out, and if they scan again, they are told why.
+            Visits.note(txn, door, user_id, now)
+            return Codes.by_door(txn, door)
+
+        if (code := await self._database.run("door", look)) is not None:
+            await self._let_in(code, user_id)
 
     async def overhear(self, room_id: str, user_id: str) -> None:
         """A person of another server joins by that server itself, which has members here already.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from synapse_capgroups.demo.homeserver import StartError
-from synapse_capgroups.demo.person import expect
+from synapse_capgroups.demo.person import Person, expect
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, refused
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -193,20 +194,22 @@ def test_the_runbooks_sql_fits_the_tables(server: Server) -> None:
         server.query(f"EXPLAIN {statement}")
 
 
-def test_the_module_off_and_on_again(start: Starter) -> None:
-    server = start(module={"cap": CAP, "code_limit": CODE_LIMIT, "codes": {"door_stay": "2s"}})
+def switch_off(server: Server) -> None:
+    """Stop the server, take the module out of its configuration, start it again."""
     server.homeserver.stop()
-    settings = yaml.safe_load((server.homeserver.folder / "homeserver.yaml").read_text())
-    (module,) = settings["modules"]
-    without = server.homeserver.folder / "homeserver.yaml"
+    path = server.homeserver.folder / "homeserver.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "modules": []}))
     server.homeserver.start()
+
+
+def test_the_module_off_and_on_again(start: Starter) -> None:
+    config = {"cap": CAP, "code_limit": CODE_LIMIT, "codes": {"door_stay": "2s"}}
+    server = start(module=config)
     creator = server.person()
     room, small = creator.new_room(name="Large"), creator.new_room(name="Small")
     code, latecomers = server.make_code(small, creator), server.people(CAP)
 
-    server.homeserver.stop()
-    without.write_text(yaml.safe_dump({**settings, "modules": []}))
-    server.homeserver.start()
+    switch_off(server)
     for person in latecomers:
         server.admit(room, creator, person)  # One more than the cap, none of them a friend.
     visitor, banned = latecomers[:2]
@@ -216,7 +219,7 @@ def test_the_module_off_and_on_again(start: Starter) -> None:
     assert visitor.user_id not in creator.members(small)
     public = creator.new_room(name="Public", visibility="public", preset="public_chat")
 
-    server.install_module(module["config"])
+    server.install_module(config)
     assert len(creator.members(room)) == CAP + 1
     assert refused(creator.invite(room, server.person()), "full")
     assert refused(server.person().join(public), "invite_required")
@@ -228,6 +231,52 @@ def test_the_module_off_and_on_again(start: Starter) -> None:
     assert eventually(lambda: door not in banned.call("GET", "/joined_rooms").body["joined_rooms"])
     assert refused(server.scan(banned, code), "banned")
     assert banned.user_id not in creator.members(small)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_nobody_is_stuck_in_a_door_that_they_joined_while_the_module_was_off(
+    start: Starter, engine: str
+) -> None:
+    config = {"cap": CAP, "code_limit": CODE_LIMIT}
+    server = start(engine, module=config)
+    (room, (creator,)), (other_room, (suspended,)) = server.group(1), server.group(1)
+    code, expiring = (server.make_code(room, creator) for _ in range(2))
+    failing = server.make_code(other_room, suspended)
+    early, stranger, late, unlucky = server.people(4)
+    door = expect(server.scan(early, code)).body["room_id"]
+    expect(early.leave(room))
+    visits = "SELECT user_id, leave_at FROM capgroups_visits WHERE door = ?"
+    ((_, end),) = server.query(visits, door)
+
+    switch_off(server)
+    expect(server.scan(stranger, code))
+    expect(server.scan(late, expiring))
+    expect(server.scan(unlucky, failing))
+    expire = "UPDATE capgroups_codes SET expires_at = ? WHERE code_id = ?"
+    server.query(expire, int(time.time() * 1000), expiring["code_id"])
+    suspend = f"/_synapse/admin/v1/suspend/{suspended.user_id}"
+    admin = server.person(admin=True)
+    expect(admin.call("PUT", suspend, {"suspend": True}))  # Whose invitations fail.
+
+    server.install_module(config)
+    assert eventually(lambda: stranger.user_id in creator.members(room))
+    assert eventually(lambda: joined_rooms(late) == joined_rooms(unlucky) == [])
+    assert not server.scan(late, expiring).ok
+    expect(admin.call("PUT", suspend, {"suspend": False}))
+    expect(server.scan(unlucky, failing))
+    assert unlucky.user_id in suspended.members(other_room)
+    assert creator.members(room) == sorted([creator.user_id, stranger.user_id])
+
+    # Who came while it was on is not brought back into the group, and stays in the door as long as
+    # before; the stranger has as long to read the notice, and the concierge is the door's host.
+    ends = dict(server.query(visits, door))
+    assert set(ends) == {early.user_id, stranger.user_id}
+    assert ends[early.user_id] == end < ends[stranger.user_id]
+    assert early.members(door) == sorted([early.user_id, stranger.user_id, "@groups:localhost"])
+
+
+def joined_rooms(person: Person) -> list[str]:
+    return list(expect(person.call("GET", "/joined_rooms")).body["joined_rooms"])
 
 
 def test_closing_all_codes_before_a_restored_database_is_started(start: Starter) -> None:

@@ -237,7 +237,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.dead_with_open_door(txn),
     lambda txn: Codes.without_door(txn, 5),
     lambda txn: Visits.due(txn, 5),
-    lambda txn: Visits.unnoticed(txn, "@concierge", 5),
+    lambda txn: Visits.unnoticed(txn, "@concierge"),
     lambda txn: Chats.with_person(txn, "@a"),
     lambda txn: Admissions.latest(txn, "!r", 5),
     lambda txn: SynapseTables.joined_rooms(txn, "@a"),

@@ -284,21 +284,24 @@ class Visits:
         return [(door, user_id) for door, user_id in txn]
 
     @staticmethod
-    def unnoticed(txn: LoggingTransaction, concierge: str, now: int) -> list[tuple[str, str]]:
-        """Who is at the door of a living code without a visit on record, by the door."""
+    def unnoticed(txn: LoggingTransaction, concierge: str) -> list[tuple[str, str]]:
+        """Who is at a door without a visit on record, by the door.
+
+        Before the first sweep: codes that expired since the last one are among the living.
+        """
         txn.execute(
             """
             SELECT code.door, there.state_key
             FROM capgroups_codes AS code JOIN current_state_events AS there
             ON there.room_id = code.door AND there.type = 'm.room.member'
-            WHERE code.died_of IS NULL AND code.expires_at > ?
+            WHERE code.died_of IS NULL
             AND there.membership = 'join' AND there.state_key <> ?
             AND NOT EXISTS (
                 SELECT 1 FROM capgroups_visits AS visit
                 WHERE visit.door = code.door AND visit.user_id = there.state_key
             )
             """,
-            (now, concierge),
+            (concierge,),
         )
         return [(door, user_id) for door, user_id in txn.fetchall()]
 
