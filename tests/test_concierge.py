@@ -40,6 +40,7 @@ class Chat:
         assert eventually(lambda: len(invitations(person)) == 1)
         (self.room,) = invitations(person)
         expect(person.join(self.room))
+        assert eventually(lambda: self.messages() != [])  # The greeting follows the invitation.
 
     def messages(self) -> list[dict[str, Any]]:
         path = f"/rooms/{quote(self.room)}/messages?dir=b&limit=100"
