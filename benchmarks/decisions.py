@@ -95,9 +95,9 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
             for case in cases:
                 readings += _readings(case, scale, _decide(server, groups, case))
         cursor.execute("SELECT pg_total_relation_size('capgroups_admissions')")
-        each = cursor.fetchone()[0] / sizes.all_admissions
+        row = cursor.fetchone()[0] / sizes.all_admissions
         readings.append(
-            Reading("a row of the record, with its indexes", spread([each]), "bytes", scale=scale)
+            Reading("a row of the record, with its indexes", spread([row]), "bytes", scale=scale)
         )
         server.stop()
         now = int(time.time() * 1000)

@@ -75,7 +75,7 @@ class Gatekeeper:
         self._pseudonyms = config.language if named else None
         self.limits = Limits(config.cap, config.code_limit, config.friends.max_vouches_per_day)
 
-    async def join(self, group: Group, user_id: str, *, is_invited: bool = False) -> JoinDecision:
+    async def join(self, group: Group, user_id: str, *, is_invited: bool) -> JoinDecision:
         """Decide a join and, if it is allowed, hold a seat for it and put it on record.
 
         Args:
@@ -92,7 +92,6 @@ class Gatekeeper:
             now = self._api.get_current_time_msec()  # Others may have held the lock for long.
             there = self._situation(txn, group, user_id, None, now)
             facts = self._facts(txn, user_id, there, now)
-            facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             verdict = decide_join(facts, self.limits)
             if facts.membership == "join":
                 return JoinDecision(verdict)
@@ -129,7 +128,6 @@ class Gatekeeper:
             if there.attempt is not None and there.attempt.code_id == code.code_id:
                 known = attrs.evolve(known, uses=known.uses - 1)  # Their own.
             facts = self._facts(txn, user_id, there, now)
-            facts = attrs.evolve(facts, has_contact=self._has_contact(txn, user_id))
             members = Seats.members(txn, group.room_id)
             died_of = self._cause_of_death(
                 known, now, members, facts.inviter_is_member and sharer_may_share
@@ -313,7 +311,7 @@ class Gatekeeper:
             there = Situations.of(txn, group.room_id, invitee, inviter, now)
             if not there.inviter_is_member:
                 return ALLOWED  # Synapse refuses, and a stranger learns nothing of the group.
-            facts = self._facts(txn, invitee, there, now, for_record=False)
+            facts = self._facts(txn, invitee, there, now, joins=False)
             self._meet(txn, group, there, self.limits.mode(facts.seats_taken))
             verdict = decide_join(facts, self.limits)
             if verdict == ALLOWED and not self._api.is_mine(invitee):
@@ -349,8 +347,7 @@ class Gatekeeper:
     def _has_contact(self, txn: LoggingTransaction, user_id: str) -> bool:
         """Whether somebody has the verified address that the server asks for.
 
-        Another server's people are not asked, as nobody here could know. Nor is it said to those
-        who invite: that is nobody else's business.
+        Another server's people are not asked, as nobody here could know.
         """
         if self._contact == "none" or not self._api.is_mine(user_id):
             return True
@@ -364,7 +361,8 @@ class Gatekeeper:
         others = frozenset(invitees) - {creator}
 
         def any_guest(txn: LoggingTransaction) -> bool:
-            return any(SynapseTables.is_guest(txn, user) for user in others)
+            here = (user for user in others if self._api.is_mine(user))
+            return any(SynapseTables.is_guest(txn, user) for user in here)
 
         # Counted first: nobody makes the server look up a million names.
         verdict = decide_creation_invitations(len(others) + addresses, self.limits, guests=False)
@@ -400,19 +398,26 @@ class Gatekeeper:
         there: Situation,
         now: int,
         *,
-        for_record: bool = True,
+        joins: bool = True,
     ) -> JoinFacts:
+        """The facts of a person's join.
+
+        Args:
+            joins: False if they are only invited now, and judged again as they join.
+        """
         facts = JoinFacts(
             there.standing.membership,
             there.seats_taken,
             guest=there.is_guest,
+            # Those who invite are not told: that is nobody else's business.
+            has_contact=not joins or self._has_contact(txn, user_id),
             inviter=there.inviter,
             inviter_is_member=there.inviter_is_member,
         )
         if facts.inviter is None or not facts.inviter_is_member:
             return facts
-        if not for_record and self.limits.mode(facts.seats_taken) is not Mode.FRIENDS:
-            return facts  # Friendship decides nothing.
+        if not joins and self.limits.mode(facts.seats_taken) is not Mode.FRIENDS:
+            return facts  # Friendship decides nothing, and there is no record to tell it.
         vouches = 0
         if self.limits.max_vouches_per_day is not None:
             lock_person(txn, facts.inviter)
@@ -440,11 +445,7 @@ class Gatekeeper:
         since = 0
         if self._min_age:
             since = max(SynapseTables.joined_since(txn, room_id, who) for who in pair)
-        return DirectChat(
-            joined=frozenset(who for who, membership in present if membership == "join"),
-            invited=frozenset(who for who, membership in present if membership != "join"),
-            since=since,
-        )
+        return DirectChat.of(present, since)
 
     @staticmethod
     def _meet(txn: LoggingTransaction, group: Group, there: Situation, mode: Mode) -> None:

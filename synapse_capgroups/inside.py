@@ -58,22 +58,18 @@ long after the leaving, but it never becomes the room's state.
 """
 
 
-IS_JOINED = """
+_STANDS = """
     EXISTS (
         SELECT 1 FROM current_state_events AS standing
         WHERE standing.room_id = {row}.room_id AND standing.type = 'm.room.member'
-        AND standing.state_key = {row}.{user} AND standing.membership = 'join'
+        AND standing.state_key = {row}.{user} AND standing.membership IN (%s)
     )
 """
+
+IS_JOINED = _STANDS % "'join'"
 """A condition: a person named in a row is a member of the row's room. By the unique index."""
 
-IS_OUT = """
-    EXISTS (
-        SELECT 1 FROM current_state_events AS standing
-        WHERE standing.room_id = {row}.room_id AND standing.type = 'm.room.member'
-        AND standing.state_key = {row}.{user} AND standing.membership IN ('leave', 'ban')
-    )
-"""
+IS_OUT = _STANDS % "'leave', 'ban'"
 """The same for somebody who has left the room, declined to join it, or was removed."""
 
 

@@ -57,13 +57,7 @@ class UserDirectory:
             txn, frozenset().union(*listed.values()) if listed else frozenset(), user_id
         )
         present = SynapseTables.present_in(txn, rooms)
-        chats = {
-            room: DirectChat(
-                joined=frozenset(who for who, membership in there if membership == "join"),
-                invited=frozenset(who for who, membership in there if membership != "join"),
-            )
-            for room, there in present.items()
-        }
+        chats = {room: DirectChat.of(there) for room, there in present.items()}
         return frozenset(
             who
             for who in people

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from synapse_capgroups.demo.homeserver import StartError
-from synapse_capgroups.demo.person import Person, expect
-from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, refused
+from synapse_capgroups.demo.person import expect
+from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 
 DOCS = Path(__file__).parent.parent / "docs"
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "grafana-dashboard.json").read_text())
@@ -228,7 +228,7 @@ def test_the_module_off_and_on_again(start: Starter) -> None:
     expect(creator.list_in_directory(public, "private"))
     assert eventually(lambda: visitor.user_id in creator.members(small))
     (door,) = server.query("SELECT door FROM capgroups_codes")[0]
-    assert eventually(lambda: door not in banned.call("GET", "/joined_rooms").body["joined_rooms"])
+    assert eventually(lambda: door not in joined_rooms(banned))
     assert refused(server.scan(banned, code), "banned")
     assert banned.user_id not in creator.members(small)
 
@@ -273,10 +273,6 @@ def test_nobody_is_stuck_in_a_door_that_they_joined_while_the_module_was_off(
     assert set(ends) == {early.user_id, stranger.user_id}
     assert ends[early.user_id] == end < ends[stranger.user_id]
     assert early.members(door) == sorted([early.user_id, stranger.user_id, "@groups:localhost"])
-
-
-def joined_rooms(person: Person) -> list[str]:
-    return list(expect(person.call("GET", "/joined_rooms")).body["joined_rooms"])
 
 
 def test_closing_all_codes_before_a_restored_database_is_started(start: Starter) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from synapse_capgroups.demo.person import Person, expect
-from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, refused
+from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 
 HOUR = 60 * 60 * 1000
 
@@ -427,10 +427,6 @@ def test_the_room_of_a_dead_codes_door_goes_when_nobody_stands_in_it_any_more(
             assert server.query(exists, door) == [(door,)]
         else:
             assert eventually(lambda: not server.query(exists, door))
-
-
-def joined_rooms(person: Person) -> list[str]:
-    return sorted(expect(person.call("GET", "/joined_rooms")).body["joined_rooms"])
 
 
 def test_a_process_killed_while_it_made_a_door_leaves_no_living_code_behind(

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synapse.storage.database import LoggingTransaction
 from synapse.storage.engines import PostgresEngine
@@ -134,7 +134,7 @@ def test_several_processes_that_start_together_make_the_tables_once(postgres: Po
         st.lists(st.text("ab:[].\\é 😀").map("!".__add__)) | st.none() | st.integers(),
     )
 )
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 def test_postgres_finds_the_direct_chats_with_one_person_without_reading_them_all(
     account_data: Any, direct: dict[str, object]
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port
+from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port, listener
 from synapse_capgroups.demo.person import Person
 from synapse_capgroups.demo.postgres import binaries
 
@@ -89,15 +89,6 @@ class InTurn(httpx.BaseTransport):
         return self._http.handle_request(request)
 
 
-def _listener(port: int, *names: str) -> dict[str, Any]:
-    return {
-        "port": port,
-        "type": "http",
-        "bind_addresses": ["127.0.0.1"],
-        "resources": [{"names": list(names)}],
-    }
-
-
 class Worker:
     """One `generic_worker` process.
 
@@ -129,8 +120,8 @@ class Worker:
             "worker_app": "synapse.app.generic_worker",
             "worker_name": name,
             "worker_listeners": [
-                _listener(self.port, "client", "health", "metrics"),
-                *([_listener(replication, "replication")] if replication else []),
+                listener(self.port, "client", "health", "metrics"),
+                *([listener(replication, "replication")] if replication else []),
             ],
             "worker_log_config": f"{name}.log.yaml",
         }
@@ -202,8 +193,8 @@ class Cluster(Homeserver):
         writers = {name: free_port() for name in names[:persisters]}
         more: dict[str, Any] = {
             "listeners": [
-                _listener(port, "client", "health", "metrics"),
-                _listener(replication, "replication"),
+                listener(port, "client", "health", "metrics"),
+                listener(replication, "replication"),
             ],
             "redis": {"enabled": True, "host": "127.0.0.1", "port": self._redis.port},
             "instance_map": {

@@ -90,14 +90,7 @@ class Homeserver:
             "server_name": self.server_name,
             "public_baseurl": f"{self.url}/",
             "pid_file": str(self.folder / "homeserver.pid"),
-            "listeners": [
-                {
-                    "port": self.port,
-                    "type": "http",
-                    "bind_addresses": ["127.0.0.1"],
-                    "resources": [{"names": ["client", "health", "metrics"]}],
-                }
-            ],
+            "listeners": [listener(self.port, "client", "health", "metrics")],
             "enable_metrics": True,
             "database": database or sqlite,
             "log_config": str(self.folder / "log.yaml"),
@@ -244,6 +237,16 @@ class Homeserver:
         return [
             (match[1], json.loads(match[2])) for line in lines if (match := _JOURNAL.match(line))
         ]
+
+
+def listener(port: int, *names: str) -> dict[str, Any]:
+    """What Synapse's configuration says of a port on loopback and what is served there."""
+    return {
+        "port": port,
+        "type": "http",
+        "bind_addresses": ["127.0.0.1"],
+        "resources": [{"names": list(names)}],
+    }
 
 
 def free_port() -> int:

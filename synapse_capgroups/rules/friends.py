@@ -26,6 +26,16 @@ class DirectChat:
     invited: frozenset[str] = frozenset()
     since: int = 0
 
+    @classmethod
+    def of(cls, present: Iterable[tuple[str, str]], since: int = 0) -> "DirectChat":
+        """By who is joined or invited, each with their `membership`."""
+        present = tuple(present)
+        return cls(
+            joined=frozenset(who for who, membership in present if membership == "join"),
+            invited=frozenset(who for who, membership in present if membership != "join"),
+            since=since,
+        )
+
 
 def listed_rooms(listed: object) -> frozenset[str]:
     """The room IDs in what one person's `m.direct` has for another.
