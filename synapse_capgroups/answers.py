@@ -18,7 +18,7 @@ Answer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
 
 
 class Answers:
-    """Turns decisions into answers, and never lets an exception through."""
+    """Turns decisions into answers, and lets no unexpected exception through."""
 
     def __init__(self, enforce: bool) -> None:
         self._enforce = enforce
@@ -38,11 +38,19 @@ class Answers:
             decide: reaches the verdict, None if no group is concerned. If it raises, the answer is
                 no.
             facts: what the journal line says beside the reason.
+
+        Raises:
+            SynapseError: a refusal of Synapse's own or of another module, as it is.
         """
         try:
             with metrics.DECISION_SECONDS.labels(decision).time():
                 verdict = await decide()
         except CancelledError:  # The client has gone; Synapse wants to know.
+            raise
+        except SynapseError:
+            # What the module asked of Synapse for this person was refused by Synapse or by another
+            # module: their sentence is passed on, and nothing here is broken.
+            metrics.DECISIONS.labels(decision, "passed_on").inc()
             raise
         except Exception:
             logger.exception("Could not decide: %s %r", decision, facts)

@@ -25,6 +25,7 @@ from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.names import group_name
 from synapse_capgroups.remarks import Remarks
 from synapse_capgroups.scope import Group, Scope
@@ -79,6 +80,7 @@ class Concierge:
         gatekeeper: Gatekeeper,
         doors: Doors,
         cards: Cards,
+        limits: RateLimits,
         config: Config,
         user_id: str,
     ) -> None:
@@ -90,6 +92,7 @@ class Concierge:
         self._config = config
         self._words = LANGUAGES[config.language]
         self._cards = cards
+        self._limits = limits
         self.user_id = user_id
         self._rooms = ChatRooms()
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.door_rooms import Doorplate, DoorRooms
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
 from synapse_capgroups.rules.joining import Mode
@@ -78,6 +79,7 @@ class Doors:
         gatekeeper: Gatekeeper,
         rooms: DoorRooms,
         personal: PersonalCodes,
+        limits: RateLimits,
         concierge: str,
         config: CodesConfig,
     ) -> None:
@@ -92,6 +94,7 @@ class Doors:
         self._concierge = concierge
         self._rooms = rooms
         self._personal = personal
+        self._limits = limits
         self._config = config
         self.changes = 0
         """Grows whenever this process may have changed what a code is worth."""

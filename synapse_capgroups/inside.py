@@ -622,6 +622,83 @@ def _watch_ending(handler: object, method: str) -> None:
     setattr(handler, method, watched)
 
 
+@attrs.frozen
+class MembershipChange:
+    """What Synapse is about to do to a membership, on behalf of a local account.
+
+    Attributes:
+        sender: the account in whose name it is done.
+        target: whose membership changes; the sender's own in a join or a leave.
+        action: `join`, `invite`, `leave`, `kick`, `ban`, `unban`, `knock`.
+        authority: who asked for it: the sender, the admin who acts for them, or the server's name.
+        content: what the event shall have beside the membership; None if nothing was asked for.
+        limited: whether it counts against Synapse's rate limits, as what a client asks for does.
+    """
+
+    sender: str
+    target: str
+    room_id: str
+    action: str
+    authority: str
+    content: Any
+    limited: bool
+
+
+membership_change: ContextVar[MembershipChange | None] = ContextVar(
+    "capgroups_membership_change", default=None
+)
+"""The change within which a callback is called; see `watch_memberships`."""
+
+MembershipHook = Callable[[MembershipChange], Awaitable[None]]
+
+
+def watch_memberships(api: ModuleApi, before: MembershipHook, after: MembershipHook) -> None:
+    """Let the module know of each change of a membership that this server makes.
+
+    No callback sees all of them: `user_may_join_room` and `user_may_invite` are not asked about
+    server admins, and none about leaving. `update_membership_locked` is what all of them go
+    through; the invitations of a creation come to it directly.
+
+    Args:
+        before: called under Synapse's lock of the room; raises `SynapseError` to refuse.
+        after: called when the change has come to pass, under the same lock: it must not wait.
+    """
+    handler = api._hs.get_room_member_handler()
+    update = handler.update_membership_locked
+
+    async def watched(
+        requester: Any, target: Any, room_id: str, action: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        change = MembershipChange(
+            requester.user.to_string(),
+            target.to_string(),
+            room_id,
+            action,
+            requester.authenticated_entity,
+            kwargs.get("content"),
+            kwargs.get("ratelimit", True),
+        )
+        token = membership_change.set(change)
+        try:
+            await before(change)
+            result = await update(requester, target, room_id, action, *args, **kwargs)
+            await after(change)
+        finally:
+            membership_change.reset(token)
+        return result
+
+    handler.update_membership_locked = watched  # type: ignore[method-assign]
+
+
+async def is_unlimited(api: ModuleApi, user_id: str) -> bool:
+    """Whether a server admin has lifted the rate limits of a local person.
+
+    `/_synapse/admin/v1/users/<user_id>/override_ratelimit`; 0 messages a second is no limit.
+    """
+    override = await api._hs.get_datastores().main.get_ratelimit_for_user(user_id)  # type: ignore[call-arg, arg-type, misc]
+    return override is not None and not override.messages_per_second
+
+
 judged_remote_join: ContextVar[tuple[Any, str] | None] = ContextVar(
     "capgroups_judged_remote_join", default=None
 )

@@ -25,3 +25,8 @@ GROUPS = Gauge(
 ERRORS = Counter(
     "capgroups_errors", "Decisions that broke and were answered with the safe answer", ["decision"]
 )
+LIMITED = Counter(
+    "capgroups_limited",
+    "Requests that were refused because they came too often, by the name of the limit",
+    ["limit"],
+)

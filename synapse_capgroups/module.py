@@ -30,6 +30,7 @@ from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
@@ -50,11 +51,12 @@ class CapGroups:
         concierge = api.get_qualified_user_id(config.concierge)
         self._scope = Scope(api, self._database, config.exempt, concierge)
         self._gatekeeper = Gatekeeper(api, self._database, config)
+        limits = RateLimits(api)
         said = LANGUAGES[config.language]
         rooms = DoorRooms(api, concierge, said)
-        personal = PersonalCodes(api, self._database, self._gatekeeper, config.codes)
+        personal = PersonalCodes(api, self._database, self._gatekeeper, limits, config.codes)
         self._doors = Doors(
-            api, self._database, self._scope, self._gatekeeper, rooms, personal, concierge,
+            api, self._database, self._scope, self._gatekeeper, rooms, personal, limits, concierge,
             config.codes,
         )  # fmt: skip
         self._answers = Answers(config.enforce)
@@ -72,6 +74,7 @@ class CapGroups:
         if config.directory.users == "friends":
             shown = UserDirectory(api, self._database).shown
             inside.filter_user_search(api, MOST_LOOKED_AT, shown)
+        inside.watch_memberships(api, self._membership_changes, self._membership_changed)
         inside.watch_endings(api)
         inside.watch_upgrades(api)
         inside.watch_remote_joins(api, self._remote_join)
@@ -95,6 +98,7 @@ class CapGroups:
             self._gatekeeper,
             self._doors,
             cards,
+            limits,
             config,
             concierge,
         )
@@ -107,6 +111,7 @@ class CapGroups:
             rooms,
             personal,
             cards,
+            limits,
             config,
         )
         chores.start(api, self._database, self._doors, self._concierge)
@@ -148,6 +153,16 @@ class CapGroups:
     async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:
         if await self._gatekeeper.settle(decision, joined=succeeded):
             self._doors.clear_up_soon()
+
+    async def _membership_changes(self, change: inside.MembershipChange) -> None:
+        """Before a membership changes, for what no callback of Synapse's is asked about.
+
+        Raises:
+            SynapseError: it must not.
+        """
+
+    async def _membership_changed(self, change: inside.MembershipChange) -> None:
+        """A membership has changed. Synapse still holds the room's lock: nothing here may wait."""
 
     async def user_may_invite(self, inviter: str, invitee: str, room_id: str) -> Answer:
         """Rule 2: an invitation that could only fail is refused when it is sent."""

@@ -9,6 +9,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
@@ -22,11 +23,17 @@ class PersonalCodes:
     """Opens direct chats for those who stand at a personal code's door."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, gatekeeper: Gatekeeper, config: CodesConfig
+        self,
+        api: ModuleApi,
+        database: Database,
+        gatekeeper: Gatekeeper,
+        limits: RateLimits,
+        config: CodesConfig,
     ) -> None:
         self._api = api
         self._database = database
         self._gatekeeper = gatekeeper
+        self._limits = limits
         self._config = config
 
     async def name(self, user_id: str) -> str:

@@ -30,6 +30,7 @@ from synapse.storage._base import SQLBaseStore
 from synapse.storage.database import DatabasePool
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
 from synapse.storage.databases.main.media_repository import LocalMedia
+from synapse.storage.databases.main.room import RoomWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 from synapse.storage.engines._base import IsolationLevel
 
@@ -112,6 +113,18 @@ def test_the_methods_whose_end_is_waited_for() -> None:
     # What comes first in the answer to a creation.
     returned = inspect.signature(RoomCreationHandler.create_room).return_annotation
     assert str(returned).lower().startswith("tuple[str, ") or "Tuple[str, " in str(returned)
+
+
+def test_the_method_through_which_each_change_of_a_membership_goes() -> None:
+    method = RoomMemberHandler.update_membership_locked
+    parameters = list(inspect.signature(method).parameters)
+    assert parameters[1:5] == ["requester", "target", "room_id", "action"]
+    assert {"content", "ratelimit"} < set(parameters)
+    assert inspect.iscoroutinefunction(method)
+
+
+def test_the_call_by_which_an_admin_lifts_rate_limits() -> None:
+    assert "get_ratelimit_for_user" in vars(RoomWorkerStore)
 
 
 def test_the_method_within_which_an_upgrade_is_judged() -> None:

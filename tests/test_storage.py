@@ -1,5 +1,6 @@
 """The module's tables: made once, by any number of processes, and never by the wrong version."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,27 +67,38 @@ def test_tables_of_a_newer_version_stop_the_start_with_a_clear_message(
     assert "Install the newer version" in output
 
 
+@pytest.mark.parametrize("version", range(1, database.SCHEMA_VERSION))
 @ENGINES
-def test_tables_of_an_older_version_are_brought_up_to_date(start: Starter, engine: str) -> None:
+def test_tables_of_an_older_version_are_brought_up_to_date(
+    start: Starter, engine: str, version: int
+) -> None:
     server = start(engine, module={})
     creator = server.person()
     creator.new_room()
+    columns = "room_id, user_id, how, inviter, mode, members_after, admitted_at"
+    before = server.query(f"SELECT {columns} FROM capgroups_admissions")
     server.homeserver.stop()
-    # Back to version 1.
-    for table in (
-        "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
-            "capgroups_code_invitations", "capgroups_aliases",
-    ):  # fmt: skip
-        server.query(f"DROP TABLE {table}")
-    server.query("ALTER TABLE capgroups_admissions DROP COLUMN code_id")
-    server.query("UPDATE capgroups_schema SET version = 1")
-    before = server.query("SELECT * FROM capgroups_admissions")
+    tables = "information_schema.tables" if engine == "postgres" else "sqlite_master"
+    name = "table_name" if engine == "postgres" else "name"
+    for (table,) in server.query(f"SELECT {name} FROM {tables} WHERE {name} LIKE ?", "capgroups_%"):
+        if engine == "postgres" or server.query("PRAGMA table_info('" + table + "')"):
+            server.query(f"DROP TABLE IF EXISTS {table}")
+    server.query("CREATE TABLE capgroups_schema (version BIGINT NOT NULL)")
+    server.query("INSERT INTO capgroups_schema VALUES (?)", version)
+    for statement in itertools.chain(*database.MIGRATIONS[:version]):
+        server.query(statement)
+    server.query(
+        f"INSERT INTO capgroups_admissions ({columns}, inviter_was_friend) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, FALSE)",
+        *before[0],
+    )
     server.homeserver.start()
     assert eventually(
         lambda: server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
     )
-    assert server.query("SELECT * FROM capgroups_admissions") == [(*before[0], None)]
+    assert server.query(f"SELECT {columns} FROM capgroups_admissions") == before
     assert server.query("SELECT * FROM capgroups_codes") == []
+    assert creator.new_room()
 
 
 def test_all_tables_are_named_after_the_module(server: Server, plain_server: Server) -> None:
@@ -103,7 +115,8 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
     assert ours == {
         "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
         "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
-            "capgroups_code_invitations", "capgroups_aliases",
+        "capgroups_code_invitations", "capgroups_aliases", "capgroups_accounts",
+        "capgroups_server_rooms", "capgroups_dead_ends",
     }  # fmt: skip
 
 

@@ -137,6 +137,44 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # From which standing somebody was admitted: from one standing they are admitted once,
+        # however many processes decide it at the same time. NULL in older rows.
+        "ALTER TABLE capgroups_admissions ADD COLUMN after_stream_ordering BIGINT",
+        """
+        CREATE UNIQUE INDEX capgroups_admissions_once
+        ON capgroups_admissions (room_id, user_id, after_stream_ordering)
+        """,
+        # What is forgotten: after a year, and with an account.
+        "CREATE INDEX capgroups_admissions_age ON capgroups_admissions (admitted_at)",
+        "CREATE INDEX capgroups_admissions_user ON capgroups_admissions (user_id)",
+        "DROP INDEX capgroups_admissions_inviter",
+        """
+        CREATE INDEX capgroups_admissions_inviter
+        ON capgroups_admissions (inviter, admitted_at)
+        """,
+        "CREATE INDEX capgroups_codes_sharer ON capgroups_codes (sharer)",
+        "CREATE INDEX capgroups_code_uses_user ON capgroups_code_uses (user_id)",
+        "CREATE INDEX capgroups_visits_user ON capgroups_visits (user_id)",
+        "CREATE INDEX capgroups_code_invitations_user ON capgroups_code_invitations (user_id)",
+        "CREATE INDEX capgroups_aliases_user ON capgroups_aliases (user_id)",
+        # Accounts that the module made: any other of that name is somebody's.
+        """
+        CREATE TABLE capgroups_accounts (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            made_at BIGINT NOT NULL
+        )
+        """,
+        # Rooms that the server made for an admin, such as the notice room of a deletion.
+        "CREATE TABLE capgroups_server_rooms (room_id TEXT NOT NULL PRIMARY KEY)",
+        # Where the addresses of dead codes lead: one room for each cause of death.
+        """
+        CREATE TABLE capgroups_dead_ends (
+            died_of TEXT NOT NULL PRIMARY KEY,
+            room_id TEXT NOT NULL
+        )
+        """,
+    ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
 

@@ -22,6 +22,8 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.limits.spending import RateLimits, too_many
+from synapse_capgroups.limits.table import PREVIEWS
 from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.pictures import qr_svg
@@ -30,13 +32,8 @@ from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web.glance import Glances
-from synapse_capgroups.web.throttle import Throttle
 
 PREFIX = "/_synapse/client/capgroups/v1"
-
-# A page asks once for each scan; a school class may share one address.
-_PREVIEWS_PER_SECOND = 10
-_PREVIEWS_AT_ONCE = 60
 
 _MALFORMED = {
     CodeProblem.LIFETIME: "'lifetime_ms' must be a number from 1 to {longest}",
@@ -61,6 +58,7 @@ class Api(DirectServeJsonResource):
         rooms: DoorRooms,
         personal: PersonalCodes,
         cards: Cards,
+        limits: RateLimits,
         config: Config,
     ) -> None:
         super().__init__()
@@ -75,7 +73,7 @@ class Api(DirectServeJsonResource):
         self._avatars = Avatars(api)
         self._cards = cards
         self._glances = Glances()
-        self._throttle = Throttle(_PREVIEWS_PER_SECOND, _PREVIEWS_AT_ONCE)
+        self._limits = limits
         room, code = "groups/([^/]+)", "codes/([^/]+)"
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = [
             ("POST", re.compile("codes/preview"), self._preview),
@@ -119,11 +117,8 @@ class Api(DirectServeJsonResource):
         now = self._api.get_current_time_msec()
         # A unix socket has no host; whoever comes that way without X-Forwarded-For is one visitor.
         visitor = getattr(request.getClientAddress(), "host", "")
-        if not self._throttle.allows(visitor, now / 1000):
-            raise SynapseError(
-                429, "Too many people look at codes from here. Try again in a moment.",
-                ErrorCodes.LIMIT_EXCEEDED, {"retry_after_ms": 1000 // _PREVIEWS_PER_SECOND},
-            )  # fmt: skip
+        if not self._limits.allows(PREVIEWS, visitor):
+            raise too_many(PREVIEWS)
         secret = parse_json_object_from_request(request).get("secret")
         if not isinstance(secret, str) or not secret.isprintable():
             raise SynapseError(400, "'secret' must be a string", ErrorCodes.BAD_JSON)

@@ -7,6 +7,7 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.scope import Scope
 from synapse_capgroups.storage.database import Database
@@ -23,11 +24,13 @@ def serve(
     rooms: DoorRooms,
     personal: PersonalCodes,
     cards: Cards,
+    limits: RateLimits,
     config: Config,
 ) -> None:
     """Register both on every HTTP listener of this process."""
     api.register_web_resource(
-        PREFIX, Api(api, database, scope, gatekeeper, doors, rooms, personal, cards, config)
+        PREFIX,
+        Api(api, database, scope, gatekeeper, doors, rooms, personal, cards, limits, config),
     )
     page = JoinPage(api.server_name, config.codes.element_url)
     api.register_web_resource("/_synapse/client/capgroups/join", page)

@@ -1,22 +1,27 @@
-"""The limit on how often one address may ask, with a clock that stands still."""
+"""The limits on how often anybody may ask, with a clock that stands still."""
 
-from synapse_capgroups.web import throttle
-from synapse_capgroups.web.throttle import Throttle
+from synapse_capgroups.limits import buckets
+from synapse_capgroups.limits.buckets import Buckets
+from synapse_capgroups.limits.table import ALL, Limit
 
 HERE, THERE = "192.0.2.1", "2001:db8::1"
 
 
-def allowed(limit: Throttle, address: str, now: float, asked: int) -> int:
+def fresh(per_second: float, burst: int) -> Buckets:
+    return Buckets(Limit("test", burst, 1 / per_second, "address"))
+
+
+def allowed(limit: Buckets, address: str, now: float, asked: int) -> int:
     """How many of so many questions at one moment are allowed."""
     return sum(limit.allows(address, now) for _ in range(asked))
 
 
 def test_as_many_as_the_burst_may_ask_at_once() -> None:
-    assert allowed(Throttle(10, 60), HERE, now=5.0, asked=100) == 60
+    assert allowed(fresh(10, 60), HERE, now=5.0, asked=100) == 60
 
 
 def test_an_empty_bucket_fills_as_time_goes_by() -> None:
-    limit = Throttle(10, 60)
+    limit = fresh(10, 60)
     allowed(limit, HERE, now=0.0, asked=60)
     assert allowed(limit, HERE, now=0.0625, asked=1) == 0
     assert allowed(limit, HERE, now=0.125, asked=5) == 1
@@ -24,31 +29,36 @@ def test_an_empty_bucket_fills_as_time_goes_by() -> None:
 
 
 def test_a_bucket_never_holds_more_than_the_burst() -> None:
-    limit = Throttle(10, 60)
+    limit = fresh(10, 60)
     allowed(limit, HERE, now=0.0, asked=60)
     assert allowed(limit, HERE, now=1_000_000.0, asked=100) == 60
 
 
 def test_who_keeps_asking_in_vain_waits_no_longer_for_it() -> None:
-    limit = Throttle(1, 1)
+    limit = fresh(1, 1)
     assert limit.allows(HERE, 0.0)
     assert [limit.allows(HERE, quarter / 4) for quarter in range(1, 5)] == [False] * 3 + [True]
 
 
 def test_one_address_takes_nothing_from_another() -> None:
-    limit = Throttle(10, 60)
+    limit = fresh(10, 60)
     allowed(limit, HERE, now=0.0, asked=100)
     assert allowed(limit, THERE, now=0.0, asked=100) == 60
 
 
 def test_the_addresses_that_asked_longest_ago_are_forgotten_and_no_others() -> None:
-    limit = Throttle(1, 2)
+    limit = fresh(1, 2)
     allowed(limit, HERE, now=0.0, asked=2)
     allowed(limit, THERE, now=0.0, asked=2)
-    for number in range(throttle._REMEMBERED_ADDRESSES - 2):
+    for number in range(buckets.REMEMBERED_KEYS - 2):
         limit.allows(str(number), 0.0)
     assert not limit.allows(THERE, 0.0), "it fits, and asking has made it the newest"
     limit.allows("one more", 0.0)
-    assert len(limit._buckets) == throttle._REMEMBERED_ADDRESSES
+    assert len(limit._buckets) == buckets.REMEMBERED_KEYS
     assert not limit.allows(THERE, 0.0)
     assert limit.allows(HERE, 0.0)
+
+
+def test_each_limit_has_a_name_of_its_own_and_can_be_met() -> None:
+    assert len({limit.name for limit in ALL}) == len(ALL)
+    assert all(limit.burst >= 1 and limit.period > 0 for limit in ALL)

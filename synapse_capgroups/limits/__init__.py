@@ -1,0 +1,1 @@
+"""How often anybody may ask for what costs something: every limit is a row of `table`."""

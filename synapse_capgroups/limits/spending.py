@@ -1,0 +1,50 @@
+"""Asks the table of limits for the callers, and says no for them."""
+
+import time
+
+from synapse.module_api import ModuleApi
+from synapse.module_api.errors import Codes, SynapseError
+
+from synapse_capgroups import inside, metrics
+from synapse_capgroups.limits.buckets import Buckets
+from synapse_capgroups.limits.table import ALL, Limit
+
+
+class RateLimits:
+    """The counts of one process, for all limits of the table."""
+
+    def __init__(self, api: ModuleApi) -> None:
+        self._api = api
+        self._buckets = {limit: Buckets(limit) for limit in ALL}
+
+    def allows(self, limit: Limit, key: str) -> bool:
+        """Count one more for this key; False if that is too many."""
+        # Not the time of day, which can be set back.
+        allowed = self._buckets[limit].allows(key, time.monotonic())
+        if not allowed:
+            metrics.LIMITED.labels(limit.name).inc()
+        return allowed
+
+    async def spend(self, limit: Limit, user_id: str, key: str | None = None) -> None:
+        """Count one more for a local person, unless a server admin has lifted their limits.
+
+        Args:
+            key: what is counted, if that is not the person alone.
+
+        Raises:
+            SynapseError: 429 `M_LIMIT_EXCEEDED`, this is too many.
+        """
+        if not self.allows(limit, key or user_id) and not await inside.is_unlimited(
+            self._api, user_id
+        ):
+            raise too_many(limit)
+
+
+def too_many(limit: Limit) -> SynapseError:
+    """The answer to somebody who asks too often."""
+    return SynapseError(
+        429,
+        "This was asked for too often. Try again in a while.",
+        Codes.LIMIT_EXCEEDED,
+        {"retry_after_ms": max(1, round(limit.period * 1000))},
+    )

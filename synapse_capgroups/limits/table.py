@@ -1,0 +1,51 @@
+"""The limits: one row for each operation that costs the server, or another person, something.
+
+Each process counts for itself, as Synapse's own rate limits do. A server admin can lift all of them
+for one person with Synapse's own call (`POST /_synapse/admin/v1/users/<user_id>/override_ratelimit`
+with `messages_per_second` 0).
+"""
+
+import attrs
+
+SECOND, MINUTE, HOUR, DAY = 1, 60, 60 * 60, 24 * 60 * 60
+
+
+@attrs.frozen
+class Limit:
+    """How often something may be done.
+
+    Attributes:
+        name: what metrics and log lines call it.
+        burst: how often at once, after a time without.
+        period: seconds until one more is allowed.
+        key: what is counted.
+    """
+
+    name: str
+    burst: int
+    period: float
+    key: str
+
+
+PREVIEWS = Limit("previews", 60, SECOND / 10, "network address")
+"""Looking at a code: a page asks once for each scan, and a school class may share one address."""
+
+CODES = Limit("codes", 30, 2 * MINUTE, "person")
+"""Making a join code, which makes a room. Who runs twenty groups makes twenty codes at once."""
+
+CHATS_BY_CODE = Limit("chats_by_code", 10, 6 * MINUTE, "person who scans")
+"""Opening a direct chat by somebody's personal code, which makes a room and invites its owner."""
+
+CHATS_WITH_ONE = Limit("chats_with_one", 2, 12 * HOUR, "person who scans and owner")
+"""The same with one owner: who scans and leaves again does not invite them again and again."""
+
+PICTURES = Limit("pictures", 30, 2 * SECOND, "person")
+"""Drawing a code, as PNG or SVG."""
+
+COMMANDS = Limit("commands", 30, 2 * SECOND, "person")
+"""Writing to the concierge."""
+
+CALLS = Limit("calls", 60, SECOND / 5, "person")
+"""Any other call of the HTTP API."""
+
+ALL = (PREVIEWS, CODES, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CALLS)
