@@ -494,9 +494,11 @@ def keep_out_of_request_log(pattern: re.Pattern[str], replacement: str) -> None:
     Clients name a door's address in the path of their requests, and Synapse logs all paths
     (`synapse.access.*`) and some errors with them (`synapse.http.*`). The loggers are made when a
     port is opened, long after the module, so it is done where all records are made; for other
-    records that costs one comparison.
+    records that costs one comparison. A second homeserver in the same process changes nothing.
     """
     make_record = logging.getLogRecordFactory()
+    if getattr(make_record, "keeps_out", None) == pattern:
+        return
 
     def make_clean_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
@@ -505,6 +507,7 @@ def keep_out_of_request_log(pattern: re.Pattern[str], replacement: str) -> None:
             record.args = ()
         return record
 
+    make_clean_record.keeps_out = pattern  # type: ignore[attr-defined]
     logging.setLogRecordFactory(make_clean_record)
 
 

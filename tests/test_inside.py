@@ -5,6 +5,9 @@ that is the use to read again.
 """
 
 import inspect
+import logging
+import re
+from collections.abc import Iterator
 
 import attrs
 import pytest
@@ -34,6 +37,7 @@ from synapse.storage.databases.main.room import RoomWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 from synapse.storage.engines._base import IsolationLevel
 
+from synapse_capgroups import inside
 from tests.conftest import Server
 
 
@@ -215,6 +219,23 @@ def test_which_versions_of_rooms_have_creators_of_all_power() -> None:
 def test_the_names_of_the_loggers_that_tell_paths() -> None:
     assert http_server.logger.name == "synapse.http.server"
     assert "synapse.access." in inspect.getsource(app_base)
+
+
+@pytest.fixture
+def log_records() -> Iterator[None]:
+    before = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(before)
+
+
+@pytest.mark.usefixtures("log_records")
+def test_a_thousand_homeservers_in_one_process_clean_their_log_once() -> None:
+    for _ in range(1_000):
+        inside.keep_out_of_request_log(re.compile("s3cret"), "<secret>")
+    record = logging.getLogRecordFactory()(
+        "synapse.access.http", logging.INFO, "", 0, "%s", ("/j-s3cret",), None
+    )
+    assert record.getMessage() == "/j-<secret>"
 
 
 def test_the_server_notices_user() -> None:
