@@ -87,8 +87,8 @@ def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
     cursor.execute(
         f"""
         INSERT INTO capgroups_seats
-            (room_id, user_id, after_stream_ordering, reserved_at, expires_at)
-        SELECT {_ROOM.format(n="i")}, '@late' || i || ':localhost', 0, %s, %s
+            (room_id, user_id, attempt, after_stream_ordering, admitted_at, expires_at)
+        SELECT {_ROOM.format(n="i")}, '@late' || i || ':localhost', 'late' || i, 0, %s, %s
         FROM generate_series(%s, %s) AS i WHERE mod(i, 500) = 0
         """,
         (now, now + DAY_MS, *_ends(groups)),

@@ -129,7 +129,7 @@ def examples(
         "room_ids": rooms,
         "user_ids": [user_id, friend],
         "code": code,
-        "hold": Hold(now),
+        "hold": Hold("a"),
         "code_id": "code1",
         "admission": admission,
         "now": now,

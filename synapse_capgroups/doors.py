@@ -32,7 +32,7 @@ from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Visits
-from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.database import Database, lock_person
 from synapse_capgroups.words import JOINING, sentence
 
 logger = logging.getLogger(__name__)
@@ -156,6 +156,7 @@ class Doors:
 
     async def _make(self, code: Code, plate: Doorplate) -> Code:
         def add(txn: LoggingTransaction) -> None:
+            lock_person(txn, code.sharer)  # Else two at once would both find a place free.
             if Codes.count_living(txn, code.room_id, code.sharer) >= MAX_LIVING_CODES:
                 raise CodeRequestError(CodeProblem.TOO_MANY)
             Codes.add(txn, code)

@@ -12,6 +12,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups import journal
 from synapse_capgroups.config import Config
+from synapse_capgroups.holds import Holds
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.pseudonyms import a_pseudonym
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death, decide_entry
@@ -73,6 +74,7 @@ class Gatekeeper:
         self._contact = config.verified_contact
         named = config.names.on_arrival == "pseudonym"
         self._pseudonyms = config.language if named else None
+        self._holds = Holds(api, database)
         self.limits = Limits(config.cap, config.code_limit, config.friends.max_vouches_per_day)
 
     async def join(self, group: Group, user_id: str, *, is_invited: bool) -> JoinDecision:
@@ -101,7 +103,7 @@ class Gatekeeper:
             how = How.INVITE if verdict == ALLOWED else How.UNENFORCED
             return self._admit(txn, group, user_id, there, facts, verdict, how, now)
 
-        return await self._database.run("join", decide)
+        return self._holding(await self._database.run("join", decide))
 
     async def entry(
         self,
@@ -154,7 +156,17 @@ class Gatekeeper:
                 return JoinDecision(verdict)
             return self._admit(txn, group, user_id, there, facts, verdict, How.CODE, now, known)
 
-        return await self._database.run("entry", decide)
+        return self._holding(await self._database.run("entry", decide))
+
+    def _holding(self, decision: JoinDecision) -> JoinDecision:
+        if decision.hold is not None:
+            self._holds.add(decision.hold)
+        return decision
+
+    def abandon(self, decision: JoinDecision) -> None:
+        """Nobody will say what becomes of a join that was allowed: its seat expires by itself."""
+        if decision.hold is not None:
+            self._holds.discard(decision.hold)
 
     async def settle(self, decision: JoinDecision, *, joined: bool) -> bool:
         """Say what became of a join that was allowed.
@@ -168,6 +180,7 @@ class Gatekeeper:
         admission, hold = decision.admission, decision.hold
         if admission is None or hold is None:
             return False
+        self._holds.discard(hold)
         room_id, user_id = admission.room_id, admission.user_id
         # Whoever of another server came by a code was invited by it.
         was_invited = admission.code_id is not None and not self._api.is_mine(user_id)
@@ -261,7 +274,6 @@ class Gatekeeper:
         for both.
         """
         after = there.standing.stream_ordering
-        hold = Seats.reserve(txn, group.room_id, user_id, after, now, there.attempt)
         # A group may be new here, and then its creator comes first on the record.
         mode_after = self.limits.mode(facts.seats_taken + 1)
         self._meet(txn, group, there, mode_after)
@@ -275,9 +287,12 @@ class Gatekeeper:
             members_after=facts.seats_taken + 1,
             admitted_at=now,
             code_id=code.code_id if code else None,
+            after_stream_ordering=after,
         )
         if there.attempt is None:
             Admissions.record(txn, admission)
+        admitted_at = now if there.attempt is None else there.attempt.admitted_at
+        hold = Seats.reserve(txn, group.room_id, user_id, after, admitted_at, now)
         alias = None
         ends_codes = mode_after is not Mode.OPEN and Codes.any_living(txn, group.room_id)
         if code is not None:
@@ -388,7 +403,7 @@ class Gatekeeper:
         attempt = there.attempt
         if attempt is None or attempt.expires_at > now:
             return there
-        Seats.forget(txn, group.room_id, user_id, attempt.reserved_at)
+        Seats.forget_expired(txn, group.room_id, user_id, now)
         return attrs.evolve(there, attempt=None)
 
     def _facts(

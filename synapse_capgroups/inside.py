@@ -356,23 +356,29 @@ def is_postgres(txn: LoggingTransaction) -> bool:
 
 
 async def run_read_committed(
-    api: ModuleApi, name: str, work: Callable[[LoggingTransaction], T], *, autocommit: bool = False
+    api: ModuleApi, name: str, work: Callable[[LoggingTransaction], T]
 ) -> T:
     """Run a transaction in which each statement sees what was committed before it.
 
-    `ModuleApi.run_db_interaction` passes these two on to `DatabasePool.runInteraction`, but does
-    not tell of them. PostgreSQL is told as the transaction begins, without a statement of its own.
-
-    Args:
-        autocommit: for a single statement: without the three ways to the database and back that a
-            transaction takes.
+    `ModuleApi.run_db_interaction` passes the level on to `DatabasePool.runInteraction`, but does
+    not tell of it. PostgreSQL is told as the transaction begins, without a statement of its own.
     """
     return await api.run_db_interaction(
         name,
         work,
         isolation_level=IsolationLevel.READ_COMMITTED,  # type: ignore[call-arg]
-        db_autocommit=autocommit,
     )
+
+
+async def run_single_statement(
+    api: ModuleApi, name: str, work: Callable[[LoggingTransaction], T]
+) -> T:
+    """Run one statement without the BEGIN and COMMIT around it, which take longer than it does.
+
+    A level of isolation must not be given beside `db_autocommit`: psycopg2's `set_isolation_level`
+    turns autocommit off again.
+    """
+    return await api.run_db_interaction(name, work, db_autocommit=True)  # type: ignore[call-arg]
 
 
 def server_notices_user(api: ModuleApi) -> str | None:
@@ -516,15 +522,20 @@ WhenDone = Callable[[bool, Any], Awaitable[None]]
 _when_done: ContextVar[list[WhenDone] | None] = ContextVar("capgroups_when_done", default=None)
 
 
-def when_done(then: WhenDone) -> None:
+def when_done(then: WhenDone) -> bool:
     """Have something done once the join or the creation that is being decided has ended.
 
     Args:
         then: called with whether it succeeded, and what Synapse's method returned if so.
+
+    Returns:
+        False if nobody will tell: it came by a way that is not watched.
     """
     waiting = _when_done.get()
-    if waiting is not None:
-        waiting.append(then)
+    if waiting is None:
+        return False
+    waiting.append(then)
+    return True
 
 
 Shown = Callable[[str, Any, int], Awaitable[Any]]

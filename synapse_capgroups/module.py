@@ -146,8 +146,8 @@ class CapGroups:
         decision = await self._doors.accept(group, user_id)
         if decision is None:
             decision = await self._gatekeeper.join(group, user_id, is_invited=is_invited)
-        if decision.admission:
-            inside.when_done(partial(self._join_ended, decision))
+        if decision.admission and not inside.when_done(partial(self._join_ended, decision)):
+            self._gatekeeper.abandon(decision)
         return decision.verdict
 
     async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -123,6 +123,18 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+@contextmanager
+def nothing_is_written(server: Server, table: str) -> Iterator[None]:
+    """What would write into a table waits, as on a slow disk. With SQLite it does not."""
+    with ExitStack() as stack:
+        if server._database is not None:
+            arguments = server._database["args"].items()
+            connection = psycopg2.connect(**{k: v for k, v in arguments if k[:3] != "cp_"})
+            stack.callback(connection.close)
+            connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
+        yield
 
 
 Starter = Callable[..., Server]

@@ -11,6 +11,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, refused
+from tests.slow_module import beside
 
 
 def all_at_once(people: list[Person], room: str) -> list[Reply]:
@@ -178,7 +179,7 @@ def left_behind(server: Server, room: str, by: Person, ghost: Person, seconds: i
         room, ghost.user_id, by.user_id, decided,
     )  # fmt: skip
     server.query(
-        "INSERT INTO capgroups_seats VALUES (?, ?, 0, ?, ?)",
+        "INSERT INTO capgroups_seats VALUES (?, ?, 'dead', 0, ?, ?)",
         room, ghost.user_id, decided, decided + 60_000,
     )  # fmt: skip
     server.homeserver.start()
@@ -218,7 +219,8 @@ def test_a_change_of_name_that_lost_to_a_leaving_spends_no_seat(server: Server) 
         expect(people[0].invite(room, friend))
     # They have left and come again since; another process still had a change of name to write.
     server.query(
-        "INSERT INTO capgroups_seats SELECT room_id, user_id, event_stream_ordering, ?, ? "
+        "INSERT INTO capgroups_seats "
+        "SELECT room_id, user_id, 'lost', event_stream_ordering, ?, ? "
         "FROM room_memberships WHERE room_id = ? AND user_id = ?",
         int(time.time()) * 1000, int(time.time() + 60) * 1000, room, joining.user_id,
     )  # fmt: skip
@@ -230,6 +232,25 @@ def test_a_change_of_name_that_lost_to_a_leaving_spends_no_seat(server: Server) 
         joining.user_id, joining.user_id, lost,
     )  # fmt: skip
     assert refused(other.join(room), "full")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_seat_is_held_anew_for_as_long_as_its_join_is_under_way(
+    start: Starter, engine: str
+) -> None:
+    module = {"cap": 6, "code_limit": 4}
+    server = start(engine, module=module, settings=beside(module, seconds=20))
+    room, people = server.group(2)
+    slow = server.homeserver.register("slow")
+    expect(people[0].invite(room, slow))
+    expires = "SELECT expires_at FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
+    with ThreadPoolExecutor(1) as pool:
+        joining = pool.submit(slow.join, room)
+        assert eventually(lambda: bool(server.query(expires, room, slow.user_id)))
+        ((first,),) = server.query(expires, room, slow.user_id)
+        assert eventually(lambda: server.query(expires, room, slow.user_id)[0][0] > first, 18)
+        assert not joining.done()
+        assert joining.result().ok
 
 
 @pytest.mark.full_size

@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 from base64 import b64decode
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from io import BytesIO
 from urllib.parse import quote
 
@@ -13,7 +13,16 @@ import pytest
 from PIL import Image
 
 from synapse_capgroups.demo.person import Person, expect
-from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
+from tests.conftest import (
+    API,
+    CODE_LIMIT,
+    Server,
+    Starter,
+    eventually,
+    joined_rooms,
+    nothing_is_written,
+    refused,
+)
 
 HOUR = 60 * 60 * 1000
 
@@ -252,6 +261,20 @@ def test_a_sharer_has_a_quota_of_living_codes(server: Server) -> None:
         server.make_code(room, people[0])
     reply = people[0].call("POST", f"{API}/groups/{room}/codes", {})
     assert refused(reply, "too_many_codes")
+
+
+def test_a_race_does_not_pass_the_quota_of_living_codes(server: Server) -> None:
+    room, people = server.group(1)
+    for _ in range(17):
+        server.make_code(room, people[0])
+    path = f"{API}/groups/{room}/codes"
+    with ThreadPoolExecutor(8) as pool:
+        with nothing_is_written(server, "capgroups_codes"):
+            replies = [pool.submit(people[0].call, "POST", path, {}) for _ in range(8)]
+            wait(replies, timeout=1)  # All of them have counted by now, if nothing keeps them.
+        answers = [reply.result() for reply in replies]
+    assert sum(answer.ok for answer in answers) == 3
+    assert all(answer.ok or refused(answer, "too_many_codes") for answer in answers)
 
 
 def test_codes_are_listed_with_their_uses(server: Server) -> None:

@@ -2,8 +2,10 @@
 
 import itertools
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -15,6 +17,7 @@ from synapse.storage.engines import PostgresEngine
 from synapse.util.json import json_encoder
 
 from synapse_capgroups.demo.homeserver import StartError
+from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.friends import listed_rooms
@@ -217,10 +220,10 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.reserved(txn, "!r"),
     lambda txn: Seats.attempt(txn, "!r", "@a"),
     lambda txn: Seats.members(txn, "!r"),
-    lambda txn: Seats.forget(txn, "!r", "@a", 5),
+    lambda txn: Seats.forget_expired(txn, "!r", "@a", 5),
     lambda txn: Situations.of(txn, "!r", "@a", None, 5),
     lambda txn: Situations.of(txn, "!r", "@a", "@b", 5),
-    lambda txn: Seats.release(txn, "!r", "@a", Hold(5)),
+    lambda txn: Seats.release(txn, "!r", "@a", Hold("a")),
     lambda txn: Seats.sweep(txn, 5),
     lambda txn: Admissions.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),
@@ -284,3 +287,62 @@ def test_every_query_runs_by_an_index(start: Starter) -> None:
             by_index = not step.startswith("SCAN") or "INDEX" in step or step in passing
             assert by_index, step
     connection.close()
+
+
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
+    start: Starter, engine: str
+) -> None:
+    """Else the same person's join on another worker would be put on record a second time."""
+    server = start(engine, module={"cap": 50, "code_limit": 50})
+    creator = server.person()
+    room = creator.new_room()
+    assert server._database is not None
+    section = dict(server._database)
+    arguments = {k: v for k, v in section["args"].items() if not k.startswith("cp_")}
+    now = int(time.time() * 1000)
+    moments = 0
+    while True:
+        person = server.person()
+        expect(creator.invite(room, person))
+        connection: Any = psycopg2.connect(**arguments)
+        connection.autocommit = True  # As READ COMMITTED: each statement sees what is written.
+        with connection.cursor() as cursor:
+            txn = _transaction(cursor, section)
+            standing = SynapseTables.membership(txn, room, person.user_id)
+            Seats.reserve(txn, room, person.user_id, standing.stream_ordering, now, now)
+            interrupted = Interrupted(txn, moments, partial(joins, person, room))
+            there = Situations.of(interrupted, room, person.user_id, None, now)  # type: ignore[arg-type]
+        connection.close()
+        if not interrupted.happened:
+            break
+        assert there.standing.membership == "join" or there.attempt is not None, moments
+        moments += 1
+    assert moments >= 4
+
+
+def joins(person: Person, room: str) -> None:
+    expect(person.join(room))
+
+
+class Interrupted:
+    """A transaction in which something happens elsewhere before one of its statements."""
+
+    def __init__(self, txn: LoggingTransaction, after: int, what: Callable[[], object]) -> None:
+        self._txn = txn
+        self._after = after
+        self._what = what
+        self.happened = False
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> None:
+        if self._after == 0 and not self.happened:
+            self._what()
+            self.happened = True
+        self._after -= 1
+        self._txn.execute(sql, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._txn, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._txn)

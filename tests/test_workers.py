@@ -5,17 +5,17 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-import psycopg2
 import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
-from tests.conftest import API, Clusters, Server, eventually, refused
+from tests.conftest import API, Clusters, Server, eventually, nothing_is_written, refused
+from tests.slow_module import beside
 
 SMALL = {"cap": 6, "code_limit": 4}
 
@@ -298,7 +298,7 @@ def test_a_join_that_fails_leaves_the_seat_to_the_same_persons_other_join(
         people[0].befriend(friend)
         expect(people[0].invite(room, friend))
     with ThreadPoolExecutor(2) as pool:
-        with nothing_is_joined(server):
+        with nothing_is_written(server, "room_memberships"):
             first = pool.submit(cluster.on(joining, 0).join, room)
             held = "SELECT 1 FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
             assert eventually(lambda: server.query(held, room, joining.user_id) != [])
@@ -310,20 +310,6 @@ def test_a_join_that_fails_leaves_the_seat_to_the_same_persons_other_join(
         assert refused(third.result(), "full")
     assert len(people[0].members(room)) == 6
     assert on_record(server, room) == people[0].members(room)
-
-
-@contextlib.contextmanager
-def nothing_is_joined(server: Server) -> Iterator[None]:
-    """Joins are decided, but none is written, as on a slow disk."""
-    assert server._database is not None
-    arguments = server._database["args"].items()
-    connection = psycopg2.connect(**{k: v for k, v in arguments if not k.startswith("cp_")})
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE room_memberships IN SHARE MODE")
-            yield
-    finally:
-        connection.close()
 
 
 RACES = 5
@@ -428,7 +414,7 @@ def test_the_seat_of_a_killed_worker_is_found_free_within_a_minute(start_cluster
             cluster.on(person, homes[person]).join(room)
 
     with ThreadPoolExecutor(len(crowd)) as pool:
-        with nothing_is_joined(server):
+        with nothing_is_written(server, "room_memberships"):
             for person in crowd:
                 pool.submit(join, person)
             held = "SELECT COUNT(*) FROM capgroups_seats WHERE room_id = ?"
@@ -450,3 +436,54 @@ def test_the_seat_of_a_killed_worker_is_found_free_within_a_minute(start_cluster
     # The sweep takes off the record who never came.
     assert eventually(lambda: on_record(server, room) == members, 70)
     assert most_members_ever(server, room) == 4
+
+
+@pytest.mark.full_size
+@pytest.mark.parametrize("seconds", [70, 600])
+def test_a_join_that_is_held_up_for_minutes_keeps_its_seat_and_passes_no_limit(
+    start_cluster: Clusters, seconds: int
+) -> None:
+    module = {"cap": 3, "code_limit": 3}
+    server, cluster = start_cluster(
+        module=module, workers=2, settings=beside(dict(module), seconds)
+    )
+    creator, friend, late = server.people(3)
+    slow = server.homeserver.register("slow")
+    room = creator.new_room()
+    invite_all(room, creator, [slow, friend, late])
+    held = "SELECT 1 FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
+    with ThreadPoolExecutor(1) as pool:
+        joining = pool.submit(cluster.on(slow, 0).join, room)
+        assert eventually(lambda: server.query(held, room, slow.user_id) != [])
+        expect(cluster.on(friend, 1).join(room))
+        tried = 0
+        while not joining.done():
+            reply = cluster.on(late, 1).join(room)
+            assert refused(reply, "full"), f"after {tried} tries: {reply}"
+            assert on_record(server, room) == sorted(
+                person.user_id for person in (creator, friend, slow)
+            )
+            tried += 1
+            time.sleep(1)
+        assert joining.result().ok
+    assert tried >= seconds - 15
+    assert len(cluster.on(creator, 1).members(room)) == 3
+    assert most_members_ever(server, room) == 3
+
+
+def test_one_person_who_joins_on_two_workers_at_once_is_on_record_once(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module={"cap": 50, "code_limit": 50}, workers=2)
+    creator, *crowd = server.people(13)
+    for _ in range(3):
+        room = creator.new_room()
+        invite_all(room, creator, crowd)
+        with ThreadPoolExecutor(2 * len(crowd)) as pool:
+            joins = [
+                pool.submit(cluster.on(person, worker).join, room)
+                for person in crowd
+                for worker in range(2)
+            ]
+        assert all(join.result().ok for join in joins)
+        assert on_record(server, room) == cluster.on(creator, 0).members(room)

@@ -28,6 +28,8 @@ class Admission:
         mode: the group's mode when it was decided.
         members_after: the group's members with this one, seats of joins under way included.
         admitted_at: milliseconds since 1970.
+        after_stream_ordering: the place of the membership event from which it was decided. From
+            one standing somebody is admitted once. None for a creator, who had none.
     """
 
     room_id: str
@@ -39,6 +41,7 @@ class Admission:
     members_after: int
     admitted_at: int
     code_id: str | None = None
+    after_stream_ordering: int | None = None
 
 
 class Admissions:
@@ -46,12 +49,18 @@ class Admissions:
 
     @staticmethod
     def record(txn: LoggingTransaction, admission: Admission) -> None:
+        """Put an admission on record, in place of one of the same person from the same standing."""
         txn.execute(
             """
             INSERT INTO capgroups_admissions
                 (room_id, user_id, how, inviter, inviter_was_friend, mode, members_after,
-                 admitted_at, code_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 admitted_at, code_id, after_stream_ordering)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (room_id, user_id, after_stream_ordering) DO UPDATE SET
+                how = EXCLUDED.how, inviter = EXCLUDED.inviter,
+                inviter_was_friend = EXCLUDED.inviter_was_friend, mode = EXCLUDED.mode,
+                members_after = EXCLUDED.members_after, admitted_at = EXCLUDED.admitted_at,
+                code_id = EXCLUDED.code_id
             """,
             (
                 admission.room_id,
@@ -63,6 +72,7 @@ class Admissions:
                 admission.members_after,
                 admission.admitted_at,
                 admission.code_id,
+                admission.after_stream_ordering,
             ),
         )
 

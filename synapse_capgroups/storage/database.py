@@ -138,6 +138,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     (
+        # A row for each attempt: those of one person may be under way in several processes, and
+        # each process renews its own. What is here was decided before the start.
+        "DROP TABLE capgroups_seats",
+        """
+        CREATE TABLE capgroups_seats (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            attempt TEXT NOT NULL PRIMARY KEY,
+            after_stream_ordering BIGINT NOT NULL,
+            admitted_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_seats_room ON capgroups_seats (room_id, user_id)",
+        "CREATE INDEX capgroups_seats_expiry ON capgroups_seats (expires_at)",
         # From which standing somebody was admitted: from one standing they are admitted once,
         # however many processes decide it at the same time. NULL in older rows.
         "ALTER TABLE capgroups_admissions ADD COLUMN after_stream_ordering BIGINT",
@@ -218,9 +233,7 @@ class Database:
         """The same where `work` is a single statement that only reads, at a quarter of the time."""
         if not self._schema_is_current:
             return await self.run(name, work)
-        return await inside.run_read_committed(
-            self._api, f"capgroups_{name}", work, autocommit=True
-        )
+        return await inside.run_single_statement(self._api, f"capgroups_{name}", work)
 
 
 def lock_room(txn: LoggingTransaction, room_id: str) -> None:

@@ -2,13 +2,16 @@
 
 A join is decided before Synapse persists it. In between, a row here holds the seat. The row stops
 counting when the join is persisted, since the person is then a member or has been one. A join that
-fails takes its row with it; what a killed process leaves behind expires 60 seconds after the
-decision.
+fails takes its row with it. However long a join takes, the process that waits for it renews its row
+(`holds.Holds`); what a killed process leaves behind expires 60 seconds after the last renewal.
 
 With several processes, one person can have several attempts under way at once, of which one may
-fail while another succeeds. They share a row, and the admission that the first of them wrote. The
-expiry, later with each attempt, tells who was the last to hold the seat.
+fail while another succeeds. Each has a row of its own; they share one seat, and the admission that
+the first of them wrote, which all of them name by its time.
 """
+
+import secrets
+from collections.abc import Collection
 
 import attrs
 from synapse.module_api import LoggingTransaction
@@ -21,15 +24,13 @@ RESERVATION_MS = 60 * 1000
 
 @attrs.frozen
 class Hold:
-    """A seat that is held for one attempt.
+    """A seat that is held for one attempt to join.
 
     Attributes:
-        expires_at: which attempt it is; no two of a person's have the same.
-        beside: when the earlier attempt expires that may be under way too; None if there is none.
+        attempt: which attempt it is; no two have the same.
     """
 
-    expires_at: int
-    beside: int | None = None
+    attempt: str
 
 
 @attrs.frozen
@@ -37,11 +38,12 @@ class Attempt:
     """A person's join that was allowed before and may still be under way.
 
     Attributes:
-        reserved_at: when the first of what may be several was decided.
+        admitted_at: when the admission was decided that it stands for, in milliseconds since 1970.
+        expires_at: when its process must be dead; the latest, if there are several.
         code_id: the join code that it is by, if any.
     """
 
-    reserved_at: int
+    admitted_at: int
     expires_at: int
     code_id: str | None
 
@@ -63,7 +65,7 @@ class Seats:
             SELECT COUNT(*) FROM (
                 {inside.JOINED_USERS}
                 UNION ALL
-                SELECT seat.user_id FROM capgroups_seats AS seat
+                SELECT DISTINCT seat.user_id FROM capgroups_seats AS seat
                 WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {is_member} AND NOT {spent}
             ) AS taken WHERE user_id <> ?
             """,
@@ -88,11 +90,17 @@ class Seats:
 
     @staticmethod
     def reserved(txn: LoggingTransaction, room_id: str) -> dict[str, int]:
-        """When each reservation expires that is not swept yet, by the person.
+        """When each person's reservation expires that is not swept yet.
 
         Many of them may have joined since.
         """
-        txn.execute("SELECT user_id, expires_at FROM capgroups_seats WHERE room_id = ?", (room_id,))
+        txn.execute(
+            """
+            SELECT user_id, MAX(expires_at) FROM capgroups_seats WHERE room_id = ?
+            GROUP BY user_id
+            """,
+            (room_id,),
+        )
         return dict(txn.fetchall())
 
     @staticmethod
@@ -101,11 +109,12 @@ class Seats:
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
-            SELECT seat.reserved_at, seat.expires_at, admission.code_id
+            SELECT seat.admitted_at, seat.expires_at, admission.code_id
             FROM capgroups_seats AS seat LEFT JOIN capgroups_admissions AS admission
             ON admission.room_id = seat.room_id AND admission.user_id = seat.user_id
-            AND admission.admitted_at = seat.reserved_at
+            AND admission.admitted_at = seat.admitted_at
             WHERE seat.room_id = ? AND seat.user_id = ? AND NOT {joined}
+            ORDER BY seat.expires_at DESC LIMIT 1
             """,
             (room_id, user_id),
         )
@@ -118,36 +127,37 @@ class Seats:
         room_id: str,
         user_id: str,
         after_stream_ordering: int,
+        admitted_at: int,
         now: int,
-        earlier: Attempt | None = None,
     ) -> Hold:
         """Hold a seat until the join that was just allowed is persisted.
 
         Args:
             after_stream_ordering: the place of the person's membership event as it is now.
-            earlier: an attempt of theirs that has not expired.
+            admitted_at: the time of the admission on record that this attempt stands for.
         """
-        if earlier is not None:
-            # Another process's clock may be ahead.
-            expires_at = max(now + RESERVATION_MS, earlier.expires_at + 1)
-            txn.execute(
-                "UPDATE capgroups_seats SET expires_at = ? WHERE room_id = ? AND user_id = ?",
-                (expires_at, room_id, user_id),
-            )
-            return Hold(expires_at, beside=earlier.expires_at)
+        hold = Hold(secrets.token_hex(8))
         txn.execute(
             """
             INSERT INTO capgroups_seats
-                (room_id, user_id, after_stream_ordering, reserved_at, expires_at)
-            VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT (room_id, user_id) DO UPDATE SET
-                after_stream_ordering = EXCLUDED.after_stream_ordering,
-                reserved_at = EXCLUDED.reserved_at,
-                expires_at = EXCLUDED.expires_at
+                (room_id, user_id, attempt, after_stream_ordering, admitted_at, expires_at)
+            VALUES (?, ?, ?, ?, ?, ?)
             """,
-            (room_id, user_id, after_stream_ordering, now, now + RESERVATION_MS),
-        )
-        return Hold(now + RESERVATION_MS)
+            (
+                room_id, user_id, hold.attempt, after_stream_ordering, admitted_at,
+                now + RESERVATION_MS,
+            ),
+        )  # fmt: skip
+        return hold
+
+    @staticmethod
+    def renew(txn: LoggingTransaction, holds: Collection[Hold], now: int) -> None:
+        """Hold seats for longer, because the joins that need them have not ended."""
+        for hold in holds:
+            txn.execute(
+                "UPDATE capgroups_seats SET expires_at = ? WHERE attempt = ?",
+                (now + RESERVATION_MS, hold.attempt),
+            )
 
     @staticmethod
     def release(txn: LoggingTransaction, room_id: str, user_id: str, hold: Hold) -> bool:
@@ -159,54 +169,72 @@ class Seats:
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
-            SELECT reserved_at, expires_at, {joined} FROM capgroups_seats AS seat
-            WHERE room_id = ? AND user_id = ?
+            SELECT admitted_at, {joined} FROM capgroups_seats AS seat
+            WHERE room_id = ? AND user_id = ? AND attempt = ?
             """,
-            (room_id, user_id),
+            (room_id, user_id, hold.attempt),
         )
         row = txn.fetchone()
         if row is None:
             return True  # Swept.
-        reserved_at, expires_at, has_joined = row
+        admitted_at, has_joined = row
         if has_joined:
             return False
-        if expires_at != hold.expires_at:
-            return True  # A later attempt holds it now.
-        if hold.beside is not None:
-            txn.execute(
-                "UPDATE capgroups_seats SET expires_at = ? WHERE room_id = ? AND user_id = ?",
-                (hold.beside, room_id, user_id),
-            )
-        else:
-            Seats.forget(txn, room_id, user_id, reserved_at)
+        txn.execute("DELETE FROM capgroups_seats WHERE attempt = ?", (hold.attempt,))
+        Seats._strike_unless_shared(txn, room_id, user_id, admitted_at)
         return True
 
     @staticmethod
-    def forget(txn: LoggingTransaction, room_id: str, user_id: str, reserved_at: int) -> None:
-        """An attempt has come to nothing: its seat is free, its admission off the record."""
-        Admissions.strike(txn, room_id, user_id, reserved_at)
+    def _strike_unless_shared(
+        txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int
+    ) -> None:
+        """Take an admission off the record, unless another attempt of theirs stands for it."""
         txn.execute(
-            "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ?", (room_id, user_id)
+            """
+            SELECT 1 FROM capgroups_seats
+            WHERE room_id = ? AND user_id = ? AND admitted_at = ? LIMIT 1
+            """,
+            (room_id, user_id, admitted_at),
         )
+        if txn.fetchone() is None:
+            Admissions.strike(txn, room_id, user_id, admitted_at)
+
+    @staticmethod
+    def forget_expired(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> None:
+        """The processes of a person's attempts are dead: no seat is held, nothing on record."""
+        joined = inside.JOINED_SINCE.format(seat="seat")
+        txn.execute(
+            f"""
+            SELECT DISTINCT admitted_at FROM capgroups_seats AS seat
+            WHERE room_id = ? AND user_id = ? AND expires_at <= ? AND NOT {joined}
+            """,
+            (room_id, user_id, now),
+        )
+        admitted = txn.fetchall()
+        txn.execute(
+            "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ? AND expires_at <= ?",
+            (room_id, user_id, now),
+        )
+        for (admitted_at,) in admitted:
+            Seats._strike_unless_shared(txn, room_id, user_id, admitted_at)
 
     @staticmethod
     def sweep(txn: LoggingTransaction, now: int) -> int:
         """Forget the reservations that expired, and the admissions that came to nothing.
 
         Returns:
-            How many admissions were struck from the record: the join was allowed and then failed
-            for another reason.
+            How many reservations were forgotten whose join never came.
         """
         joined = inside.JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
-            SELECT room_id, user_id, reserved_at FROM capgroups_seats AS seat
+            SELECT DISTINCT room_id, user_id, admitted_at FROM capgroups_seats AS seat
             WHERE expires_at <= ? AND NOT {joined}
             """,
             (now,),
         )
         failed = txn.fetchall()
-        for room_id, user_id, reserved_at in failed:
-            Admissions.strike(txn, room_id, user_id, reserved_at)
         txn.execute("DELETE FROM capgroups_seats WHERE expires_at <= ?", (now,))
+        for room_id, user_id, admitted_at in failed:
+            Seats._strike_unless_shared(txn, room_id, user_id, admitted_at)
         return len(failed)

@@ -43,6 +43,10 @@ class Situations:
         Args:
             inviter: who vouches for the person; None is the sender of the invitation that stands.
         """
+        # First the reservations and attempts, then the memberships: a join that is persisted in
+        # between is seen by both, and none by neither.
+        reserved = Seats.reserved(txn, room_id)
+        attempt = Seats.attempt(txn, room_id, user_id) if user_id in reserved else None
         standing = SynapseTables.membership(txn, room_id, user_id)
         if inviter is None and standing.membership == "invite":
             inviter = standing.sender
@@ -59,16 +63,13 @@ class Situations:
         row = txn.fetchone()
         assert row is not None
         is_guest, inviters_membership, mode = row
-        # First the reservations, then the members: a join that is persisted in between is seen by
-        # both, and none by neither.
-        reserved = Seats.reserved(txn, room_id)
         if any(expires_at > now for who, expires_at in reserved.items() if who != user_id):
             taken = Seats.taken_by_others(txn, room_id, user_id, now)
         else:
             taken = Seats.members(txn, room_id, but=user_id)
         return Situation(
             standing=standing,
-            attempt=Seats.attempt(txn, room_id, user_id) if user_id in reserved else None,
+            attempt=attempt,
             seats_taken=taken,
             is_guest=bool(is_guest),
             inviter=inviter,
