@@ -1,12 +1,14 @@
 """The module's tables: made once, by any number of processes, and never by the wrong version."""
 
 import itertools
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -30,7 +32,7 @@ from synapse_capgroups.storage.codes import Codes, Visits
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
-from tests.conftest import Server, Starter, eventually
+from tests.conftest import API, Server, Starter, eventually
 
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 
@@ -319,6 +321,34 @@ def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
         assert there.standing.membership == "join" or there.attempt is not None, moments
         moments += 1
     assert moments >= 4
+
+
+def test_a_single_statement_runs_without_a_transaction_around_it(
+    start: Starter, postgres: Postgres
+) -> None:
+    """Two more ways to the database and back would take longer than the statement."""
+    server = start("postgres", module={})
+    person = server.person()
+    room = person.new_room()
+    assert server._database is not None
+    server.homeserver.stop()
+    database_name = server._database["args"]["dbname"]
+    server.query(f"ALTER DATABASE {database_name} SET log_statement = 'all'")
+    server.homeserver.start()
+    path = f"{API}/groups/{quote(room)}"
+    expect(person.call("GET", path))  # The first statement of a process looks for the tables.
+    before = len(postgres.log())
+    expect(person.call("GET", path))
+    line = re.compile(r"\[(\d+)\] LOG: +statement: (.*?)(?=\n\d{4}-\d\d-|\Z)", re.DOTALL)
+    statements = line.findall(postgres.log()[before:])
+    ours = [
+        i for i, (_, sql) in enumerate(statements) if sql.split()[:2] == ["SELECT", "membership"]
+    ]
+    assert ours
+    for i in ours:
+        pid = statements[i][0]
+        earlier = [sql for who, sql in statements[:i] if who == pid]
+        assert not earlier or not earlier[-1].startswith("BEGIN"), earlier[-1]
 
 
 def joins(person: Person, room: str) -> None:

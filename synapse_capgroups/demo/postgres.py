@@ -55,6 +55,10 @@ class Postgres:
     def stop(self) -> None:
         self._call("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
+    def log(self) -> str:
+        """What the server has logged so far."""
+        return (self._folder / "log").read_text()
+
     def create_database(self, name: str) -> dict[str, Any]:
         """Make an empty database and return Synapse's `database` section for it."""
         import psycopg2  # Only those who run workers need it.
