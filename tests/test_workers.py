@@ -453,7 +453,8 @@ def test_a_join_that_is_held_up_for_minutes_keeps_its_seat_and_passes_no_limit(
     invite_all(room, creator, [slow, friend, late])
     held = "SELECT 1 FROM capgroups_seats WHERE room_id = ? AND user_id = ?"
     with ThreadPoolExecutor(1) as pool:
-        joining = pool.submit(cluster.on(slow, 0).join, room)
+        join = f"/join/{quote(room)}"
+        joining = pool.submit(cluster.on(slow, 0).call, "POST", join, {}, timeout=seconds + 60)
         assert eventually(lambda: server.query(held, room, slow.user_id) != [])
         expect(cluster.on(friend, 1).join(room))
         tried = 0
