@@ -453,22 +453,45 @@ async def upload(api: ModuleApi, user_id: str, media_type: str, content: bytes) 
     return str(uri)
 
 
-async def local_picture(api: ModuleApi, media_id: str, most_bytes: int) -> Path | None:
-    """Where a picture that was uploaded here is stored; None if this process may not read it.
+@attrs.frozen
+class SmallPicture:
+    """One of the thumbnails that Synapse made of a picture when it was uploaded.
+
+    Attributes:
+        side: its shorter side, in pixels.
+        length: its size in bytes.
+    """
+
+    file: Path
+    media_type: str
+    side: int
+    length: int
+
+
+async def small_pictures(api: ModuleApi, media_id: str) -> list[SmallPicture]:
+    """The thumbnails of a picture that was uploaded here; none if this process may not read it.
 
     Not in the `ModuleApi`. Media in quarantine is not to be shown to anybody.
     """
-    media = await api._hs.get_datastores().main.get_local_media(media_id)
+    store = api._hs.get_datastores().main
     folder = getattr(api._hs.config.media, "media_store_path", None)  # Not on every worker.
-    if (
-        media is None
-        or media.quarantined_by is not None
-        or not media.media_type.startswith("image/")
-        or not 0 < (media.media_length or 0) <= most_bytes
-        or folder is None
-    ):
-        return None
-    return Path(MediaFilePaths(folder).local_media_filepath(media_id))
+    media = await store.get_local_media(media_id) if folder is not None else None
+    if media is None or media.quarantined_by is not None:
+        return []
+    paths = MediaFilePaths(folder)
+    return [
+        SmallPicture(
+            Path(
+                paths.local_media_thumbnail(
+                    media_id, made.width, made.height, made.type, made.method
+                )
+            ),
+            made.type,
+            min(made.width, made.height),
+            made.length,
+        )
+        for made in await store.get_local_media_thumbnails(media_id)
+    ]
 
 
 def allows_per_room_profiles(api: ModuleApi) -> bool:

@@ -25,6 +25,7 @@ from synapse.handlers.room import RoomCreationHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.handlers.user_directory import UserDirectoryHandler
 from synapse.http import server as http_server
+from synapse.media._base import ThumbnailInfo
 from synapse.media.filepath import MediaFilePaths
 from synapse.media.media_repository import MediaRepository
 from synapse.module_api import LoggingTransaction, ModuleApi
@@ -32,7 +33,7 @@ from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModule
 from synapse.storage._base import SQLBaseStore
 from synapse.storage.database import DatabasePool
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
-from synapse.storage.databases.main.media_repository import LocalMedia
+from synapse.storage.databases.main.media_repository import LocalMedia, MediaRepositoryStore
 from synapse.storage.databases.main.room import RoomWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 from synapse.storage.engines._base import IsolationLevel
@@ -186,12 +187,17 @@ def test_a_picture_can_be_uploaded() -> None:
     ]  # fmt: skip
 
 
-def test_a_picture_can_be_read() -> None:
-    assert {"media_type", "media_length", "quarantined_by"} <= {
-        field.name for field in attrs.fields(LocalMedia)
+def test_a_pictures_thumbnails_can_be_read() -> None:
+    assert "quarantined_by" in {field.name for field in attrs.fields(LocalMedia)}
+    assert callable(MediaRepositoryStore.get_local_media_thumbnails)
+    assert {"width", "height", "method", "type", "length"} <= {
+        field.name for field in attrs.fields(ThumbnailInfo)
     }
     assert list(inspect.signature(MediaFilePaths).parameters) == ["primary_base_path"]
-    assert callable(MediaFilePaths.local_media_filepath)
+    assert list(inspect.signature(MediaFilePaths.local_media_thumbnail_rel).parameters)[1:] == [
+        "media_id", "width", "height", "content_type", "method",
+    ]  # fmt: skip
+    assert callable(MediaFilePaths.local_media_thumbnail)
     assert "self.media_store_path" in inspect.getsource(ContentRepositoryConfig)
 
 

@@ -2,8 +2,12 @@
 
 import inspect
 import time
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from synapse_capgroups import module
 from synapse_capgroups.demo.person import expect
@@ -77,3 +81,69 @@ def test_the_two_callbacks_that_make_every_message_slower_are_not_registered() -
     source = inspect.getsource(module.CapGroups)
     assert "check_event_allowed=" not in source
     assert "on_new_event=" not in source
+
+
+class Memory:
+    """How much more resident memory a server needed at its highest point."""
+
+    def __init__(self, server: Server) -> None:
+        self._folder = Path(f"/proc/{server.homeserver.process_id}")
+        self.mib = 0.0
+
+    def _read(self, field: str) -> int:
+        status = (self._folder / "status").read_text()
+        return int(status.split(f"{field}:")[1].split()[0])
+
+    def __enter__(self) -> "Memory":
+        self._before = self._read("VmRSS")
+        (self._folder / "clear_refs").write_text("5")  # The highest point is now.
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.mib = (self._read("VmHWM") - self._before) / 1024
+
+
+def worst_pictures() -> dict[str, bytes]:
+    """Pictures of nearly as many pixels as Synapse takes (`max_image_pixels: 32M`), in few bytes."""
+    side = 5650  # px: 31.9 million pixels
+    made = {}
+    still = Image.new("RGB", (side, side), "teal")
+    for name, options in (("PNG", {}), ("JPEG", {"progressive": True}), ("WEBP", {})):
+        file = BytesIO()
+        still.save(file, name, **options)
+        made[name] = file.getvalue()
+    file = BytesIO()
+    frames = [Image.new("P", (side, side), color) for color in (0, 1)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    made["GIF"] = file.getvalue()
+    return made
+
+
+def test_sixty_previews_of_the_worst_pictures_at_once_cost_little_memory(start: Starter) -> None:
+    # One thumbnail of each is enough here, and takes Synapse less time.
+    thumbnails = [{"width": 96, "height": 96, "method": "crop"}]
+    server = start("sqlite", module={}, settings={"thumbnail_sizes": thumbnails})
+    codes = {}
+    for name, content in worst_pictures().items():
+        room, people = server.group(1)
+        uri = people[0].call(
+            "POST", "/_matrix/media/v3/upload", content_type=f"image/{name.lower()}",
+            content=content,
+        ).body["content_uri"]  # fmt: skip
+        expect(people[0].set_state(room, "m.room.avatar", {"url": uri}))
+        codes[name] = server.make_code(room, people[0])
+    bare, people = server.group(1)
+    warm = server.make_code(bare, people[0])
+    server.homeserver.stop()  # What Synapse itself took when it received them is given back.
+    server.homeserver.start()
+    expect(server.preview(warm))
+
+    with Memory(server) as memory:
+        asked = [list(codes.values())[number % 4]["secret"] for number in range(60)]
+        with ThreadPoolExecutor(60) as pool:
+            asking = [pool.submit(people[0].preview_code, secret) for secret in asked]
+    assert memory.mib <= 30
+    assert [preview.result().status for preview in asking] == [200] * 60
+    for name, code in codes.items():
+        avatar = expect(server.preview(code)).body["group"]["avatar"]
+        assert avatar and len(avatar) < 90_000, name

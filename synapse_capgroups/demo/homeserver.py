@@ -193,6 +193,12 @@ class Homeserver:
             self._process.wait()
         self._process = None
 
+    @property
+    def process_id(self) -> int:
+        """Which process of this machine it is."""
+        assert self._process is not None
+        return self._process.pid
+
     def returncode(self, timeout: float) -> int:
         """Wait for the process to end by itself and return its exit code."""
         assert self._process is not None
