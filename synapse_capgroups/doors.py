@@ -8,7 +8,6 @@ pass, or tells them why not. The group itself never stops being invitation-only.
 
 import contextlib
 import logging
-import re
 import secrets
 from base64 import b32encode
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,9 +35,6 @@ from synapse_capgroups.storage.database import Database, lock_person
 from synapse_capgroups.words import JOINING, sentence
 
 logger = logging.getLogger(__name__)
-
-ADDRESS_IN_URL = re.compile(r"((?:#|%23)j-)[a-z2-7]{20,}", re.IGNORECASE)
-"""How a door's address looks in the path of a request; the first group is what may be seen."""
 
 _SECRET_BYTES = 17  # 136 bits
 _MAKING_MS = 60 * 1000

@@ -11,12 +11,14 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import attrs
+from synapse.http.site import SynapseRequest
 from synapse.media.filepath import MediaFilePaths
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi, RoomAlias, UserID
 from synapse.storage.engines import PostgresEngine
@@ -475,8 +477,8 @@ async def small_pictures(api: ModuleApi, media_id: str) -> list[SmallPicture]:
     """
     store = api._hs.get_datastores().main
     folder = getattr(api._hs.config.media, "media_store_path", None)  # Not on every worker.
-    media = await store.get_local_media(media_id) if folder is not None else None
-    if media is None or media.quarantined_by is not None:
+    media = await store.get_local_media(media_id)
+    if folder is None or media is None or media.quarantined_by is not None:
         return []
     paths = MediaFilePaths(folder)
     return [
@@ -517,27 +519,45 @@ def stop_the_start(message: str) -> NoReturn:
     os._exit(1)
 
 
-def keep_out_of_request_log(pattern: re.Pattern[str], replacement: str) -> None:
-    """Replace text in what Synapse logs of each request.
+def keep_out_of_logs(pattern: re.Pattern[str], replacement: str) -> None:
+    """Replace text in all that Synapse logs, and in the paths of requests wherever they are told.
 
-    Clients name a door's address in the path of their requests, and Synapse logs all paths
-    (`synapse.access.*`) and some errors with them (`synapse.http.*`). The loggers are made when a
-    port is opened, long after the module, so it is done where all records are made; for other
-    records that costs one comparison. A second homeserver in the same process changes nothing.
+    Clients name a door's address in the path of their requests. Synapse logs all paths, some errors
+    with them, and at DEBUG the values of all statements; so it is done where all records are made.
+    `SynapseRequest.get_redacted_uri` is also what tracing (`trace_servlet`) and the fields of
+    structured logs take the path from. A second homeserver in the same process changes nothing.
     """
     make_record = logging.getLogRecordFactory()
-    if getattr(make_record, "keeps_out", None) == pattern:
-        return
+    if getattr(make_record, "keeps_out", None) != pattern:
 
-    def make_clean_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = make_record(*args, **kwargs)
-        if record.name.startswith(("synapse.access", "synapse.http")):
-            record.msg = pattern.sub(replacement, record.getMessage())
-            record.args = ()
-        return record
+        def make_clean_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = make_record(*args, **kwargs)
+            with contextlib.suppress(Exception):  # A line that cannot be formatted is no line.
+                _clean(record, pattern, replacement)
+            return record
 
-    make_clean_record.keeps_out = pattern  # type: ignore[attr-defined]
-    logging.setLogRecordFactory(make_clean_record)
+        make_clean_record.keeps_out = pattern  # type: ignore[attr-defined]
+        logging.setLogRecordFactory(make_clean_record)
+
+    get_redacted_uri = SynapseRequest.get_redacted_uri
+    if getattr(get_redacted_uri, "keeps_out", None) != pattern:
+
+        def get_clean_uri(request: SynapseRequest) -> str:
+            return pattern.sub(replacement, get_redacted_uri(request))
+
+        get_clean_uri.keeps_out = pattern  # type: ignore[attr-defined]
+        SynapseRequest.get_redacted_uri = get_clean_uri  # type: ignore[method-assign, assignment]
+
+
+def _clean(record: logging.LogRecord, pattern: re.Pattern[str], replacement: str) -> None:
+    text = record.getMessage()
+    if pattern.search(text):
+        record.msg, record.args = pattern.sub(replacement, text), ()
+    if record.exc_info and record.exc_info[0] is not None:
+        told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        if pattern.search(told):
+            # What formats the record takes the text where there is no exception.
+            record.exc_info, record.exc_text = None, pattern.sub(replacement, told)
 
 
 WhenDone = Callable[[bool, Any], Awaitable[None]]

@@ -28,10 +28,11 @@ from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.door_rooms import DoorRooms
-from synapse_capgroups.doors import ADDRESS_IN_URL, Doors
+from synapse_capgroups.doors import Doors
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
+from synapse_capgroups.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
 from synapse_capgroups.scope import Group, Scope
@@ -78,7 +79,7 @@ class CapGroups:
         inside.watch_endings(api)
         inside.watch_upgrades(api)
         inside.watch_remote_joins(api, self._remote_join)
-        inside.keep_out_of_request_log(ADDRESS_IN_URL, r"\1<secret>")
+        inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
         api.register_spam_checker_callbacks(
             user_may_join_room=self.user_may_join_room,
             user_may_invite=self.user_may_invite,

@@ -7,12 +7,12 @@ that is the use to read again.
 import inspect
 import logging
 import re
+import sys
 from collections.abc import Iterator
 
 import attrs
 import pytest
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
-from synapse.app import _base as app_base
 from synapse.app.homeserver import SynapseHomeServer
 from synapse.config.mas import MasConfig
 from synapse.config.repository import ContentRepositoryConfig
@@ -24,7 +24,8 @@ from synapse.handlers.directory import DirectoryHandler
 from synapse.handlers.room import RoomCreationHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.handlers.user_directory import UserDirectoryHandler
-from synapse.http import server as http_server
+from synapse.http.site import SynapseRequest
+from synapse.logging import opentracing
 from synapse.media._base import ThumbnailInfo
 from synapse.media.filepath import MediaFilePaths
 from synapse.media.media_repository import MediaRepository
@@ -39,6 +40,7 @@ from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3E
 from synapse.storage.engines._base import IsolationLevel
 
 from synapse_capgroups import inside
+from synapse_capgroups.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from tests.conftest import Server
 
 
@@ -222,22 +224,51 @@ def test_which_versions_of_rooms_have_creators_of_all_power() -> None:
     assert not KNOWN_ROOM_VERSIONS["11"].msc4289_creator_power_enabled
 
 
-def test_the_names_of_the_loggers_that_tell_paths() -> None:
-    assert http_server.logger.name == "synapse.http.server"
-    assert "synapse.access." in inspect.getsource(app_base)
+def test_what_tells_the_paths_of_requests_takes_them_from_one_method() -> None:
+    for tells in (
+        SynapseRequest.__repr__, SynapseRequest.render, SynapseRequest._finished_processing,
+        opentracing.trace_servlet,
+    ):  # fmt: skip
+        source = inspect.getsource(tells)
+        assert "get_redacted_uri()" in source
+        assert ".uri" not in source.replace("get_redacted_uri()", "")
 
 
 @pytest.fixture
 def log_records() -> Iterator[None]:
     before = logging.getLogRecordFactory()
+    redacted = SynapseRequest.get_redacted_uri
     yield
     logging.setLogRecordFactory(before)
+    SynapseRequest.get_redacted_uri = redacted  # type: ignore[method-assign]
+
+
+@pytest.mark.usefixtures("log_records")
+def test_a_path_in_a_trace_has_no_secret() -> None:
+    inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
+    request = SynapseRequest.__new__(SynapseRequest)
+    request.uri = b"/_matrix/client/v3/join/%23%6A%2D" + b"abcdefg234567" * 2 + b"xy%3Alocalhost"
+    assert request.get_redacted_uri() == "/_matrix/client/v3/join/%23%6A%2D<secret>%3Alocalhost"
+
+
+@pytest.mark.usefixtures("log_records")
+def test_an_exception_in_the_log_has_no_secret() -> None:
+    inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
+    try:
+        raise ValueError("no room #j-abcdefg234567abcdefg234567xy:localhost")
+    except ValueError:
+        record = logging.getLogRecordFactory()(
+            "synapse.any", logging.ERROR, "", 0, "It broke", (), sys.exc_info()
+        )
+    line = logging.Formatter().format(record)
+    assert "no room #j-<secret>:localhost" in line
+    assert "Traceback" in line
 
 
 @pytest.mark.usefixtures("log_records")
 def test_a_thousand_homeservers_in_one_process_clean_their_log_once() -> None:
     for _ in range(1_000):
-        inside.keep_out_of_request_log(re.compile("s3cret"), "<secret>")
+        inside.keep_out_of_logs(re.compile("s3cret"), "<secret>")
     record = logging.getLogRecordFactory()(
         "synapse.access.http", logging.INFO, "", 0, "%s", ("/j-s3cret",), None
     )

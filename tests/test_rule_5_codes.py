@@ -1,12 +1,13 @@
 """Rule 5: join codes and their doors."""
 
 import contextlib
+import http.client
 import json
 import time
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor, wait
 from io import BytesIO
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -515,6 +516,62 @@ def test_no_secret_is_in_the_log(start: Starter) -> None:
     log = server.homeserver.log.read_text()
     assert "qr.svg" in log
     assert code["secret"] not in log
+
+
+def encodings(address: str) -> list[str]:
+    """A door's address as a path of a request can have it."""
+    secret = address[3:].split(":")[0]
+    everything = "".join(f"%{ord(c):02x}" for c in address)
+    return [
+        quote(address),
+        f"%23j%2d{secret}%3Alocalhost",
+        f"%23%6A%2D{secret}:localhost",
+        f"%23j-%{ord(secret[0]):X}{secret[1:]}:localhost",
+        f"%23j-{secret[:9]}%{ord(secret[9]):x}{secret[10:]}:localhost",
+        everything,
+        everything.replace("%", "%25"),
+        everything.replace("%", "%2525"),
+        secret,
+    ]
+
+
+def test_no_secret_is_in_any_line_of_a_log_at_debug_however_its_address_is_written(
+    start: Starter,
+) -> None:
+    server = start(module={}, run=False)
+    path = server.homeserver.folder / "log.yaml"
+    path.write_text(path.read_text().replace("level: INFO", "level: DEBUG"))
+    server.homeserver.start()
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    visitor = server.person()
+    for written in encodings(server.door(code)):
+        for method, where in (
+            ("GET", "/_matrix/client/v3/directory/room/{}"),
+            ("GET", "/_matrix/client/v1/room_summary/{}"),
+            ("PUT", "/_matrix/client/v3/directory/room/{}"),
+            ("POST", "/_matrix/client/v3/join/{}"),
+            ("POST", "/_matrix/client/v3/knock/{}"),
+            ("GET", "/_synapse/client/capgroups/v1/codes/{}"),
+            ("BREW", "/nothing/{}?of={}"),
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", server.homeserver.port)
+            headers = {
+                "Authorization": f"Bearer {visitor._token}",
+                "Referer": f"{server.homeserver.url}{where.format(written, written)}",
+            }
+            connection.request(method, where.format(written, written), "{}", headers)
+            connection.getresponse().read()
+            connection.close()
+    expect(server.preview(code))
+    expect(people[0].call("DELETE", f"{API}/groups/{room}/codes/{code['code_id']}"))
+    server.homeserver.stop()  # Its log is whole then.
+    log = server.homeserver.log.read_text()
+    assert "[SQL values] {capgroups_preview-" in log
+    assert "Received request: POST /_matrix/client/v3/join/%23j-<secret>" in log
+    for _ in range(4):
+        assert code["secret"] not in log.lower()
+        log = unquote(log)
 
 
 @pytest.mark.full_size

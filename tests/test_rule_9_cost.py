@@ -104,7 +104,7 @@ class Memory:
 
 
 def worst_pictures() -> dict[str, bytes]:
-    """Pictures of nearly as many pixels as Synapse takes (`max_image_pixels: 32M`), in few bytes."""
+    """Pictures of nearly as many pixels as Synapse takes (`max_image_pixels`), in few bytes."""
     side = 5650  # px: 31.9 million pixels
     made = {}
     still = Image.new("RGB", (side, side), "teal")
@@ -146,4 +146,5 @@ def test_sixty_previews_of_the_worst_pictures_at_once_cost_little_memory(start: 
     assert [preview.result().status for preview in asking] == [200] * 60
     for name, code in codes.items():
         avatar = expect(server.preview(code)).body["group"]["avatar"]
-        assert avatar and len(avatar) < 90_000, name
+        assert avatar is not None, name
+        assert len(avatar) < 90_000
