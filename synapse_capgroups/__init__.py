@@ -18,7 +18,14 @@ __version__ = version("synapse-capgroups")
 
 def __getattr__(name: str) -> Any:
     if name == "CapGroups":
-        from synapse_capgroups.module import CapGroups
+        try:
+            from synapse_capgroups.module import CapGroups
+        except ImportError as e:
+            if e.name is None or not e.name.startswith("synapse."):
+                raise
+            # A name that `inside.py` imports is gone: the server ends with a sentence.
+            from synapse_capgroups.probe import unsuitable
 
+            raise unsuitable([str(e)]) from e
         return CapGroups
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

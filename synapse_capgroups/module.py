@@ -19,7 +19,7 @@ from synapse.module_api import (
 )
 from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
-from synapse_capgroups import chores, inside, words
+from synapse_capgroups import chores, inside, probe, words
 from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
 from synapse_capgroups.answers import Answer, Answers, raise_refusal
@@ -47,6 +47,8 @@ class CapGroups:
     """The module. Its configuration is described in homeserver.sample.yaml."""
 
     def __init__(self, config: Config, api: ModuleApi) -> None:
+        probe.require_once(api)
+        probe.require_synapse(api)
         self._api = api
         self._database = Database(api)
         concierge = api.get_qualified_user_id(config.concierge)

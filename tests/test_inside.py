@@ -8,10 +8,13 @@ import inspect
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 import pytest
+import synapse
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.app.homeserver import SynapseHomeServer
 from synapse.config.mas import MasConfig
@@ -128,6 +131,31 @@ def test_the_method_through_which_each_change_of_a_membership_goes() -> None:
     assert parameters[1:5] == ["requester", "target", "room_id", "action"]
     assert {"content", "ratelimit"} < set(parameters)
     assert inspect.iscoroutinefunction(method)
+
+
+def test_who_calls_the_methods_that_are_wrapped() -> None:
+    """A new caller is a new way to join or to make a room: read it before it is added here."""
+    root = Path(synapse.__file__).parent
+    wrapped = re.compile(r"\.(update_membership_locked|create_room|clone_existing_room)\(")
+    callers = Counter(
+        (str(path.relative_to(root)), match[1])
+        for path in root.rglob("*.py")
+        for match in wrapped.finditer(path.read_text())
+    )
+    assert callers == {
+        # Joins, leaves and invitations; the invitations of a creation come directly.
+        ("handlers/room_member.py", "update_membership_locked"): 1,
+        ("handlers/room.py", "update_membership_locked"): 1,
+        # `createRoom`; rooms that the server makes for registrations, notices and deletions; and
+        # modules.
+        ("rest/client/room.py", "create_room"): 1,
+        ("handlers/register.py", "create_room"): 1,
+        ("server_notices/server_notices_manager.py", "create_room"): 1,
+        ("handlers/room.py", "create_room"): 1,
+        ("module_api/__init__.py", "create_room"): 1,
+        # Upgrades.
+        ("handlers/room.py", "clone_existing_room"): 1,
+    }
 
 
 def test_the_call_by_which_an_admin_lifts_rate_limits() -> None:

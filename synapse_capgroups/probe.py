@@ -1,0 +1,251 @@
+"""Whether this Synapse is one that the module was written for, asked before anything is wrapped.
+
+`inside.py` replaces methods of Synapse's and calls others that no contract keeps in place. If one
+of them were renamed, or became a Rust object whose method cannot be replaced, groups would be open
+without anybody noticing. So the server does not start then, and says what to do.
+"""
+
+import importlib
+import inspect
+from operator import attrgetter
+from typing import Any
+from weakref import WeakSet
+
+import attrs
+from synapse.module_api import ModuleApi
+from synapse.module_api.errors import ConfigError
+from synapse.util import SYNAPSE_VERSION
+
+import synapse_capgroups
+
+OLDEST, NEWEST = (1, 143), (1, 163)
+"""The Synapse versions in which `inside.py` was read."""
+
+
+@attrs.frozen
+class Requirement:
+    """A function of Synapse's that is replaced or called.
+
+    Attributes:
+        owner: the module and, after a colon, the class.
+        parameters: the first ones after `self`, in this order.
+        named: others that are passed by their names.
+        coroutine: whether it must be one.
+        replaced: whether the module puts a function of its own in its place.
+        getter: how the homeserver hands out the object whose method is replaced.
+    """
+
+    owner: str
+    name: str
+    parameters: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    coroutine: bool = True
+    replaced: bool = False
+    getter: str | None = None
+
+    @property
+    def called(self) -> str:
+        return f"{self.owner.rpartition(':')[2]}.{self.name}"
+
+
+def _wrapped(owner: str, name: str, getter: str, *parameters: str, **more: Any) -> Requirement:
+    owner = f"synapse.{owner}"
+    return Requirement(owner, name, parameters, replaced=True, getter=getter, **more)
+
+
+def _called(owner: str, name: str, *parameters: str, **more: Any) -> Requirement:
+    return Requirement(f"synapse.{owner}", name, parameters, **more)
+
+
+_MEMBERS = ("handlers.room_member:RoomMemberHandler", "get_room_member_handler")
+_ROOMS = ("handlers.room:RoomCreationHandler", "get_room_creation_handler")
+_DIRECTORY = ("handlers.directory:DirectoryHandler", "get_directory_handler")
+
+REQUIREMENTS = (
+    _wrapped(
+        _MEMBERS[0], "update_membership", _MEMBERS[1], "requester", "target", "room_id", "action",
+        named=("content", "new_room", "ratelimit"),
+    ),
+    _wrapped(
+        _MEMBERS[0], "update_membership_locked", _MEMBERS[1],
+        "requester", "target", "room_id", "action", named=("content", "ratelimit"),
+    ),
+    _wrapped(
+        _ROOMS[0], "create_room", _ROOMS[1], "requester", "config",
+        named=("ratelimit", "ignore_forced_encryption"),
+    ),
+    _wrapped(
+        _ROOMS[0], "clone_existing_room", _ROOMS[1], "requester", "old_room_id", "new_room_id"
+    ),
+    _wrapped(
+        _DIRECTORY[0], "create_association", _DIRECTORY[1], "requester", "room_alias", "room_id"
+    ),
+    _wrapped(
+        _DIRECTORY[0], "edit_published_room_list", _DIRECTORY[1],
+        "requester", "room_id", "visibility",
+    ),
+    _wrapped(
+        "handlers.user_directory:UserDirectoryHandler", "search_users",
+        "get_user_directory_handler", "user_id", "search_term", "limit",
+    ),
+    _wrapped(
+        "federation.federation_server:FederationServer", "on_send_join_request",
+        "get_federation_server", "origin", "content", "room_id",
+    ),
+    _called("http.site:SynapseRequest", "get_redacted_uri", replaced=True, coroutine=False),
+    _called("handlers.room_member:RoomMemberHandler", "forget", "user", "room_id"),
+    _called(
+        "media.media_repository:MediaRepository", "create_or_update_content",
+        "media_type", "upload_name", "content", "content_length", "auth_user",
+    ),
+    _called(
+        "storage.databases.main.media_repository:MediaRepositoryStore", "get_local_media",
+        "media_id",
+    ),
+    _called(
+        "storage.databases.main.media_repository:MediaRepositoryStore",
+        "get_local_media_thumbnails", "media_id",
+    ),
+    _called(
+        "storage.databases.main.directory:DirectoryWorkerStore", "delete_room_alias", "room_alias"
+    ),
+    # Behind a cache, which is no function.
+    _called(
+        "storage.databases.main.room:RoomWorkerStore", "get_ratelimit_for_user", coroutine=False
+    ),
+    _called(
+        "storage.database:DatabasePool", "runInteraction", "desc", "func",
+        named=("isolation_level", "db_autocommit"),
+    ),
+    _called(
+        "media.filepath:MediaFilePaths", "local_media_filepath", "media_id", coroutine=False
+    ),
+)  # fmt: skip
+"""Every function of Synapse's that `inside.py` wraps, and those that it calls beside them."""
+
+SETTINGS = (
+    "server.allow_per_room_profiles",
+    "servernotices.server_notices_mxid",
+    "mas.enabled",
+    "experimental",
+    "media",
+)
+"""Every setting of the homeserver's that `inside.py` reads."""
+
+_configured: "WeakSet[ModuleApi]" = WeakSet()
+
+
+def require_once(api: ModuleApi) -> None:
+    """Refuse a second entry of the module in one homeserver.
+
+    Raises:
+        ConfigError: there is one. Two would wrap each other, with tables that they share.
+    """
+    if api in _configured:
+        raise ConfigError(
+            "synapse-capgroups: 'modules' in homeserver.yaml names synapse_capgroups.CapGroups "
+            "twice. Remove one of the two entries: a homeserver has one configuration of groups."
+        )
+    _configured.add(api)
+
+
+def require_synapse(api: ModuleApi) -> None:
+    """Check that everything the module takes from inside Synapse is there.
+
+    Raises:
+        ConfigError: something is not, with a sentence that says which versions fit together.
+    """
+    found = [problem(requirement) or _held_by(api, requirement) for requirement in REQUIREMENTS]
+    found += [_setting(api, path) for path in SETTINGS]
+    if wrong := [text for text in found if text]:
+        raise unsuitable(wrong)
+
+
+def unsuitable(wrong: list[str]) -> ConfigError:
+    """The end of a start: what is wrong with this Synapse, and what to do."""
+    oldest, newest = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
+    version = _numbers(SYNAPSE_VERSION)
+    if version and version > NEWEST:
+        advice = (
+            "Upgrade synapse-capgroups (pip install --upgrade synapse-capgroups); until there is a "
+            f"version for this Synapse, use Synapse {newest}."
+        )
+    elif version and version < OLDEST:
+        advice = f"Upgrade Synapse to {oldest} or later."
+    else:
+        advice = (
+            "This version of Synapse should have it: another module may have changed Synapse, or "
+            "its installation is broken. Install Synapse anew, or take out the other module."
+        )
+    return ConfigError(
+        f"synapse-capgroups {synapse_capgroups.__version__} cannot work with this Synapse, "
+        f"{SYNAPSE_VERSION}, and without it groups would be open: {'; '.join(wrong)}. "
+        f"It is made for Synapse {oldest} to {newest}. {advice}"
+    )
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    try:
+        major, minor = version.split(".")[:2]
+        return int(major), int(minor.split("r")[0])
+    except ValueError:
+        return None
+
+
+def problem(requirement: Requirement) -> str | None:
+    """What is wrong with a function of Synapse's; None if nothing is."""
+    module, _, name = requirement.owner.partition(":")
+    try:
+        owner = getattr(importlib.import_module(module), name)
+        # Not by `getattr`: a method behind a cache cannot be had from its class.
+        function = inspect.getattr_static(owner, requirement.name)
+    except (ImportError, AttributeError):
+        return f"{requirement.called} is missing"
+    if requirement.replaced and not inspect.isfunction(function):
+        return f"{requirement.called} is not written in Python and cannot be replaced"
+    if requirement.coroutine and not inspect.iscoroutinefunction(function):
+        return f"{requirement.called} is not a coroutine"
+    if not requirement.parameters:
+        return None
+    return _parameters(requirement, function)
+
+
+def _parameters(requirement: Requirement, function: Any) -> str | None:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return f"{requirement.called} does not tell its parameters"
+    if list(parameters)[1 : 1 + len(requirement.parameters)] != list(requirement.parameters):
+        wanted, found = ", ".join(requirement.parameters), ", ".join(list(parameters)[1:])
+        return f"{requirement.called} takes ({found}) and not ({wanted}, …)"
+    absent = [name for name in requirement.named if name not in parameters]
+    if absent and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return f"{requirement.called} does not take {', '.join(absent)}"
+    return None
+
+
+def _held_by(api: ModuleApi, requirement: Requirement) -> str | None:
+    """The same of the object on which the method is going to be replaced."""
+    if requirement.getter is None:
+        return None
+    holder = getattr(api._hs, requirement.getter, None)
+    if holder is None:
+        return f"HomeServer.{requirement.getter} is missing"
+    return replaceable(holder(), requirement)
+
+
+def replaceable(held: object, requirement: Requirement) -> str | None:
+    """Why a method of this object cannot be replaced; None if it can."""
+    if not hasattr(held, "__dict__"):
+        return f"{requirement.called} belongs to an object whose methods cannot be replaced"
+    if not callable(getattr(held, requirement.name, None)):
+        return f"{requirement.called} is missing in {type(held).__name__}"
+    return None
+
+
+def _setting(api: ModuleApi, path: str) -> str | None:
+    try:
+        attrgetter(path)(api._hs.config)
+    except AttributeError:
+        return f"the setting {path} is missing"
+    return None
