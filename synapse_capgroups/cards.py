@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.doors import Doors
+from synapse_capgroups.easel import Easel
 from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.personal_codes import PersonalCodes
-from synapse_capgroups.pictures import Card, qr_png
+from synapse_capgroups.pictures import Card, qr_png, qr_svg
 from synapse_capgroups.storage.codes import Code
 
 
@@ -22,6 +23,7 @@ class Cards:
         self._doors = doors
         self._personal = personal
         self._words = words
+        self._easel = Easel(api)
 
     async def png(self, code: Code) -> bytes:
         """The card of a code, as a PNG picture."""
@@ -39,7 +41,11 @@ class Cards:
             valid_until=self._words["valid_until"].format(until=date(code.expires_at)),
             shared_by=self._words["shared_by"].format(sharer=sharer),
         )
-        return await self._api.defer_to_thread(qr_png, card)
+        return await self._easel.drawn(qr_png, card)
+
+    async def svg(self, code: Code) -> bytes:
+        """The bare code, as an SVG picture."""
+        return await self._easel.drawn(qr_svg, self._doors.url(code.secret))
 
 
 def date(ms: int) -> str:

@@ -19,11 +19,14 @@ from typing import Any, NoReturn, TypeVar
 
 import attrs
 from synapse.http.site import SynapseRequest
+from synapse.logging.context import PreserveLoggingContext
 from synapse.media.filepath import MediaFilePaths
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi, RoomAlias, UserID
 from synapse.storage.engines import PostgresEngine
 from synapse.storage.engines._base import IsolationLevel
 from synapse.types import create_requester
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -517,6 +520,17 @@ def stop_the_start(message: str) -> NoReturn:
     logging.shutdown()
     sys.stderr.flush()
     os._exit(1)
+
+
+def tell(waiting: Deferred[T], outcome: T | Failure) -> None:
+    """Let what waits for a result go on with it.
+
+    It goes on in a logging context of its own, which must not be left in place of the caller's;
+    the `ModuleApi` has the other half of this, `make_deferred_yieldable`, alone.
+    """
+    with PreserveLoggingContext():
+        if not waiting.called:
+            waiting.callback(outcome)
 
 
 def keep_out_of_logs(pattern: re.Pattern[str], replacement: str) -> None:

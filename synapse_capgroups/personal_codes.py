@@ -10,6 +10,7 @@ from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.names import shortened
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
@@ -39,7 +40,7 @@ class PersonalCodes:
     async def name(self, user_id: str) -> str:
         """What a local person is called everywhere; their Matrix ID if they have no name."""
         profile = await self._api.get_profile_for_user(UserID.from_string(user_id).localpart)
-        return profile.display_name or user_id
+        return shortened(profile.display_name or user_id)
 
     async def state(self, code: Code) -> Reason | None:
         """What a personal code is dead of, None if it lives."""

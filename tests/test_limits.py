@@ -1,8 +1,17 @@
 """The limits on how often anybody may ask, with a clock that stands still."""
 
+import time
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from synapse.module_api import ModuleApi
+
 from synapse_capgroups.limits import buckets
 from synapse_capgroups.limits.buckets import Buckets
-from synapse_capgroups.limits.table import ALL, Limit
+from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import ALL, PREVIEWS, Limit
+from synapse_capgroups.limits.visitors import visitor
 
 HERE, THERE = "192.0.2.1", "2001:db8::1"
 
@@ -62,3 +71,39 @@ def test_the_addresses_that_asked_longest_ago_are_forgotten_and_no_others() -> N
 def test_each_limit_has_a_name_of_its_own_and_can_be_met() -> None:
     assert len({limit.name for limit in ALL}) == len(ALL)
     assert all(limit.burst >= 1 and limit.period > 0 for limit in ALL)
+
+
+def test_nothing_stays_refused_when_the_clock_of_the_server_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = RateLimits(cast(ModuleApi, None))
+    of_day, passed = time.time(), [1000.0]
+    monkeypatch.setattr(time, "time", lambda: of_day)
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    while limits.allows(PREVIEWS, HERE):
+        pass
+    monkeypatch.setattr(time, "time", lambda: of_day - 60 * 60)
+    passed[0] += PREVIEWS.period + 0.01
+    assert limits.allows(PREVIEWS, HERE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("", None, True),
+        ("unknown", "unknown", True),
+    ],
+)
+def test_whoever_has_half_an_ipv6_address_is_one_visitor(
+    one: str | None, other: str | None, same: bool
+) -> None:
+    def from_(host: str | None) -> str:
+        return visitor(SimpleNamespace(getClientAddress=lambda: SimpleNamespace(host=host)))
+
+    assert (from_(one) == from_(other)) == same

@@ -1,17 +1,20 @@
 """Rule 9: it costs nothing to have it."""
 
 import inspect
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 
 from synapse_capgroups import module
 from synapse_capgroups.demo.person import expect
-from tests.conftest import Server, Starter, eventually
+from synapse_capgroups.web.words import language
+from tests.conftest import API, Server, Starter, eventually
 
 
 def transactions(server: Server) -> float:
@@ -148,3 +151,50 @@ def test_sixty_previews_of_the_worst_pictures_at_once_cost_little_memory(start: 
         avatar = expect(server.preview(code)).body["group"]["avatar"]
         assert avatar is not None, name
         assert len(avatar) < 90_000
+
+
+def test_a_name_of_sixty_thousand_bytes_is_short_wherever_others_are_shown_it(
+    server: Server,
+) -> None:
+    room, people = server.group(1)
+    expect(people[0].set_state(room, "m.room.name", {"name": "\N{DOOR}" * 15_000}))
+    code = server.make_code(room, people[0])
+    preview = expect(server.preview(code)).body
+    assert len(json.dumps(preview)) < 4_000
+    assert preview["group"]["name"] == "\N{DOOR}" * 255 + "…"
+    summary = f"/_matrix/client/v1/room_summary/{quote(server.door(code))}"
+    door = expect(server.person().call("GET", summary)).body
+    assert len(door["name"]) < 300
+    assert people[0].code_picture(room, code["code_id"]).ok
+
+
+def test_who_asks_too_often_is_asked_to_wait(server: Server) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    with ThreadPoolExecutor(16) as pool:
+        pictures = [pool.submit(people[0].code_picture, room, code["code_id"]) for _ in range(45)]
+    assert {picture.result().status for picture in pictures} == {200, 429}
+    with ThreadPoolExecutor(16) as pool:
+        calls = [pool.submit(people[0].call, "GET", f"{API}/groups/{room}") for _ in range(250)]
+    answers = [call.result() for call in calls]
+    assert {answer.status for answer in answers} == {200, 429}
+    refusals = [answer.body for answer in answers if not answer.ok]
+    assert all(refusal["errcode"] == "M_LIMIT_EXCEEDED" for refusal in refusals)
+    assert all(refusal["retry_after_ms"] > 0 for refusal in refusals)
+    assert server.person().code_picture(room, code["code_id"]).status == 404, "others need not"
+
+
+@pytest.mark.parametrize("path", ["codes/preview", "groups/!a:localhost/codes"])
+def test_a_body_as_large_as_an_upload_is_not_parsed(server: Server, path: str) -> None:
+    people = server.people(1)
+    room, _ = server.group(1, creator=people[0])
+    path = f"{API}/{path.replace('!a:localhost', room)}"
+    with Memory(server) as memory:
+        reply = people[0].call("POST", path, {"secret": [{}] * 3_000_000})
+    assert (reply.status, reply.body["errcode"]) == (413, "M_TOO_LARGE")
+    assert memory.mib < 60, "the body itself, which Synapse has read before"
+
+
+def test_a_header_of_sixteen_thousand_languages_is_not_read_to_its_end() -> None:
+    assert language("a," * 100 + "de") == "de"
+    assert language("a," * 8_000 + "de") == "en"

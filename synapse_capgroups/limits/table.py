@@ -46,6 +46,6 @@ COMMANDS = Limit("commands", 30, 2 * SECOND, "person")
 """Writing to the concierge."""
 
 CALLS = Limit("calls", 60, SECOND / 5, "person")
-"""Any other call of the HTTP API."""
+"""Any call of the HTTP API by somebody with a login, those counted above as well."""
 
 ALL = (PREVIEWS, CODES, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CALLS)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from os import SEEK_END
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,10 +24,10 @@ from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.limits.spending import RateLimits, too_many
-from synapse_capgroups.limits.table import PREVIEWS
+from synapse_capgroups.limits.table import CALLS, PICTURES, PREVIEWS
+from synapse_capgroups.limits.visitors import visitor
 from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.personal_codes import PersonalCodes
-from synapse_capgroups.pictures import qr_svg
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes
@@ -34,6 +35,8 @@ from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web.glance import Glances
 
 PREFIX = "/_synapse/client/capgroups/v1"
+
+_LONGEST_BODY = 64 * 1024  # bytes
 
 _MALFORMED = {
     CodeProblem.LIFETIME: "'lifetime_ms' must be a number from 1 to {longest}",
@@ -115,11 +118,9 @@ class Api(DirectServeJsonResource):
     async def _preview(self, request: Any) -> tuple[int, JsonDict]:
         """For anybody who holds a code. Of an unknown one nothing is said but that."""
         now = self._api.get_current_time_msec()
-        # A unix socket has no host; whoever comes that way without X-Forwarded-For is one visitor.
-        visitor = getattr(request.getClientAddress(), "host", "")
-        if not self._limits.allows(PREVIEWS, visitor):
+        if not self._limits.allows(PREVIEWS, visitor(request)):
             raise too_many(PREVIEWS)
-        secret = parse_json_object_from_request(request).get("secret")
+        secret = _body(request).get("secret")
         if not isinstance(secret, str) or not secret.isprintable():
             raise SynapseError(400, "'secret' must be a string", ErrorCodes.BAD_JSON)
         changes = self._doors.changes
@@ -174,7 +175,7 @@ class Api(DirectServeJsonResource):
 
     async def _make_code(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, user_id = await self._as_member(request, room_id)
-        body = parse_json_object_from_request(request, allow_empty_body=True)
+        body = _body(request, allow_empty=True)
         try:
             code = await self._doors.make(
                 group, user_id, body.get("lifetime_ms"), body.get("max_uses")
@@ -233,11 +234,11 @@ class Api(DirectServeJsonResource):
 
     async def _svg(self, request: Any, room_id: str, code_id: str) -> None:
         code = await self._living_code(request, room_id, code_id)
-        _send(request, b"image/svg+xml", qr_svg(self._doors.url(code.secret)))
+        _send(request, b"image/svg+xml", await self._cards.svg(code))
 
     async def _name(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, user_id = await self._as_member(request, room_id)
-        name = parse_json_object_from_request(request).get("displayname")
+        name = _body(request).get("displayname")
         if not isinstance(name, str) or not _is_text(name):
             raise SynapseError(400, "'displayname' must be a string of text", ErrorCodes.BAD_JSON)
         content: JsonDict = {"membership": "join", "displayname": name}
@@ -253,6 +254,7 @@ class Api(DirectServeJsonResource):
         """
         requester = await self._api.get_user_by_req(request)
         user_id = requester.user.to_string()
+        await self._limits.spend(CALLS, user_id)
         group = await self._scope.group(room_id) if room_id.isprintable() else None
         if group is None or not await self._gatekeeper.is_member(room_id, user_id):
             raise SynapseError(
@@ -278,7 +280,8 @@ class Api(DirectServeJsonResource):
         return code
 
     async def _living_code(self, request: Any, room_id: str, code_id: str) -> Code:
-        group, _ = await self._as_sharer(request, room_id)
+        group, user_id = await self._as_sharer(request, room_id)
+        await self._limits.spend(PICTURES, user_id)
         code = await self._code(group, code_id)
         died_of, _ = await self._doors.state(code)
         if died_of is not None:
@@ -293,6 +296,20 @@ class Api(DirectServeJsonResource):
         key = ("m.room.member", user_id)
         state = await self._api.get_room_state(group.room_id, [key])
         return state[key].content if key in state else {}
+
+
+def _body(request: Any, *, allow_empty: bool = False) -> JsonDict:
+    """The object in a request's body, which has a few fields: parsing takes far more than it does.
+
+    Raises:
+        SynapseError: it is none, or as large as Synapse lets an upload be.
+    """
+    size = request.content.seek(0, SEEK_END)
+    request.content.seek(0)
+    if size > _LONGEST_BODY:
+        text = f"The body must not be larger than {_LONGEST_BODY} bytes."
+        raise SynapseError(413, text, ErrorCodes.TOO_LARGE)
+    return parse_json_object_from_request(request, allow_empty_body=allow_empty)
 
 
 def _forbidden(refusal: Refusal) -> SynapseError:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Any
 
 _MOMENT_MS = 1000
-_REMEMBERED = 1000
+_REMEMBERED = 100  # An answer can have 90 kB: a picture.
 
 
 class Glances:
