@@ -51,6 +51,14 @@ def code_wish(rest: str) -> CodeWish:
     return CodeWish(" ".join(words), lifetime, max_uses)
 
 
+def group_and_page(rest: str) -> tuple[str, int]:
+    """`<group> [page 2]`."""
+    words = rest.split()
+    if len(words) >= 2 and words[-2].lower() == "page" and re.fullmatch("[0-9]{1,4}", words[-1]):
+        return " ".join(words[:-2]), max(1, int(words[-1]))
+    return rest, 1
+
+
 def group_and_rest(rest: str) -> tuple[str, str]:
     """`<group> <something>`, where the group is one word: a number or a part of the name."""
     group, _, something = rest.partition(" ")

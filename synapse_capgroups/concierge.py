@@ -18,6 +18,7 @@ from synapse_capgroups.commands import (
     Command,
     code_wish,
     commands,
+    group_and_page,
     group_and_rest,
     matching,
 )
@@ -31,12 +32,13 @@ from synapse_capgroups.remarks import Remarks
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.admissions import Admission, Admissions
 from synapse_capgroups.storage.chats import Chats
-from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
 _MOST_ADMISSIONS = 50
+_CODES_A_PAGE = 20
 _LONGEST_NAME = 256  # Synapse's own limit.
 _DAY_MS = 24 * 60 * 60 * 1000
 
@@ -302,25 +304,25 @@ class Concierge:
         )
 
     async def _codes(self, room_id: str, user_id: str, rest: str) -> str:
-        named = await self._group_meant(user_id, rest)
+        said, number = group_and_page(rest)
+        named = await self._group_meant(user_id, said)
         await self._require_share(named.group, user_id)
-        found = await self._database.run(
-            "codes", lambda txn: Codes.of_group(txn, named.group.room_id)
-        )
+        page = Page(_CODES_A_PAGE + 1, skip=_CODES_A_PAGE * (number - 1))
+        found = await self._doors.life.page(named.group, page)
         called = await self._called(user_id)
-        lines = []
-        for code in found:
-            died_of, _ = await self._doors.state(code)
-            lines.append(
-                self._words["code_line"].format(
-                    code_id=code.code_id,
-                    state=self._words[died_of.value if died_of else "alive"],
-                    sharer=called(code.sharer),
-                    until=date(code.expires_at),
-                    uses=code.uses,
-                )
+        lines = [
+            self._words["code_line"].format(
+                code_id=state.code.code_id,
+                state=self._words[state.died_of.value if state.died_of else "alive"],
+                sharer=called(state.code.sharer),
+                until=date(state.code.expires_at),
+                uses=state.code.uses,
             )
-        return "\n".join(lines) or self._words["no_codes"].format(group=rest)
+            for state in found[:_CODES_A_PAGE]
+        ]
+        if len(found) > _CODES_A_PAGE:
+            lines.append(self._words["older_codes"].format(group=said, page=number + 1))
+        return "\n".join(lines) or self._words["no_codes"].format(group=said)
 
     async def _revoke(self, room_id: str, user_id: str, rest: str) -> str:
         code_id = rest.lower()

@@ -35,6 +35,8 @@ ENGLISH = {
         "invite their friends."
     ),
     "too_many": "You have too many living join codes in this group. Revoke one first.",
+    "suspended_sharer": "Your account is suspended: you cannot make join codes.",
+    "replaced": "This group was replaced by a new one. Make the join code in the new group.",
     "code": (
         "Join code for {group}, valid until {until}{uses}:\n{url}\n"
         "To end it, write: revoke {code_id}"
@@ -47,6 +49,8 @@ ENGLISH = {
     "code_used_up": "used up",
     "code_revoked": "withdrawn",
     "code_closed": "ended by the group's size",
+    "suspended": "ended, as its sharer's account is suspended",
+    "older_codes": "There are older ones: codes {group} page {page}",
     "no_such_code": "You have no such join code. Write “codes <group>” to see them.",
     "revoked": "The join code is withdrawn. Nobody can use it any more.",
     "which_name": "Write for instance: name 1 Uncle Bob",
@@ -80,6 +84,24 @@ ENGLISH = {
         "there)"
     ),
     "door_link": "the group",
+    "dead_code_expired": (
+        "This join code has expired. Ask the person who gave it to you for a new one."
+    ),
+    "dead_code_used_up": (
+        "This join code has been used as often as it may be. Ask the person who gave it to you for "
+        "a new one."
+    ),
+    "dead_code_revoked": (
+        "This join code was withdrawn. Ask the person who gave it to you for a new one, or a "
+        "member of the group for an invitation."
+    ),
+    "dead_code_closed": (
+        "The group has grown too large for join codes. Ask a friend who is in it for an invitation."
+    ),
+    "dead_suspended": (
+        "The account that shared this join code is suspended. Ask another member of the group for "
+        "an invitation or a new code."
+    ),
 }
 
 GERMAN = {
@@ -121,6 +143,10 @@ GERMAN = {
         "Mitglieder können ihre Freunde einladen."
     ),
     "too_many": "Du hast zu viele lebende Beitrittscodes in dieser Gruppe. Beende erst einen.",
+    "suspended_sharer": "Dein Konto ist gesperrt: Du kannst keine Beitrittscodes machen.",
+    "replaced": (
+        "Diese Gruppe wurde durch eine neue ersetzt. Mach den Beitrittscode in der neuen Gruppe."
+    ),
     "code": (
         "Beitrittscode für {group}, gültig bis {until}{uses}:\n{url}\n"
         "Zum Beenden schreib: revoke {code_id}"
@@ -133,6 +159,8 @@ GERMAN = {
     "code_used_up": "aufgebraucht",
     "code_revoked": "zurückgezogen",
     "code_closed": "beendet, weil die Gruppe zu groß ist",
+    "suspended": "beendet, weil das Konto gesperrt ist, das ihn geteilt hat",
+    "older_codes": "Es gibt ältere: codes {group} page {page}",
     "no_such_code": (
         "Diesen Beitrittscode hast du nicht. Schreib „codes <Gruppe>“, um sie zu sehen."
     ),
@@ -174,6 +202,26 @@ GERMAN = {
         "Einladung an)"
     ),
     "door_link": "die Gruppe",
+    "dead_code_expired": (
+        "Dieser Beitrittscode ist abgelaufen. Bitte die Person, von der du ihn hast, um einen "
+        "neuen."
+    ),
+    "dead_code_used_up": (
+        "Dieser Beitrittscode ist aufgebraucht. Bitte die Person, von der du ihn hast, um einen "
+        "neuen."
+    ),
+    "dead_code_revoked": (
+        "Dieser Beitrittscode wurde zurückgezogen. Bitte die Person, von der du ihn hast, um einen "
+        "neuen oder ein Mitglied der Gruppe um eine Einladung."
+    ),
+    "dead_code_closed": (
+        "Die Gruppe ist zu groß für Beitrittscodes geworden. Bitte jemanden um eine Einladung, mit "
+        "dem du befreundet bist und der Mitglied ist."
+    ),
+    "dead_suspended": (
+        "Das Konto, das diesen Beitrittscode geteilt hat, ist gesperrt. Bitte ein anderes Mitglied "
+        "der Gruppe um eine Einladung oder einen neuen Code."
+    ),
 }
 
 CHINESE = {
@@ -208,6 +256,8 @@ CHINESE = {
     "uses": "使用次数不正确。例如发送“code 1 7d 20 uses”。",
     "closed": "该群已有 {limit} 人或更多，不能再使用加群码。群成员可以邀请自己的好友。",
     "too_many": "你在该群的有效加群码太多了，请先作废一个。",
+    "suspended_sharer": "你的账号已被停用，无法生成加群码。",
+    "replaced": "该群已被新群取代，请在新群中生成加群码。",
     "code": "{group} 的加群码，有效期至 {until}{uses}：\n{url}\n如需作废，请发送：revoke {code_id}",
     "for_uses": "，限 {uses} 人使用",
     "no_codes": "该群还没有加群码。发送“code {group}”生成一个。",
@@ -217,6 +267,8 @@ CHINESE = {
     "code_used_up": "已用完",
     "code_revoked": "已作废",
     "code_closed": "因群人数过多而失效",
+    "suspended": "已失效，因分享者的账号已被停用",
+    "older_codes": "还有更早的加群码：codes {group} page {page}",
     "no_such_code": "你没有这个加群码。发送“codes <群>”查看。",
     "revoked": "该加群码已作废，任何人都不能再使用。",
     "which_name": "例如发送：name 1 鲍勃叔叔",
@@ -245,6 +297,11 @@ CHINESE = {
     "door_topic": "加入此房间即可进群。此房间稍后会自动消失。",
     "door_notice": "你已入群。打开{link} （如果你的账号在其他服务器，请在那里接受邀请）",
     "door_link": "群聊",
+    "dead_code_expired": "此加群码已过期。请向给你此码的人索取新的加群码。",
+    "dead_code_used_up": "此加群码的使用次数已达上限。请向给你此码的人索取新的加群码。",
+    "dead_code_revoked": "此加群码已作废。请向给你此码的人索取新的加群码，或请群成员邀请你。",
+    "dead_code_closed": "该群人数过多，不能再使用加群码。请让已在群里的好友邀请你。",
+    "dead_suspended": "分享此加群码的账号已被停用。请向其他群成员索取邀请或新的加群码。",
 }
 
 LANGUAGES = {"en": ENGLISH, "de": GERMAN, "zh-Hans": CHINESE}

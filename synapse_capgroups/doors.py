@@ -6,26 +6,25 @@ the person is invited to the group in the sharer's name and joined to it; then t
 pass, or tells them why not. The group itself never stops being invitation-only.
 """
 
-import contextlib
 import logging
 import secrets
 from base64 import b32encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from functools import partial
 from typing import TypeGuard
 
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
-from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
+from synapse_capgroups.code_life import CodeLife
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.door_rooms import Doorplate, DoorRooms
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
-from synapse_capgroups.rules.codes import MAX_LIVING_CODES, may_share
+from synapse_capgroups.rules.codes import MAX_LIVING_CODES
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
@@ -49,6 +48,8 @@ class CodeProblem(Enum):
     USES = "uses"
     CLOSED = "closed"
     TOO_MANY = "too_many"
+    SUSPENDED = "suspended_sharer"
+    REPLACED = "replaced"
 
 
 class CodeRequestError(Exception):
@@ -75,6 +76,7 @@ class Doors:
         gatekeeper: Gatekeeper,
         rooms: DoorRooms,
         personal: PersonalCodes,
+        life: CodeLife,
         limits: RateLimits,
         concierge: str,
         config: CodesConfig,
@@ -92,8 +94,7 @@ class Doors:
         self._personal = personal
         self._limits = limits
         self._config = config
-        self.changes = 0
-        """Grows whenever this process may have changed what a code is worth."""
+        self.life = life
 
     def url(self, secret: str) -> str:
         """What a QR picture holds. The secret is in the fragment, which no server logs."""
@@ -112,6 +113,8 @@ class Doors:
         Raises:
             CodeRequestError: this cannot be.
         """
+        if await self.life.is_replaced(group):
+            raise CodeRequestError(CodeProblem.REPLACED)
         if not await self.may_share(group, sharer):
             raise CodeRequestError(CodeProblem.NOT_ENTITLED)
         code = self._new(group.room_id, sharer, lifetime, max_uses)
@@ -151,16 +154,34 @@ class Doors:
         )
 
     async def _make(self, code: Code, plate: Doorplate) -> Code:
-        def add(txn: LoggingTransaction) -> None:
+        def add(txn: LoggingTransaction) -> Code:
             lock_person(txn, code.sharer)  # Else two at once would both find a place free.
+            account = inside.SynapseTables.account(txn, code.sharer)
+            if account.is_suspended:
+                raise CodeRequestError(CodeProblem.SUSPENDED)
+            # Whoever leaves later kills their codes; whoever has just left must leave none behind.
+            if not code.is_personal and not inside.SynapseTables.is_member(
+                txn, code.room_id, code.sharer
+            ):
+                raise CodeRequestError(CodeProblem.NOT_ENTITLED)
             if Codes.count_living(txn, code.room_id, code.sharer) >= MAX_LIVING_CODES:
                 raise CodeRequestError(CodeProblem.TOO_MANY)
-            Codes.add(txn, code)
+            made = code
+            if account.is_shadow_banned:
+                # Dead from birth, and looks like any other to the one who must not be told.
+                died_at = code.created_at
+                made = attrs.evolve(code, died_of=Reason.CODE_REVOKED, died_at=died_at)
+            Codes.add(txn, made)
+            return made
 
-        await self._database.run("make_code", add)
+        made = await self._database.run("make_code", add)
+        if made.died_of is not None:
+            await self.life.revoke(made)
+            return made
         # The row comes first: should the process be killed now, the sweep finds the door by it.
         door = await self._rooms.make(plate, code.secret)
-        await self._database.run("door", lambda txn: Codes.set_door(txn, code.code_id, door))
+        if await self._database.run("door", lambda txn: Codes.set_door(txn, code.code_id, door)):
+            self.clear_up_soon()
         return attrs.evolve(code, door=door)
 
     async def enter(self, door: str, user_id: str) -> Verdict | None:
@@ -216,7 +237,7 @@ class Doors:
         return ALLOWED
 
     async def _note_visit(self, door: str, user_id: str) -> None:
-        self.changes += 1
+        self.life.changes += 1
         leave_at = self._api.get_current_time_msec() + self._config.door_stay
         await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
 
@@ -230,7 +251,7 @@ class Doors:
             return Visits.unnoticed(txn, self._concierge)
 
         for door, user_id in await self._database.run("unnoticed", look):
-            await self._each("visitor", partial(self._receive, door, user_id))
+            await self.life.each("visitor", partial(self._receive, door, user_id))
 
     async def _receive(self, door: str, user_id: str) -> None:
         now = self._api.get_current_time_msec()
@@ -276,7 +297,7 @@ class Doors:
         assert admission is not None
         joined = await self._arrives(admission.room_id, admission.user_id)
         if await self._gatekeeper.settle(decision, joined=joined):
-            await self._close_dead()
+            await self.life.close_dead()
 
     async def _arrives(self, room_id: str, user_id: str) -> bool:
         """Wait until somebody whose join was just received is a member; False if that fails."""
@@ -330,87 +351,29 @@ class Doors:
 
     async def may_share(self, group: Group, user_id: str) -> bool:
         """Whether this person has the power to make codes for this group, if they are a member."""
-        state = await self._api.get_room_state(
-            group.room_id, [("m.room.create", ""), ("m.room.power_levels", "")]
-        )
-        created = state.get(("m.room.create", ""))
-        levels = state.get(("m.room.power_levels", ""))
-        creators: frozenset[str] = frozenset()
-        if created and (levels is None or inside.has_creators_of_all_power(created)):
-            more = created.content.get("additional_creators", ())
-            creators = frozenset((created.sender, *more))
-        return may_share(
-            user_id, self._config.share_level, levels.content if levels else None, creators
-        )
+        return await self.life.may_share(group, user_id)
 
     async def state(self, code: Code) -> tuple[Reason | None, int]:
-        """What a code is dead of, None if it lives; and how many members its group has.
-
-        A personal code has no group, and 0 members.
-        """
-        if code.is_personal:
-            return await self._personal.state(code), 0
-        group = await self._scope.group(code.room_id)
-        entitled = group is not None and await self.may_share(group, code.sharer)
-        entitled = entitled and await self._gatekeeper.is_member(code.room_id, code.sharer)
-        return await self._gatekeeper.code_state(code, sharer_may_share=entitled)
+        """What a code is dead of, None if it lives; and how many members its group has."""
+        return await self.life.state(code)
 
     async def revoke(self, code: Code) -> None:
-        """Kill a code. Its door answers 404 from now on."""
-        now = self._api.get_current_time_msec()
-        await self._database.run(
-            "revoke", lambda txn: Codes.kill(txn, code.code_id, Reason.CODE_REVOKED, now)
-        )
-        self.changes += 1
-        await self._close(code)
+        """Kill a code."""
+        await self.life.revoke(code)
 
     async def sweep(self) -> None:
         """Everything that time does to codes and doors. On one process only."""
-        now = self._api.get_current_time_msec()
-
-        def mind(txn: LoggingTransaction) -> list[Code]:
-            Codes.sweep(txn, now, now - _REMEMBER_DEAD_MS)
-            return Codes.without_door(txn, now - _MAKING_MS)
-
-        await self._gatekeeper.close_codes()
-        for code in await self._database.run("sweep_codes", mind):
-            await self._each("abandoned code", partial(self._abandon, code))
         # First the doors, then those who stand in them: other servers hear of somebody's leaving
         # only while there is a room.
-        await self._close_dead()
+        await self.life.sweep()
+        now = self._api.get_current_time_msec()
         due = await self._database.run("sweep_visits", lambda txn: Visits.due(txn, now))
         for door, user_id in due:
-            await self._each("visit", partial(self._take_out, door, user_id))
+            await self.life.each("visit", partial(self._take_out, door, user_id))
 
     def clear_up_soon(self) -> None:
         """Close the doors of dead codes, after the answer that is being given."""
-        self.changes += 1
-        self._api.run_as_background_process("capgroups_doors", self._close_dead)
-
-    async def _close_dead(self) -> None:
-        for code in await self._database.run("sweep_doors", Codes.dead_with_open_door):
-            await self._each("dead code", partial(self._close, code))
-
-    async def _close(self, code: Code) -> None:
-        """Let a door's address go at once, and its room when nobody stands in it any more."""
-        await inside.delete_address(self._api, self._rooms.address(code.secret))
-        if code.door is not None:
-            door = code.door
-            if await self._database.run("visitors", lambda txn: Visits.any_at(txn, door)):
-                return
-            # It is told that this does nothing for a room that is being deleted; it is a 400.
-            with contextlib.suppress(SynapseError):
-                await self._api.delete_room(door)
-        now = self._api.get_current_time_msec()
-        await self._database.run("door", lambda txn: Codes.door_is_closed(txn, code.code_id, now))
-
-    async def _abandon(self, code: Code) -> None:
-        """Clear up after a process that was killed while it made a door."""
-        try:
-            door, _ = await self._api.lookup_room_alias(self._rooms.address(code.secret))
-        except Exception:
-            door = None
-        await self.revoke(attrs.evolve(code, door=door))
+        self.life.clear_up_soon()
 
     async def _take_out(self, door: str, user_id: str) -> None:
         if await self._gatekeeper.is_member(door, user_id):
@@ -420,14 +383,6 @@ class Doors:
             if local:
                 await inside.forget(self._api, user_id, door)
         await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
-
-    @staticmethod
-    async def _each(what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """One that fails is tried again by the next sweep, and keeps none of the others waiting."""
-        try:
-            await work()
-        except Exception:
-            logger.exception("Could not clear up: %s", what)
 
 
 def _is_number(value: object) -> TypeGuard[int]:

@@ -4,7 +4,7 @@ The order inside a join's transaction matters (rule 4): first the group's lock, 
 that counts the taken seats, then the reservation. See `storage.situations` and `storage.seats`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 
 import attrs
@@ -30,7 +30,7 @@ from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.aliases import Aliases
-from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.codes import Code, Codes, Page, Sharer
 from synapse_capgroups.storage.database import Database, lock_person, lock_room
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
@@ -124,26 +124,22 @@ class Gatekeeper:
             lock_room(txn, group.room_id)
             now = self._api.get_current_time_msec()
             there = self._situation(txn, group, user_id, code.sharer, now)
-            known = Codes.by_id(txn, code.code_id)
-            if known is None:
+            found = Codes.with_sharer(txn, code.code_id)
+            if found is None:
                 return JoinDecision(Refusal(Reason.CODE_REVOKED))
+            known, sharer = found
             if there.attempt is not None and there.attempt.code_id == code.code_id:
                 known = attrs.evolve(known, uses=known.uses - 1)  # Their own.
             facts = self._facts(txn, user_id, there, now)
             members = Seats.members(txn, group.room_id)
-            died_of = self._cause_of_death(
-                known, now, members, facts.inviter_is_member and sharer_may_share
-            )
-            # The last use may still be on its way, and fail.
-            if died_of is not None and died_of is not Reason.CODE_USED_UP:
-                Codes.kill(txn, code.code_id, died_of, now)
+            died_of = self._cause_of_death(txn, known, sharer, now, members, sharer_may_share)
+            self._write_down(txn, known, died_of, now)
             standing = there.standing
-            removed = standing.membership == "leave" and standing.sender != user_id
             verdict = decide_entry(
                 facts,
                 self.limits,
                 code_died_of=died_of,
-                removed_since=removed and standing.since >= code.created_at,
+                removed_since=Codes.has_removed(txn, known, user_id, standing),
             )
             if verdict != ALLOWED or standing.membership == "join":
                 return JoinDecision(verdict)
@@ -221,7 +217,7 @@ class Gatekeeper:
     def _close_if_reached(self, txn: LoggingTransaction, room_id: str, now: int) -> int:
         if self.limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
             return 0
-        return Codes.close_group(txn, room_id, now)
+        return Codes.kill_of_group(txn, room_id, Reason.CODE_CLOSED, now)
 
     async def is_member(self, room_id: str, user_id: str) -> bool:
         """Whether somebody is a member, of a group or any other room."""
@@ -241,19 +237,79 @@ class Gatekeeper:
         return await self._database.look_up("seats", count)
 
     async def code_state(self, code: Code, *, sharer_may_share: bool) -> tuple[Reason | None, int]:
-        """What a code is dead of, None if it lives; and how many members its group has."""
+        """What a code is dead of, None if it lives; and how many members its group has.
+
+        If it is found dead, that is written down: nothing wakes it.
+        """
 
         def look(txn: LoggingTransaction) -> tuple[Reason | None, int]:
             now = self._api.get_current_time_msec()
             members = Seats.members(txn, code.room_id)
-            return self._cause_of_death(code, now, members, sharer_may_share), members
+            found = Codes.with_sharer(txn, code.code_id)
+            if found is None:
+                return code.died_of or Reason.CODE_REVOKED, members
+            died_of = self._cause_of_death(txn, *found, now, members, sharer_may_share)
+            self._write_down(txn, found[0], died_of, now)
+            return died_of, members
 
         return await self._database.run("code_state", look)
 
+    async def code_states(
+        self, room_id: str, page: Page, may_share: Callable[[str], bool]
+    ) -> list[tuple[Code, Reason | None]]:
+        """A page of a group's codes, the newest first, each with what it is dead of.
+
+        Args:
+            may_share: whether somebody has the power to make codes.
+        """
+
+        def look(txn: LoggingTransaction) -> list[tuple[Code, Reason | None]]:
+            now = self._api.get_current_time_msec()
+            members = Seats.members(txn, room_id)
+            states: list[tuple[Code, Reason | None]] = []
+            for code, sharer in Codes.page(txn, room_id, page):
+                # Of each sharer's history only the sweep reads, or a page would cost too much.
+                died_of = self._cause_of_death(
+                    None, code, sharer, now, members, may_share(code.sharer)
+                )
+                self._write_down(txn, code, died_of, now)
+                states.append((code, died_of))
+            return states
+
+        return await self._database.run("codes", look)
+
+    @staticmethod
+    def _write_down(txn: LoggingTransaction, code: Code, died_of: Reason | None, now: int) -> None:
+        # The last use may still be on its way, and fail.
+        if code.died_of is None and died_of not in (None, Reason.CODE_USED_UP):
+            Codes.kill(txn, code.code_id, died_of, now)
+
     def _cause_of_death(
-        self, code: Code, now: int, members: int, sharer_may_share: bool
+        self,
+        txn: LoggingTransaction | None,
+        code: Code,
+        sharer: Sharer,
+        now: int,
+        members: int,
+        sharer_may_share: bool,
     ) -> Reason | None:
-        facts = CodeFacts(code.expires_at, code.max_uses, code.uses, sharer_may_share, code.died_of)
+        """What a code is dead of.
+
+        Args:
+            txn: by which the sharer's history is read; None for not at all.
+            sharer_may_share: whether the sharer has the power, if a member.
+        """
+        entitled = sharer_may_share and sharer.account.is_active and sharer.is_member
+        if txn is not None:
+            entitled = entitled and not Codes.was_broken(txn, code, sharer)
+        facts = CodeFacts(
+            code.expires_at,
+            code.max_uses,
+            code.uses,
+            entitled,
+            code.died_of,
+            sharer.account.is_suspended,
+        )
         return cause_of_death(facts, now=now, members=members, limits=self.limits)
 
     def _admit(

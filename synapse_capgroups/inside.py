@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -22,6 +23,7 @@ from synapse.http.site import SynapseRequest
 from synapse.logging.context import PreserveLoggingContext
 from synapse.media.filepath import MediaFilePaths
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi, RoomAlias, UserID
+from synapse.module_api.errors import SynapseError
 from synapse.storage.engines import PostgresEngine
 from synapse.storage.engines._base import IsolationLevel
 from synapse.types import create_requester
@@ -77,6 +79,49 @@ IS_JOINED = _STANDS % "'join'"
 IS_OUT = _STANDS % "'leave', 'ban'"
 """The same for somebody who has left the room, declined to join it, or was removed."""
 
+SHARER_COLUMNS = """
+    account.deactivated, account.locked, account.shadow_banned, account.suspended,
+    (SELECT own.membership FROM current_state_events AS own
+        WHERE own.room_id = {row}.room_id AND own.type = 'm.room.member'
+        AND own.state_key = {row}.sharer LIMIT 1),
+    (SELECT own.event_stream_ordering FROM current_state_events AS own
+        WHERE own.room_id = {row}.room_id AND own.type = 'm.room.member'
+        AND own.state_key = {row}.sharer LIMIT 1)
+"""
+"""How the sharer of a row stands: their account, joined as `account`, and their membership.
+
+Sub-queries, since PostgreSQL might read all of `current_state_events` for a join with many rows.
+"""
+
+_ACCOUNT = """
+    EXISTS (SELECT 1 FROM users AS account WHERE account.name = {row}.{user} AND (%s))
+"""
+
+IS_SUSPENDED = _ACCOUNT % "account.suspended"
+"""A condition: the account named in a row is suspended."""
+
+IS_ACTIVE = _ACCOUNT % (
+    "account.deactivated = 0 AND NOT account.locked AND NOT COALESCE(account.shadow_banned, FALSE)"
+)
+"""The same: it is there, and neither deactivated nor locked nor shadow-banned."""
+
+_MARK = """
+    (SELECT mark.event_id FROM current_state_events AS mark
+        WHERE mark.room_id = {row}.room_id AND mark.type = '%s' AND mark.state_key = %s LIMIT 1)
+"""
+
+SHARER_MARKS = ", ".join(
+    (
+        _MARK % ("m.room.member", "{row}.sharer"),
+        _MARK % ("m.room.power_levels", "''"),
+        _MARK % ("m.room.tombstone", "''"),
+    )
+)
+"""The IDs of the events on which a sharer's right rests: while they stay, so does what follows."""
+
+
+_MOST_HISTORY = 1000
+
 
 @attrs.frozen
 class Membership:
@@ -93,6 +138,32 @@ class Membership:
     sender: str | None = None
     stream_ordering: int = 0
     since: int = 0
+
+
+@attrs.frozen
+class Account:
+    """What a local account may do.
+
+    Attributes:
+        is_active: whether it is there, and neither deactivated nor locked nor shadow-banned.
+        is_shadow_banned: whether what it does is to come to nothing, without its being told.
+    """
+
+    is_active: bool
+    is_suspended: bool
+    is_shadow_banned: bool
+
+    @classmethod
+    def of_row(
+        cls, deactivated: object, locked: object, shadow_banned: object, suspended: object
+    ) -> "Account":
+        """From the columns of `users`, which are all None if there is no such account."""
+        here = deactivated is not None
+        return cls(
+            is_active=here and not (deactivated or locked or shadow_banned),
+            is_suspended=bool(suspended),
+            is_shadow_banned=bool(shadow_banned),
+        )
 
 
 class SynapseTables:
@@ -156,11 +227,79 @@ class SynapseTables:
         return [name for (name,) in txn if name]
 
     @staticmethod
-    def is_active(txn: LoggingTransaction, user_id: str) -> bool:
-        """Whether a local account is there and not deactivated."""
-        txn.execute("SELECT deactivated FROM users WHERE name = ?", (user_id,))
+    def account(txn: LoggingTransaction, user_id: str) -> Account:
+        txn.execute(
+            "SELECT deactivated, locked, shadow_banned, suspended FROM users WHERE name = ?",
+            (user_id,),
+        )
+        return Account.of_row(*(txn.fetchone() or (None,) * 4))
+
+    @staticmethod
+    def latest_stream_ordering(txn: LoggingTransaction) -> int:
+        """The place of the latest event in this server's order of events."""
+        txn.execute("SELECT MAX(stream_ordering) FROM events")
         row = txn.fetchone()
-        return row is not None and not row[0]
+        return int(row[0] or 0) if row else 0
+
+    @staticmethod
+    def was_out_since(
+        txn: LoggingTransaction,
+        room_id: str,
+        user_id: str,
+        *,
+        place: int | None,
+        time: int,
+        by_others: bool,
+    ) -> bool | None:
+        """Whether somebody was out of a room at any time since, whatever they are now.
+
+        Args:
+            place: since which place in the order of events; None if only the time is known.
+            time: since when, in milliseconds since 1970.
+            by_others: whether only removals count, and not that they left by themselves.
+
+        Returns:
+            None if their history there is too long to be read while others wait: somebody has
+            changed their name a thousand times.
+        """
+        since = "e.received_ts >= ?" if place is None else "e.stream_ordering > ?"
+        txn.execute(
+            f"""
+            SELECT COUNT(*), MAX(CASE WHEN history.membership IN ('leave', 'ban')
+                AND {"history.sender <> history.user_id AND" if by_others else ""}
+                {since} THEN 1 ELSE 0 END)
+            FROM (
+                SELECT user_id, sender, membership, event_id FROM room_memberships
+                WHERE user_id = ? AND room_id = ? LIMIT ?
+            ) AS history LEFT JOIN events AS e ON e.event_id = history.event_id
+            """,
+            (time if place is None else place, user_id, room_id, _MOST_HISTORY + 1),
+        )
+        row = txn.fetchone()
+        assert row is not None
+        events, was_out = row
+        if was_out:
+            return True
+        return None if events > _MOST_HISTORY else False
+
+    @staticmethod
+    def became_state(txn: LoggingTransaction, event_id: str) -> bool:
+        """Whether an event is or was the state of its room: it was neither refused nor ignored.
+
+        By the index on `stream_id`: a change is written with the place of the first event of the
+        few that are persisted together.
+        """
+        txn.execute(
+            """
+            SELECT 1 FROM events AS e JOIN current_state_delta_stream AS change
+            ON change.room_id = e.room_id AND change.event_id = e.event_id
+            AND change.stream_id > e.stream_ordering - 1000
+            AND change.stream_id <= e.stream_ordering
+            WHERE e.event_id = ?
+            """,
+            (event_id,),
+        )
+        return txn.fetchone() is not None
 
     @staticmethod
     def is_guest(txn: LoggingTransaction, user_id: str) -> bool:
@@ -448,6 +587,30 @@ async def forget(api: ModuleApi, user_id: str, room_id: str) -> None:
 async def delete_address(api: ModuleApi, address: str) -> None:
     """Make an address unknown at once. Deleting its room does so too, but some time later."""
     await api._hs.get_datastores().main.delete_room_alias(RoomAlias.from_string(address))
+
+
+async def lead_address(api: ModuleApi, address: str, room_id: str, creator: str) -> None:
+    """Let an address lead to this room, wherever it led before.
+
+    `ModuleApi` can only make rooms with an address; it cannot move one.
+    """
+    store = api._hs.get_datastores().main
+    alias = RoomAlias.from_string(address)
+    known = await store.get_association_from_room_alias(alias)
+    if known is not None and known.room_id == room_id:
+        return
+    await store.delete_room_alias(alias)
+    with contextlib.suppress(SynapseError):  # Another process was faster.
+        await store.create_room_alias_association(alias, room_id, [api.server_name], creator)
+
+
+def one_process_at_a_time(
+    api: ModuleApi, what: str, which: str
+) -> AbstractAsyncContextManager[Any]:
+    """A lock that all processes of this server respect; for what is rare, and done outside SQL."""
+    lock: AbstractAsyncContextManager[Any]
+    lock = api._hs.get_worker_locks_handler().acquire_lock(f"capgroups_{what}", which)
+    return lock
 
 
 async def upload(api: ModuleApi, user_id: str, media_type: str, content: bytes) -> str:

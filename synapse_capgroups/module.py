@@ -22,11 +22,13 @@ from synapse.module_api.errors import Codes, ConfigError, SynapseError
 from synapse_capgroups import chores, inside, probe, words
 from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
-from synapse_capgroups.answers import Answer, Answers, raise_refusal
+from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields
 from synapse_capgroups.cards import Cards
+from synapse_capgroups.code_life import POWER_LEVELS, TOMBSTONE, CodeLife
 from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
+from synapse_capgroups.dead_ends import DeadEnds
 from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
@@ -58,9 +60,14 @@ class CapGroups:
         said = LANGUAGES[config.language]
         rooms = DoorRooms(api, concierge, said)
         personal = PersonalCodes(api, self._database, self._gatekeeper, limits, config.codes)
-        self._doors = Doors(
-            api, self._database, self._scope, self._gatekeeper, rooms, personal, limits, concierge,
+        self._dead_ends = DeadEnds(api, self._database, self._scope, concierge, said)
+        life = CodeLife(
+            api, self._database, self._scope, self._gatekeeper, rooms, personal, self._dead_ends,
             config.codes,
+        )  # fmt: skip
+        self._doors = Doors(
+            api, self._database, self._scope, self._gatekeeper, rooms, personal, life, limits,
+            concierge, config.codes,
         )  # fmt: skip
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
@@ -138,6 +145,7 @@ class CapGroups:
 
     async def _remote_join(self, user_id: str, room_id: str) -> None:
         """The same for a person of another server who joins through this one."""
+        await self._refuse_at_dead_ends(room_id, user_id)
         raise_refusal(await self.user_may_join_room(user_id, room_id, False))
 
     async def _join(self, user_id: str, room_id: str, is_invited: bool) -> Verdict | None:
@@ -163,9 +171,19 @@ class CapGroups:
         Raises:
             SynapseError: it must not.
         """
+        if change.action == "join":
+            await self._refuse_at_dead_ends(change.room_id, change.target)
+
+    async def _refuse_at_dead_ends(self, room_id: str, user_id: str) -> None:
+        """Rule 5: nobody joins there, server admins included, and not in a trial either."""
+        refusal = await self._dead_ends.refusal(room_id, user_id)
+        if refusal is not None:
+            raise_refusal((Codes.FORBIDDEN, refusal_fields(refusal, words.JOINING)))
 
     async def _membership_changed(self, change: inside.MembershipChange) -> None:
         """A membership has changed. Synapse still holds the room's lock: nothing here may wait."""
+        if change.action in ("leave", "kick", "ban"):
+            self._doors.life.left_soon(change.room_id, change.target)
 
     async def user_may_invite(self, inviter: str, invitee: str, room_id: str) -> Answer:
         """Rule 2: an invitation that could only fail is refused when it is sent."""
@@ -241,7 +259,8 @@ class CapGroups:
             self._concierge.greet_soon(creator)
 
     async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
-        """Lets the concierge hear what people write to it, and doors of joins on other servers.
+        """Lets the concierge hear what people write to it, doors of joins on other servers, and
+        codes of what may end them.
 
         Every other event passes at once, and none is ever refused.
         """
@@ -252,7 +271,18 @@ class CapGroups:
                 await self._doors.overhear(event.room_id, event.sender)
             except Exception:
                 logger.exception("Could not mind the join of %s in %s", event.sender, event.room_id)
+        elif event.type in (POWER_LEVELS, TOMBSTONE) or self._is_remote_removal(event):
+            self._doors.life.watch_soon(event)
         return NOT_SPAM
+
+    def _is_remote_removal(self, event: EventBase) -> bool:
+        """Whether a person of another server removes one of this server, or claims to."""
+        return (
+            event.type == "m.room.member"
+            and event.content.get("membership") in ("leave", "ban")
+            and not self._api.is_mine(event.sender)
+            and self._api.is_mine(event.state_key)
+        )
 
     def _is_remote_join(self, event: EventBase) -> bool:
         """Whether a person of another server joins in a way that `_remote_join` is not asked of."""
@@ -291,7 +321,13 @@ class CapGroups:
         answer = await self._answers.give("creation", words.CREATING, decide, user=creator)
         if upgrade and answer == NOT_SPAM:
             inside.when_done(partial(self._upgraded, creator, upgrade.new_room_id))
+            inside.when_done(partial(self._replaced, upgrade.old_room_id))
         return answer
+
+    async def _replaced(self, room_id: str, succeeded: bool, _: Any) -> None:
+        """Rule 5: codes die with the upgrade of their group."""
+        if succeeded:
+            await self._doors.life.replaced(room_id)
 
     async def _upgraded(self, creator: str, room_id: str, succeeded: bool, _: Any) -> None:
         """Rule 1: Synapse opens each successor to guests, unless the old room says otherwise."""

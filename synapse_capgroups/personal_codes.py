@@ -44,7 +44,18 @@ class PersonalCodes:
 
     async def state(self, code: Code) -> Reason | None:
         """What a personal code is dead of, None if it lives."""
-        return await self._database.run("code_state", lambda txn: self._died_of(txn, code))
+
+        def look(txn: LoggingTransaction) -> Reason | None:
+            current = Codes.by_id(txn, code.code_id)
+            if current is None:
+                return code.died_of or Reason.CODE_REVOKED
+            died_of = self._died_of(txn, current)
+            if current.died_of is None and died_of is not None:
+                now = self._api.get_current_time_msec()
+                Codes.kill(txn, code.code_id, died_of, now)
+            return died_of
+
+        return await self._database.run("code_state", look)
 
     async def let_in(self, code: Code, user_id: str) -> Verdict:
         """Decide for somebody at the door, and open the chat if they may."""
@@ -74,8 +85,15 @@ class PersonalCodes:
         return verdict
 
     def _died_of(self, txn: LoggingTransaction, code: Code) -> Reason | None:
-        active = inside.SynapseTables.is_active(txn, code.sharer)
-        facts = CodeFacts(code.expires_at, code.max_uses, code.uses, active, code.died_of)
+        account = inside.SynapseTables.account(txn, code.sharer)
+        facts = CodeFacts(
+            code.expires_at,
+            code.max_uses,
+            code.uses,
+            account.is_active,
+            code.died_of,
+            account.is_suspended,
+        )
         return cause_of_personal_death(facts, now=self._api.get_current_time_msec())
 
     async def _has_chat(self, user_id: str, other: str) -> bool:

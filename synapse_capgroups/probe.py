@@ -109,6 +109,18 @@ REQUIREMENTS = (
     _called(
         "storage.databases.main.directory:DirectoryWorkerStore", "delete_room_alias", "room_alias"
     ),
+    _called(
+        "storage.databases.main.directory:DirectoryWorkerStore", "create_room_alias_association",
+        "room_alias", "room_id", "servers", "creator",
+    ),
+    _called(
+        "storage.databases.main.directory:DirectoryWorkerStore",
+        "get_association_from_room_alias", "room_alias",
+    ),
+    _called(
+        "handlers.worker_lock:WorkerLocksHandler", "acquire_lock", "lock_name", "lock_key",
+        coroutine=False,
+    ),
     # Behind a cache, which is no function.
     _called(
         "storage.databases.main.room:RoomWorkerStore", "get_ratelimit_for_user", coroutine=False

@@ -23,10 +23,15 @@ _DEAD_CODES = {
         "for a new one."
     ),
     Reason.CODE_REVOKED: (
-        "This join code was withdrawn. Ask a member of the group for an invitation or a new code."
+        "This join code was withdrawn. Ask the person who gave it to you for a new one, or a "
+        "member of the group for an invitation."
     ),
     Reason.CODE_CLOSED: (
         "The group has grown too large for join codes. Ask a friend who is in it for an invitation."
+    ),
+    Reason.SUSPENDED: (
+        "The account that shared this join code is suspended. Ask another member of the group for "
+        "an invitation or a new code."
     ),
 }
 
@@ -79,6 +84,11 @@ SHARING = {
         "This group has {limit} members or more: there are no join codes any more. Members can "
         "invite their friends."
     ),
+    Reason.CODE_REVOKED: (
+        "This group was replaced by a new one, and has no join codes any more. Make the code in "
+        "the new group."
+    ),
+    Reason.SUSPENDED: "Making join codes while your account is suspended is not allowed.",
     Reason.TOO_MANY_CODES: ("You have too many living join codes in this group. Revoke one first."),
 }
 

@@ -27,6 +27,7 @@ from synapse.handlers.directory import DirectoryHandler
 from synapse.handlers.room import RoomCreationHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.handlers.user_directory import UserDirectoryHandler
+from synapse.handlers.worker_lock import WaitingLock, WorkerLocksHandler
 from synapse.http.site import SynapseRequest
 from synapse.logging import opentracing
 from synapse.media._base import ThumbnailInfo
@@ -52,14 +53,18 @@ from tests.conftest import Server
     [
         "current_state_events: room_id, type, state_key, membership, event_id",
         "room_memberships: room_id, user_id, membership, event_id, event_stream_ordering",
+        "current_state_events: event_stream_ordering",
+        "current_state_delta_stream: room_id, event_id, stream_id",
+        "room_memberships: sender",
         "events: event_id, sender, stream_ordering, received_ts",
         "users: name, is_guest, appservice_id, password_hash",
+        "users: deactivated, locked, shadow_banned, suspended",
         "user_external_ids: user_id",
         "access_tokens: user_id",
         "user_threepids: user_id, medium",
         "account_data: user_id, account_data_type, content",
         "rooms: room_id, is_public",
-        "room_aliases: room_id",
+        "room_aliases: room_id, room_alias",
     ],
 )
 def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
@@ -73,6 +78,7 @@ def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
         ("current_state_events", ["room_id", "type", "state_key"]),
         ("room_memberships", ["user_id"]),
         ("room_memberships", ["room_id"]),
+        ("current_state_delta_stream", ["stream_id"]),
         ("account_data", ["user_id", "account_data_type"]),
         ("events", ["event_id"]),
         ("users", ["name"]),
@@ -245,6 +251,18 @@ def test_an_address_can_be_deleted_at_once() -> None:
     assert list(inspect.signature(DirectoryWorkerStore.delete_room_alias).parameters)[1] == (
         "room_alias"
     )
+
+
+def test_an_address_can_be_led_to_another_room() -> None:
+    parameters = inspect.signature(DirectoryWorkerStore.create_room_alias_association).parameters
+    assert list(parameters)[1:] == ["room_alias", "room_id", "servers", "creator"]
+    assert "get_association_from_room_alias" in vars(DirectoryWorkerStore)
+
+
+def test_the_lock_that_all_processes_respect() -> None:
+    parameters = inspect.signature(WorkerLocksHandler.acquire_lock).parameters
+    assert list(parameters)[1:] == ["lock_name", "lock_key"]
+    assert {"__aenter__", "__aexit__"} < set(dir(WaitingLock))
 
 
 def test_which_versions_of_rooms_have_creators_of_all_power() -> None:

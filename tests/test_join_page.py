@@ -94,6 +94,13 @@ def test_a_group_may_have_no_name_and_a_code_no_sharer(phone: Phone) -> None:
     assert page.locator("#people").is_visible()
 
 
+def test_the_code_of_a_suspended_account_says_so(phone: Phone) -> None:
+    page = phone.scan(dead("suspended"))
+    assert title(page) == WORDS["en"]["suspended"]
+    assert "The account that shared it is suspended" in text(page)
+    assert "Ask another member" in text(page)
+
+
 @pytest.mark.parametrize("state", ["code_expired", "code_used_up", "code_revoked", "code_closed"])
 def test_a_dead_code_says_why_and_what_to_do(phone: Phone, state: str) -> None:
     page = phone.scan(dead(state))

@@ -285,7 +285,7 @@ def test_closing_all_codes_before_a_restored_database_is_started(start: Starter)
     server.homeserver.start()
     assert server.preview(code).body["state"] == "code_expired"
     assert eventually(lambda: server.query(count) == [(0,)])
-    assert server.scan(server.person(), code).status == 404
+    assert eventually(lambda: refused(server.scan(server.person(), code), "code_expired"))
 
 
 def test_a_database_of_a_newer_version_stops_the_start_with_the_runbooks_words(

@@ -112,7 +112,7 @@ def test_a_personal_code_is_used_up_expires_and_can_be_revoked(server: Server) -
     stranger.ask(f"revoke {third['code_id']}")
     assert expect(server.preview(third)).body["state"] == "alive"  # not theirs to end
     marta.ask(f"revoke {third['code_id']}")
-    assert server.scan(server.person(), third).status == 404
+    assert refused(server.scan(server.person(), third), "code_revoked")
     assert expect(server.preview(third)).body["state"] == "code_revoked"
     assert "me 7d 20 uses" in marta.ask("me somebody else")
 

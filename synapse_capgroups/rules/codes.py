@@ -20,8 +20,10 @@ class CodeFacts:
         expires_at: milliseconds since 1970.
         max_uses: after how many people it is used up; None is never.
         uses: how many people came in by it.
-        sharer_may_share: whether the sharer is a member who may still make codes.
+        sharer_may_share: whether the sharer is a member who may still make codes, and has been one
+            without a break since the code was made.
         died_of: why it is dead already, None if nobody has found it dead so far.
+        sharer_is_suspended: whether the sharer's account is suspended.
     """
 
     expires_at: int
@@ -29,6 +31,7 @@ class CodeFacts:
     uses: int
     sharer_may_share: bool
     died_of: Reason | None = None
+    sharer_is_suspended: bool = False
 
 
 def cause_of_death(code: CodeFacts, *, now: int, members: int, limits: Limits) -> Reason | None:
@@ -52,6 +55,8 @@ def cause_of_personal_death(code: CodeFacts, *, now: int) -> Reason | None:
         return Reason.CODE_EXPIRED
     if code.max_uses is not None and code.uses >= code.max_uses:
         return Reason.CODE_USED_UP
+    if code.sharer_is_suspended:
+        return Reason.SUSPENDED
     return None if code.sharer_may_share else Reason.CODE_REVOKED
 
 

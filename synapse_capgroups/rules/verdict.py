@@ -18,6 +18,7 @@ class Reason(Enum):
     CODE_USED_UP = "code_used_up"
     CODE_REVOKED = "code_revoked"
     CODE_CLOSED = "code_closed"
+    SUSPENDED = "suspended"
     CONTACT_REQUIRED = "contact_required"
     NOT_ENTITLED = "not_entitled"
     TOO_MANY_CODES = "too_many_codes"

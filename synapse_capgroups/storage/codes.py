@@ -1,5 +1,7 @@
 """Join codes: one row for each, and one for each person who came in by it."""
 
+from typing import Any
+
 import attrs
 from synapse.module_api import LoggingTransaction
 
@@ -8,8 +10,11 @@ from synapse_capgroups.rules.verdict import Reason
 
 _COLUMNS = (
     "code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, door, died_of, "
-    "died_at"
+    "died_at, after_stream_ordering, address_moved_at"
 )
+
+SECRET_LENGTH = 28
+"""How many characters a secret has: 136 bits in letters and digits."""
 
 
 @attrs.frozen
@@ -24,6 +29,9 @@ class Code:
         door: the room ID of its door; None until the door is made. Kept after the door is closed,
             because somebody may be joining it at that moment.
         died_of: why it is dead, as far as anybody noticed.
+        after_stream_ordering: the place in the server's order of events after which it was made;
+            None where an older version made it.
+        address_moved_at: when the dead code's address was led to a dead end, None if it is not.
     """
 
     code_id: str
@@ -37,10 +45,46 @@ class Code:
     door: str | None = None
     died_of: Reason | None = attrs.field(default=None, converter=attrs.converters.optional(Reason))
     died_at: int | None = None
+    after_stream_ordering: int | None = None
+    address_moved_at: int | None = None
 
     @property
     def is_personal(self) -> bool:
         return self.room_id == self.sharer
+
+
+@attrs.frozen
+class Sharer:
+    """How the sharer of a group's code stands at some moment.
+
+    Attributes:
+        is_member: of the group that the code opens.
+        changed_at: the place of their membership there in the order of events.
+    """
+
+    account: inside.Account
+    is_member: bool
+    changed_at: int
+
+    @classmethod
+    def of_row(cls, *columns: Any) -> "Sharer":
+        """From `inside.SHARER_COLUMNS`."""
+        *account, membership, changed_at = columns
+        return cls(inside.Account.of_row(*account), membership == "join", changed_at or 0)
+
+
+@attrs.frozen
+class Page:
+    """Which part of a list is wanted.
+
+    Attributes:
+        before: when the last entry of the page before was made, and its ID.
+        skip: how many entries to leave out.
+    """
+
+    limit: int
+    before: tuple[int, str] | None = None
+    skip: int = 0
 
 
 class Codes:
@@ -51,12 +95,14 @@ class Codes:
         txn.execute(
             """
             INSERT INTO capgroups_codes
-                (code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses)
-            VALUES (?, ?, ?, ?, ?, ?, ?, 0)
+                (code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, died_of,
+                 died_at, after_stream_ordering)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)
             """,
             (
                 code.code_id, code.secret, code.room_id, code.sharer, code.created_at,
-                code.expires_at, code.max_uses,
+                code.expires_at, code.max_uses, code.died_of and code.died_of.value, code.died_at,
+                inside.SynapseTables.latest_stream_ordering(txn),
             ),
         )  # fmt: skip
 
@@ -73,9 +119,69 @@ class Codes:
         return _one(txn, "door = ?", door)
 
     @staticmethod
-    def of_group(txn: LoggingTransaction, room_id: str) -> list[Code]:
-        """All codes of a group that are not forgotten, the newest first."""
-        return _some(txn, "room_id = ? ORDER BY created_at DESC, code_id", room_id)
+    def with_sharer(txn: LoggingTransaction, code_id: str) -> tuple[Code, Sharer] | None:
+        found = _with_sharers(txn, "code.code_id = ?", code_id)
+        return found[0] if found else None
+
+    @staticmethod
+    def page(txn: LoggingTransaction, room_id: str, page: Page) -> list[tuple[Code, Sharer]]:
+        """Codes of a group that are not forgotten, the newest first."""
+        made_at, code_id = page.before or (2**62, "")
+        return _with_sharers(
+            txn,
+            """
+            code.room_id = ? AND code.created_at <= ?
+            AND (code.created_at < ? OR code.code_id < ?)
+            ORDER BY code.created_at DESC, code.code_id DESC LIMIT ? OFFSET ?
+            """,
+            room_id,
+            made_at,
+            made_at,
+            code_id,
+            page.limit,
+            page.skip,
+        )
+
+    @staticmethod
+    def was_broken(txn: LoggingTransaction, code: Code, sharer: Sharer) -> bool:
+        """Whether the sharer was out of the group since they made the code, and is in it again.
+
+        Of one whose history is too long to be read, it is known from their leaving itself.
+        """
+        if sharer.changed_at <= (code.after_stream_ordering or 0):
+            return False
+        return bool(
+            inside.SynapseTables.was_out_since(
+                txn,
+                code.room_id,
+                code.sharer,
+                place=code.after_stream_ordering,
+                time=code.created_at,
+                by_others=False,
+            )
+        )
+
+    @staticmethod
+    def has_removed(
+        txn: LoggingTransaction, code: Code, user_id: str, standing: inside.Membership
+    ) -> bool:
+        """Whether somebody was removed from the group since the code was made.
+
+        Args:
+            standing: their membership now. One whose history is too long to be read counts as
+                removed: an invitation brings them in.
+        """
+        if standing.stream_ordering <= (code.after_stream_ordering or 0):
+            return False
+        removed = inside.SynapseTables.was_out_since(
+            txn,
+            code.room_id,
+            user_id,
+            place=code.after_stream_ordering,
+            time=code.created_at,
+            by_others=True,
+        )
+        return removed is not False
 
     @staticmethod
     def count_living(txn: LoggingTransaction, room_id: str, sharer: str) -> int:
@@ -90,12 +196,39 @@ class Codes:
         return int(row[0]) if row else 0
 
     @staticmethod
-    def set_door(txn: LoggingTransaction, code_id: str, door: str) -> None:
-        txn.execute("UPDATE capgroups_codes SET door = ? WHERE code_id = ?", (door, code_id))
+    def set_door(txn: LoggingTransaction, code_id: str, door: str) -> bool:
+        """Note a code's door; returns whether it is to be closed, as the code died meanwhile."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET door = ?, door_closed_at = NULL, address_moved_at = NULL
+            WHERE code_id = ?
+            """,
+            (door, code_id),
+        )
+        code = Codes.by_id(txn, code_id)
+        return code is None or code.died_of is not None
+
+    @staticmethod
+    def address_is_moved(txn: LoggingTransaction, code_id: str, now: int) -> None:
+        """Note that a dead code's address leads to a dead end."""
+        txn.execute(
+            "UPDATE capgroups_codes SET address_moved_at = ? WHERE code_id = ?", (now, code_id)
+        )
+
+    @staticmethod
+    def address_is_lost(txn: LoggingTransaction, died_of: Reason) -> None:
+        """The dead end of this cause is gone, and with it the addresses that led there."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET address_moved_at = NULL
+            WHERE died_of IS NOT NULL AND died_at > 0 AND died_of = ?
+            """,
+            (died_of.value,),
+        )
 
     @staticmethod
     def door_is_closed(txn: LoggingTransaction, code_id: str, now: int) -> None:
-        """Note that the door's address is gone and its room is being deleted."""
+        """Note that the door's room is being deleted."""
         txn.execute(
             "UPDATE capgroups_codes SET door_closed_at = ? WHERE code_id = ?", (now, code_id)
         )
@@ -110,6 +243,53 @@ class Codes:
             """,
             (reason.value, now, code_id),
         )
+
+    @staticmethod
+    def kill_of_sharer(
+        txn: LoggingTransaction, room_id: str, sharer: str, reason: Reason, now: int
+    ) -> int:
+        """Kill all living codes of one person in one group; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE room_id = ? AND sharer = ? AND died_of IS NULL
+            """,
+            (reason.value, now, room_id, sharer),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def kill_of_group(txn: LoggingTransaction, room_id: str, reason: Reason, now: int) -> int:
+        """Kill all living codes of a group; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE room_id = ? AND died_of IS NULL
+            """,
+            (reason.value, now, room_id),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def living_sharers(txn: LoggingTransaction, room_id: str) -> list[str]:
+        """Whose codes open this group."""
+        txn.execute(
+            "SELECT DISTINCT sharer FROM capgroups_codes WHERE room_id = ? AND died_of IS NULL",
+            (room_id,),
+        )
+        return [sharer for (sharer,) in txn.fetchall()]
+
+    @staticmethod
+    def living_with_marks(txn: LoggingTransaction) -> list[tuple[str, tuple[str | None, ...]]]:
+        """The ID of each living code of a group, with `inside.SHARER_MARKS`."""
+        txn.execute(
+            f"""
+            SELECT code.code_id, {inside.SHARER_MARKS.format(row="code")}
+            FROM capgroups_codes AS code
+            WHERE code.died_of IS NULL AND code.room_id <> code.sharer
+            """
+        )
+        return [(code_id, tuple(marks)) for code_id, *marks in txn.fetchall()]
 
     @staticmethod
     def kill_if_used_up(txn: LoggingTransaction, code_id: str, now: int) -> int:
@@ -141,18 +321,6 @@ class Codes:
             """
         )
         return [room_id for (room_id,) in txn.fetchall()]
-
-    @staticmethod
-    def close_group(txn: LoggingTransaction, room_id: str, now: int) -> int:
-        """Kill all living codes of a group that reached the code limit; returns how many."""
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE room_id = ? AND died_of IS NULL
-            """,
-            (Reason.CODE_CLOSED.value, now, room_id),
-        )
-        return txn.rowcount
 
     @staticmethod
     def use(txn: LoggingTransaction, code_id: str, user_id: str, now: int) -> int:
@@ -230,6 +398,18 @@ class Codes:
             """,
             (Reason.CODE_REVOKED.value, now, now),
         )
+        suspended = inside.IS_SUSPENDED.format(row="capgroups_codes", user="sharer")
+        active = inside.IS_ACTIVE.format(row="capgroups_codes", user="sharer")
+        for reason, condition in (
+            (Reason.SUSPENDED, suspended), (Reason.CODE_REVOKED, f"NOT {active}"),
+        ):  # fmt: skip
+            txn.execute(
+                f"""
+                UPDATE capgroups_codes SET died_of = ?, died_at = ?
+                WHERE died_of IS NULL AND expires_at > ? AND {condition}
+                """,
+                (reason.value, now, now),
+            )
         txn.execute(
             """
             UPDATE capgroups_codes SET died_of = ?, died_at = ?
@@ -256,8 +436,18 @@ class Codes:
         )
 
     @staticmethod
-    def dead_with_open_door(txn: LoggingTransaction) -> list[Code]:
-        return _some(txn, "died_of IS NOT NULL AND door_closed_at IS NULL")
+    def to_clear_up(txn: LoggingTransaction, made_before: int, most: int) -> list[Code]:
+        """Dead codes whose address still leads to their door, or whose door still is there.
+
+        Args:
+            made_before: a younger one without a door may be having its door made just now.
+        """
+        young = "(door IS NOT NULL OR created_at < ?)"
+        moving = f"died_of IS NOT NULL AND address_moved_at IS NULL AND {young} LIMIT ?"
+        closing = "died_of IS NOT NULL AND door_closed_at IS NULL"
+        found = _some(txn, moving, made_before, most)
+        found += _some(txn, f"{closing} AND {young} LIMIT ?", made_before, most)
+        return list({code.code_id: code for code in found}.values())
 
     @staticmethod
     def without_door(txn: LoggingTransaction, made_before: int) -> list[Code]:
@@ -319,6 +509,22 @@ class Visits:
 def _some(txn: LoggingTransaction, where: str, *parameters: object) -> list[Code]:
     txn.execute(f"SELECT {_COLUMNS} FROM capgroups_codes WHERE {where}", parameters)
     return [Code(*row) for row in txn.fetchall()]
+
+
+def _with_sharers(
+    txn: LoggingTransaction, where: str, *parameters: object
+) -> list[tuple[Code, Sharer]]:
+    """Codes of groups, each with how its sharer stands."""
+    txn.execute(
+        f"""
+        SELECT {_COLUMNS}, {inside.SHARER_COLUMNS.format(row="code")}
+        FROM capgroups_codes AS code LEFT JOIN users AS account ON account.name = code.sharer
+        WHERE {where}
+        """,
+        parameters,
+    )
+    width = len(attrs.fields(Code))
+    return [(Code(*row[:width]), Sharer.of_row(*row[width:])) for row in txn.fetchall()]
 
 
 def _one(txn: LoggingTransaction, where: str, *parameters: object) -> Code | None:

@@ -189,6 +189,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             room_id TEXT NOT NULL
         )
         """,
+        # A code's place in the order of events, by which history is read: what came later. NULL in
+        # older rows, where the time must do.
+        "ALTER TABLE capgroups_codes ADD COLUMN after_stream_ordering BIGINT",
+        # When a dead code's address was moved to a dead end. NULL in rows of older versions, whose
+        # addresses were deleted: they get them back.
+        "ALTER TABLE capgroups_codes ADD COLUMN address_moved_at BIGINT",
+        """
+        CREATE INDEX capgroups_codes_addresses ON capgroups_codes (died_at)
+        WHERE died_of IS NOT NULL AND address_moved_at IS NULL
+        """,
+        "CREATE INDEX capgroups_codes_listed ON capgroups_codes (room_id, created_at, code_id)",
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""

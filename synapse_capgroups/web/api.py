@@ -19,6 +19,7 @@ from synapse_capgroups import words
 from synapse_capgroups.answers import refusal_fields
 from synapse_capgroups.avatars import Avatars
 from synapse_capgroups.cards import Cards
+from synapse_capgroups.code_life import CodeState
 from synapse_capgroups.config import Config
 from synapse_capgroups.door_rooms import DoorRooms
 from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
@@ -30,8 +31,9 @@ from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
-from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.web import paging
 from synapse_capgroups.web.glance import Glances
 
 PREFIX = "/_synapse/client/capgroups/v1"
@@ -123,7 +125,7 @@ class Api(DirectServeJsonResource):
         secret = _body(request).get("secret")
         if not isinstance(secret, str) or not secret.isprintable():
             raise SynapseError(400, "'secret' must be a string", ErrorCodes.BAD_JSON)
-        changes = self._doors.changes
+        changes = self._doors.life.changes
         answer = self._glances.last(secret, now, changes)
         if answer is None:
             answer = await self._preview_of(secret)
@@ -193,10 +195,15 @@ class Api(DirectServeJsonResource):
         if error.problem in _MALFORMED:
             text = _MALFORMED[error.problem].format(longest=self._config.codes.max_lifetime)
             return SynapseError(400, text, ErrorCodes.INVALID_PARAM)
+        if error.problem is CodeProblem.SUSPENDED:
+            # As Synapse refuses what suspended people cannot do.
+            text = words.SHARING[Reason.SUSPENDED]
+            return SynapseError(403, text, ErrorCodes.USER_ACCOUNT_SUSPENDED)
         return _forbidden(
             {
                 CodeProblem.NOT_ENTITLED: Refusal(Reason.NOT_ENTITLED),
                 CodeProblem.TOO_MANY: Refusal(Reason.TOO_MANY_CODES),
+                CodeProblem.REPLACED: Refusal(Reason.CODE_REVOKED),
                 CodeProblem.CLOSED: Refusal(
                     Reason.CODE_CLOSED, error.members, self._config.code_limit
                 ),
@@ -205,20 +212,13 @@ class Api(DirectServeJsonResource):
 
     async def _list_codes(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, _ = await self._as_sharer(request, room_id)
-        codes = await self._database.run("codes", lambda txn: Codes.of_group(txn, group.room_id))
-        return 200, {"codes": [await self._described(code) for code in codes]}
-
-    async def _described(self, code: Code) -> JsonDict:
-        died_of, _ = await self._doors.state(code)
-        return {
-            "code_id": code.code_id,
-            "sharer": code.sharer,
-            "state": died_of.value if died_of else "alive",
-            "created_at": code.created_at,
-            "expires_at": code.expires_at,
-            "uses": code.uses,
-            "max_uses": code.max_uses,
-        }
+        limit, before = paging.limit(request), paging.place(request)
+        found = await self._doors.life.page(group, Page(limit + 1, before))
+        answer: JsonDict = {"codes": [_described(state) for state in found[:limit]]}
+        if len(found) > limit:
+            last = found[limit - 1].code
+            answer["next"] = paging.after(last.created_at, last.code_id)
+        return 200, answer
 
     async def _revoke_code(self, request: Any, room_id: str, code_id: str) -> tuple[int, JsonDict]:
         group, user_id = await self._as_member(request, room_id)
@@ -310,6 +310,19 @@ def _body(request: Any, *, allow_empty: bool = False) -> JsonDict:
         text = f"The body must not be larger than {_LONGEST_BODY} bytes."
         raise SynapseError(413, text, ErrorCodes.TOO_LARGE)
     return parse_json_object_from_request(request, allow_empty_body=allow_empty)
+
+
+def _described(state: CodeState) -> JsonDict:
+    code = state.code
+    return {
+        "code_id": code.code_id,
+        "sharer": code.sharer,
+        "state": state.died_of.value if state.died_of else "alive",
+        "created_at": code.created_at,
+        "expires_at": code.expires_at,
+        "uses": code.uses,
+        "max_uses": code.max_uses,
+    }
 
 
 def _forbidden(refusal: Refusal) -> SynapseError:

@@ -39,6 +39,9 @@ WORDS: dict[str, dict[str, str]] = {
         "code_used_up": "This code is used up",
         "code_revoked": "This code was withdrawn",
         "code_closed": "This group is too large for codes",
+        "suspended": "This code no longer works",
+        "suspended_why": "The account that shared it is suspended.",
+        "suspended_do": "Ask another member of the group for an invitation or a new code.",
         "code_used_up_why": "It has let in as many people as it may.",
         "code_closed_do": (
             "Only a friend who is a member can invite you now. Start a direct chat with a member "
@@ -101,6 +104,9 @@ WORDS: dict[str, dict[str, str]] = {
         "code_used_up": "此入群码已用完",
         "code_revoked": "此入群码已被撤回",
         "code_closed": "此群组不再接受入群码",
+        "suspended": "此入群码已失效",
+        "suspended_why": "分享此码的账号已被停用。",
+        "suspended_do": "请向其他群成员索取邀请或新的入群码。",
         "code_used_up_why": "它的使用次数已达上限。",
         "code_closed_do": (
             "群组人数较多，现在只有已入群的好友才能邀请您。请与您认识的成员开始私聊，请对方邀请您。"
@@ -156,6 +162,9 @@ WORDS: dict[str, dict[str, str]] = {
         "code_used_up": "Dieser Code ist aufgebraucht",
         "code_revoked": "Dieser Code wurde zurückgezogen",
         "code_closed": "Diese Gruppe ist zu groß für Codes",
+        "suspended": "Dieser Code gilt nicht mehr",
+        "suspended_why": "Das Konto, das ihn geteilt hat, ist gesperrt.",
+        "suspended_do": "Bitte ein anderes Mitglied der Gruppe um eine Einladung oder einen Code.",
         "code_used_up_why": "Er hat so viele Leute eingelassen, wie er darf.",
         "code_closed_do": (
             "Jetzt kann dich nur noch jemand einladen, mit dem du befreundet bist und der Mitglied "

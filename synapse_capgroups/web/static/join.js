@@ -5,7 +5,7 @@
 const { words, element_url } = JSON.parse(at("data").textContent);
 const pageLanguage = document.documentElement.lang;
 const PATIENCE_MS = 20000;
-const DEAD = ["code_expired", "code_used_up", "code_revoked", "code_closed"];
+const DEAD = ["code_expired", "code_used_up", "code_revoked", "code_closed", "suspended"];
 const WORTH_ANOTHER_TRY = ["too_many", "unreachable", "broken"];
 
 let latest = 0; // Counts the questions asked; only the latest one's answer is shown.

@@ -1,0 +1,77 @@
+"""Dead ends: the rooms where the addresses of dead codes lead, one for each cause of death."""
+
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.codes import SECRET_LENGTH, Codes
+
+
+class DeadEndRooms:
+    """The statements on `capgroups_dead_ends`. It has as many rows as codes have ways to die."""
+
+    @staticmethod
+    def of_cause(txn: LoggingTransaction, died_of: Reason) -> str | None:
+        txn.execute("SELECT room_id FROM capgroups_dead_ends WHERE died_of = ?", (died_of.value,))
+        row = txn.fetchone()
+        return row[0] if row else None
+
+    @staticmethod
+    def cause(txn: LoggingTransaction, room_id: str) -> Reason | None:
+        """What the codes died of whose addresses lead to this room; None if it is no dead end."""
+        txn.execute("SELECT died_of FROM capgroups_dead_ends WHERE room_id = ?", (room_id,))
+        row = txn.fetchone()
+        return Reason(row[0]) if row else None
+
+    @staticmethod
+    def keep(txn: LoggingTransaction, died_of: Reason, room_id: str) -> str:
+        """Make a room the dead end of a cause, unless there is one; returns the one that is."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_dead_ends (died_of, room_id) VALUES (?, ?)
+            ON CONFLICT (died_of) DO NOTHING
+            """,
+            (died_of.value, room_id),
+        )
+        return DeadEndRooms.of_cause(txn, died_of) or room_id
+
+    @staticmethod
+    def forget_deleted(txn: LoggingTransaction, concierge: str) -> list[Reason]:
+        """Forget the rooms that an admin has deleted, or the concierge is not in; returns which."""
+        txn.execute(
+            """
+            SELECT died_of FROM capgroups_dead_ends AS dead_end
+            WHERE NOT EXISTS (
+                SELECT 1 FROM current_state_events AS here
+                WHERE here.room_id = dead_end.room_id AND here.type = 'm.room.member'
+                AND here.state_key = ? AND here.membership = 'join'
+            )
+            """,
+            (concierge,),
+        )
+        gone = [Reason(died_of) for (died_of,) in txn.fetchall()]
+        for died_of in gone:
+            txn.execute("DELETE FROM capgroups_dead_ends WHERE died_of = ?", (died_of.value,))
+            Codes.address_is_lost(txn, died_of)
+        return gone
+
+    @staticmethod
+    def abandoned_addresses(txn: LoggingTransaction, most: int) -> list[str]:
+        """Addresses that lead to a dead end although their code is forgotten.
+
+        Whatever made the module forget it, its address goes; and what the process did not get done
+        before it was killed is done the next time.
+        """
+        txn.execute(
+            """
+            SELECT address.room_alias
+            FROM capgroups_dead_ends AS dead_end JOIN room_aliases AS address
+            ON address.room_id = dead_end.room_id
+            WHERE NOT EXISTS (
+                SELECT 1 FROM capgroups_codes AS code
+                WHERE code.secret = substr(address.room_alias, ?, ?)
+            )
+            LIMIT ?
+            """,
+            (len("#j-") + 1, SECRET_LENGTH, most),
+        )
+        return [address for (address,) in txn.fetchall()]

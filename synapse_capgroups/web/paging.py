@@ -1,0 +1,54 @@
+"""Lists are paged: `from`, `limit` and `next`."""
+
+import re
+from typing import Any
+
+from synapse.module_api.errors import Codes as ErrorCodes
+from synapse.module_api.errors import SynapseError
+
+_DEFAULT = 50
+_MOST = 100
+_PLACE = re.compile(r"([0-9]{1,15})-([0-9a-z]{1,20})")
+
+
+def limit(request: Any) -> int:
+    """How many entries a page is to have.
+
+    Raises:
+        SynapseError: `limit` is no such number.
+    """
+    text = _argument(request, b"limit")
+    if text is None:
+        return _DEFAULT
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise _invalid("'limit' must be a number, 1 or more")
+    return min(int(text), _MOST)
+
+
+def place(request: Any) -> tuple[int, str] | None:
+    """Where the page before has ended: the time and the ID of its last entry.
+
+    Raises:
+        SynapseError: `from` is not what a page gave as `next`.
+    """
+    text = _argument(request, b"from")
+    if text is None:
+        return None
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise _invalid("'from' must be what the page before gave as 'next'")
+    return int(match[1]), match[2]
+
+
+def after(time: int, entry_id: str) -> str:
+    """What to give as `next`."""
+    return f"{time}-{entry_id}"
+
+
+def _argument(request: Any, name: bytes) -> str | None:
+    values = request.args.get(name)
+    return values[0].decode("utf-8", "replace") if values else None
+
+
+def _invalid(text: str) -> SynapseError:
+    return SynapseError(400, text, ErrorCodes.INVALID_PARAM)
