@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     loaded = run(suite, names, module, processes=options.processes)
     failed = [each.test for each in loaded if each.outcome == "failed"]
     plain = run(suite, failed, None, processes=options.processes)
-    comparison = compare(loaded, plain, expected() if options.enforce else {})
+    comparison = compare(loaded, plain, expected(enforce=options.enforce))
     print(comparison.report())
     print(f"in {time.monotonic() - began:.0f} s")
     return 0 if comparison.as_expected else 1
