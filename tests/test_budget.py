@@ -1,0 +1,137 @@
+"""Rule 9: what each call and each command may cost, measured on a real server, in one table."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+import yaml
+
+from synapse_capgroups.demo.person import Reply
+from tests.conftest import API, Server, eventually
+from tests.test_concierge import Chat
+from tests.test_rule_9_cost import Memory, at_rest, transactions
+
+PAGE = "/_synapse/client/capgroups/join"
+
+
+@attrs.frozen
+class Budget:
+    """The most that one request may cost once the server is warm.
+
+    Attributes:
+        transactions: of the module in Synapse's database; what Synapse itself does for a request
+            with a login, for a room or for an event comes on top.
+        rooms: made by it.
+        mib: of resident memory at the highest point, beyond what was there before.
+    """
+
+    transactions: int
+    rooms: int = 0
+    mib: float = 8
+
+
+CALLS = {
+    "GET join": Budget(0),
+    "GET join/join.js": Budget(0),
+    "GET join/join.css": Budget(0),
+    "POST v1/codes/preview": Budget(3),
+    "GET v1/groups/{room}": Budget(2),
+    "POST v1/groups/{room}/codes": Budget(5, rooms=1),
+    "GET v1/groups/{room}/codes": Budget(2 + 2 * 7),  # There are seven codes by then.
+    "GET v1/groups/{room}/codes/{code_id}/qr.png": Budget(4, mib=16),
+    "GET v1/groups/{room}/codes/{code_id}/qr.svg": Budget(4),
+    "PUT v1/groups/{room}/name": Budget(4),
+    "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
+}
+
+COMMANDS = {
+    "help": Budget(1),
+    "a sentence that is no command": Budget(1),
+    "groups": Budget(3),
+    "code tea": Budget(6, rooms=1, mib=16),
+    "codes tea": Budget(3 + 2 * 6),  # Six codes.
+    "who tea": Budget(3),
+    "name tea Alias": Budget(4),
+    "me": Budget(4, rooms=1, mib=16),
+    "revoke {code_id}": Budget(8),
+    "remark @friend:localhost Friend": Budget(1),
+}
+
+
+def rooms(server: Server) -> int:
+    return int(server.query("SELECT count(*) FROM rooms")[0][0])
+
+
+def measured(server: Server, ask: Callable[[], object]) -> Budget:
+    """What it costs, with all that it leaves to be done in the background."""
+    assert eventually(lambda: at_rest(server))
+    rooms_before, before = rooms(server), transactions(server)
+    with Memory(server) as memory:
+        ask()
+        assert eventually(lambda: at_rest(server))
+    done = int(transactions(server) - before)
+    return Budget(done, rooms(server) - rooms_before, round(memory.mib, 1))
+
+
+def over(table: dict[str, Budget], costs: dict[str, Budget]) -> list[str]:
+    return [
+        f"{name}: {cost}, at most {table[name]}"
+        for name, cost in costs.items()
+        if cost.transactions > table[name].transactions
+        or cost.rooms > table[name].rooms
+        or cost.mib > table[name].mib
+    ]
+
+
+def test_each_call_stays_within_its_budget(server: Server) -> None:
+    room, people = server.group(3)
+    codes = [server.make_code(room, people[0]) for _ in range(5)]
+    visitor = server.person()
+
+    def call(name: str, code: dict[str, Any]) -> Reply:
+        method, path = name.format(room=quote(room), code_id=code["code_id"]).split(" ")
+        body = {"secret": code["secret"], "displayname": code["code_id"]}
+        who = visitor if "preview" in path else people[0]
+        if path.startswith("join"):
+            return who.call(method, PAGE.removesuffix("join") + path)
+        return who.call(method, API.removesuffix("v1") + path, None if method == "GET" else body)
+
+    costs = {}
+    for name in CALLS:
+        answers = [call(name, codes[1])]  # Once to warm up.
+        cost = measured(server, lambda: answers.append(call(name, codes[2])))  # noqa: B023
+        assert [answer.status for answer in answers] == [200] * 2, name
+        costs[name] = cost
+    print(*(f"{name}: {cost}" for name, cost in costs.items()), sep="\n")
+    assert over(CALLS, costs) == []
+
+
+def test_each_command_stays_within_its_budget(server: Server) -> None:
+    person = server.person()
+    room = person.new_room(name="Tea")
+    chat = Chat(person)
+    made = [server.make_code(room, person)["code_id"] for _ in range(4)]
+
+    costs = {}
+    for name in COMMANDS:
+        answers = 2 if name in ("me", "code tea") else 1
+        chat.say(name.format(code_id=made[0]), answers)
+        costs[name] = measured(
+            server,
+            lambda: chat.say(name.format(code_id=made[1]), answers),  # noqa: B023
+        )
+    print(*(f"{name}: {cost}" for name, cost in costs.items()), sep="\n")
+    assert over(COMMANDS, costs) == []
+
+
+def test_each_call_of_the_api_has_a_budget() -> None:
+    described = yaml.safe_load((Path(__file__).parents[1] / "docs/openapi.yaml").read_text())
+    operations = {
+        f"{method.upper()} {path.removeprefix('/_synapse/client/capgroups/')}"
+        for path, methods in described["paths"].items()
+        for method in methods
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+    assert {operation.replace("{room_id}", "{room}") for operation in operations} <= set(CALLS)
