@@ -62,10 +62,16 @@ class Answers:
             metrics.DECISIONS.labels(decision, "allowed").inc()
             return NOT_SPAM
         metrics.DECISIONS.labels(decision, verdict.reason.value).inc()
-        journal.refused(verdict, enforced=self._enforce, decision=decision, **facts)
-        if not self._enforce:
+        enforced = self._enforce or verdict.always
+        journal.refused(verdict, enforced=enforced, decision=decision, **facts)
+        if not enforced:
             return NOT_SPAM
         return Codes.FORBIDDEN, refusal_fields(verdict, audience)
+
+
+def refused(reason: Reason, audience: dict[Reason, str]) -> Answer:
+    """A refusal that needs no decision."""
+    return Codes.FORBIDDEN, refusal_fields(Refusal(reason), audience)
 
 
 def raise_refusal(answer: Answer) -> None:

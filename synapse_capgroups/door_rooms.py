@@ -4,6 +4,7 @@ A door reads as a doorway, in clients that know nothing of it: its name says wha
 topic what happens, and one notice is there at first sight.
 """
 
+import re
 from collections.abc import Mapping
 
 import attrs
@@ -12,6 +13,13 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups import inside
 from synapse_capgroups.names import group_name
 from synapse_capgroups.scope import Group
+
+_LIKE_A_CODE = re.compile(r"#?j-[a-z2-7]{20,}(:.*)?", re.IGNORECASE)
+
+
+def is_like_a_code(address: str) -> bool:
+    """Whether an address, or its localpart, has the shape of a door's."""
+    return _LIKE_A_CODE.fullmatch(address) is not None
 
 
 @attrs.frozen

@@ -16,6 +16,8 @@ from typing import TypeGuard
 
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api.errors import Codes as ErrorCodes
+from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
 from synapse_capgroups.code_life import CodeLife
@@ -23,11 +25,12 @@ from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.door_rooms import Doorplate, DoorRooms
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import CODES
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.names import Alias
-from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Visits
 from synapse_capgroups.storage.database import Database, lock_person
@@ -63,6 +66,21 @@ class CodeRequestError(Exception):
         super().__init__(problem.value)
         self.problem = problem
         self.members = members
+
+
+class _NotInvitedError(Exception):
+    """Somebody at a door cannot be invited, for a reason that the module has words for."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+_WHY_NOT_INVITED = {
+    # The sharer's account: of an invitation, Synapse asks about no other.
+    ErrorCodes.USER_ACCOUNT_SUSPENDED.value: Reason.SUSPENDED,
+    ErrorCodes.INVITE_BLOCKED.value: Reason.INVITATIONS_BLOCKED,
+}
 
 
 class Doors:
@@ -112,6 +130,7 @@ class Doors:
 
         Raises:
             CodeRequestError: this cannot be.
+            SynapseError: 429, it was asked for too often.
         """
         if await self.life.is_replaced(group):
             raise CodeRequestError(CodeProblem.REPLACED)
@@ -154,6 +173,8 @@ class Doors:
         )
 
     async def _make(self, code: Code, plate: Doorplate) -> Code:
+        await self._limits.spend(CODES, code.sharer)
+
         def add(txn: LoggingTransaction) -> Code:
             lock_person(txn, code.sharer)  # Else two at once would both find a place free.
             account = inside.SynapseTables.account(txn, code.sharer)
@@ -190,26 +211,62 @@ class Doors:
         Returns:
             The verdict on the join of the door; None if it is no door.
         """
+        code, is_here = await self._at(door, user_id)
+        if code is None or is_here:  # `enter_unasked` has decided, or it is a change of name.
+            return None
+        return await self._let_in(code, user_id)
+
+    async def enter_unasked(self, change: inside.MembershipChange) -> Verdict | None:
+        """The same for the joins of a door that Synapse asks no callback about.
+
+        These are a server admin's, and a repeated one: somebody who is at the door still scans
+        again. A change of name or avatar is a join, too, but brings nobody back who has left the
+        group meanwhile.
+        """
+        code, is_here = await self._at(change.room_id, change.target)
+        if code is None:
+            return None
+        if is_here and _is_change_of_profile(change):
+            return None
+        if not is_here and not await inside.is_asked_of_nobody(self._api, change):
+            return None
+        return await self._let_in(code, change.target)
+
+    async def _at(self, door: str, user_id: str) -> tuple[Code | None, bool]:
+        """The code of a door, None if it is none, and whether somebody is at it already."""
 
         def look(txn: LoggingTransaction) -> tuple[Code | None, bool]:
             return Codes.by_door(txn, door), inside.SynapseTables.is_member(txn, door, user_id)
 
-        code, is_here = await self._database.run("door", look)
-        if is_here:
-            # A change of name or avatar, which brings nobody back who has left the group meanwhile.
-            return None
-        return await self._let_in(code, user_id) if code else None
+        return await self._database.run("door", look)
 
     async def _let_in(self, code: Code, user_id: str) -> Verdict | None:
-        """Decide for somebody at a code's door, and if they may, bring or invite them in."""
-        if code.is_personal and code.door is not None and user_id != self._concierge:
-            verdict = await self._personal.let_in(code, user_id)
-            if verdict == ALLOWED:
-                await self._note_visit(code.door, user_id)
-            self.clear_up_soon()
-            return verdict
+        """Decide for somebody at a code's door, and if they may, bring or invite them in.
+
+        Returns:
+            The verdict, None if the door leads nowhere. A refusal that is not `always` let them in:
+            this is a trial.
+
+        Raises:
+            SynapseError: Synapse or another module is against it. Nothing is left of the attempt.
+        """
+        if code.door is None or user_id == self._concierge:
+            return None
+        try:
+            if code.is_personal:
+                verdict: Verdict | None = await self._personal.let_in(code, user_id)
+                self.clear_up_soon()
+            else:
+                verdict = await self._into_group(code, user_id)
+        except _NotInvitedError as e:
+            verdict = Refusal(e.reason, always=True)
+        if verdict is not None and not is_kept_out(verdict):
+            await self._note_visit(code.door, user_id)
+        return verdict
+
+    async def _into_group(self, code: Code, user_id: str) -> Verdict | None:
         group = await self._scope.group(code.room_id)
-        if group is None or code.door is None or user_id == self._concierge:
+        if group is None:
             return None
         local = self._api.is_mine(user_id)
         decision = await self._gatekeeper.entry(
@@ -219,10 +276,9 @@ class Doors:
             sharer_may_share=await self.may_share(group, code.sharer),
             invites=not local,
         )
-        if isinstance(decision.verdict, Refusal):
+        if is_kept_out(decision.verdict):
             self.clear_up_soon()
-            return decision.verdict
-        if decision.admission:
+        elif decision.admission:
             try:
                 await self._bring_in(group, code.sharer, user_id, decision.alias)
             except Exception:
@@ -232,9 +288,8 @@ class Doors:
                 self.clear_up_soon()
         elif not local and not await self._gatekeeper.is_member(group.room_id, user_id):
             # Only their own server can join them. They accept there, and `accept` judges them.
-            await self._invite(group, code.sharer, user_id)
-        await self._note_visit(code.door, user_id)
-        return ALLOWED
+            await self._invite_remote(group, code.sharer, user_id)
+        return decision.verdict
 
     async def _note_visit(self, door: str, user_id: str) -> None:
         self.life.changes += 1
@@ -263,7 +318,8 @@ class Doors:
             return Codes.by_door(txn, door)
 
         if (code := await self._database.run("door", look)) is not None:
-            await self._let_in(code, user_id)
+            with contextlib.suppress(SynapseError):  # Somebody is against it: they are taken out.
+                await self._let_in(code, user_id)
 
     async def overhear(self, room_id: str, user_id: str) -> None:
         """A person of another server joins by that server itself, which has members here already.
@@ -285,12 +341,17 @@ class Doors:
         code = await self._database.run("door", lambda txn: Codes.by_door(txn, door))
         if code is None or not await self._arrives(door, user_id):
             return
-        verdict = await self._let_in(code, user_id)
-        if isinstance(verdict, Refusal):
-            await inside.set_membership(
-                self._api, self._concierge, user_id, door, "leave",
-                {"reason": sentence(verdict, JOINING)},
-            )  # fmt: skip
+        try:
+            verdict = await self._let_in(code, user_id)
+        except SynapseError as e:
+            reason = e.msg
+        else:
+            if not isinstance(verdict, Refusal) or not is_kept_out(verdict):
+                return
+            reason = sentence(verdict, JOINING)
+        await inside.set_membership(
+            self._api, self._concierge, user_id, door, "leave", {"reason": reason}
+        )
 
     async def _remote_join(self, decision: JoinDecision) -> None:
         admission = decision.admission
@@ -333,19 +394,50 @@ class Doors:
     async def _invite(
         self, group: Group, sharer: str, user_id: str, look: Mapping[str, object] | None = None
     ) -> None:
+        """Invite somebody in the sharer's name.
+
+        Raises:
+            _NotInvitedError: for a reason that the module has words for.
+            SynapseError: for another.
+        """
         token = admitting.set((group.room_id, user_id))
         try:
-            await inside.set_membership(self._api, sharer, user_id, group.room_id, "invite", look)
+            await inside.set_membership(
+                self._api, sharer, user_id, group.room_id, "invite", look, needs_consent=False
+            )
+        except SynapseError as e:
+            if (reason := _WHY_NOT_INVITED.get(e.errcode)) is not None:
+                raise _NotInvitedError(reason) from e
+            raise
         finally:
             admitting.reset(token)
+
+    async def _invite_remote(self, group: Group, sharer: str, user_id: str) -> None:
+        was_invited = await self._gatekeeper.is_invited(group.room_id, user_id)
+        try:
+            await self._invite(group, sharer, user_id)
+        except Exception:
+            if not was_invited:
+
+                def forget(txn: LoggingTransaction) -> None:
+                    Codes.forget_invitation(txn, group.room_id, user_id)
+
+                await self._database.run("uninvited", forget)
+            raise
 
     async def _bring_in(self, group: Group, sharer: str, user_id: str, alias: Alias | None) -> None:
         # The invitation shows a name, too.
         look = attrs.asdict(alias) if alias else None
+        was_invited = await self._gatekeeper.is_invited(group.room_id, user_id)
         await self._invite(group, sharer, user_id, look)
         token = admitting.set((group.room_id, user_id))
         try:
             await inside.set_membership(self._api, user_id, user_id, group.room_id, "join", look)
+        except Exception:
+            # An invitation that stays would be a way in when the code is dead.
+            if not was_invited and await self._gatekeeper.is_invited(group.room_id, user_id):
+                await inside.withdraw(self._api, user_id, group.room_id)
+            raise
         finally:
             admitting.reset(token)
 
@@ -383,6 +475,21 @@ class Doors:
             if local:
                 await inside.forget(self._api, user_id, door)
         await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
+
+
+def is_kept_out(verdict: Verdict) -> bool:
+    """Whether a verdict on somebody at a door keeps them out."""
+    return isinstance(verdict, Refusal) and verdict.always
+
+
+def _is_change_of_profile(change: inside.MembershipChange) -> bool:
+    """Whether a join of somebody who is in the room already is a change of name or avatar.
+
+    Either a state event, which says its membership, or Synapse's task that brings a changed
+    profile into all rooms, which no rate limit holds up.
+    """
+    content = change.content
+    return not change.limited or (isinstance(content, Mapping) and "membership" in content)
 
 
 def _is_number(value: object) -> TypeGuard[int]:

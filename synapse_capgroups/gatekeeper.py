@@ -42,6 +42,9 @@ admitting: ContextVar[tuple[str, str] | None] = ContextVar("capgroups_admitting"
 Their seat is reserved and their admission is on record, so both are let through.
 """
 
+_LIMITS = frozenset({Reason.FULL, Reason.CODE_CLOSED, Reason.CONTACT_REQUIRED})
+"""What keeps somebody at a living code's door out, and does not in a trial."""
+
 
 @attrs.frozen
 class JoinDecision:
@@ -69,7 +72,7 @@ class Gatekeeper:
     def __init__(self, api: ModuleApi, database: Database, config: Config) -> None:
         self._api = api
         self._database = database
-        self._enforce = config.enforce
+        self.enforce = config.enforce
         self._min_age = config.friends.min_age
         self._contact = config.verified_contact
         named = config.names.on_arrival == "pseudonym"
@@ -97,7 +100,7 @@ class Gatekeeper:
             verdict = decide_join(facts, self.limits)
             if facts.membership == "join":
                 return JoinDecision(verdict)
-            if verdict != ALLOWED and self._enforce:
+            if verdict != ALLOWED and self.enforce:
                 self._meet(txn, group, there, self.limits.mode(facts.seats_taken))
                 return JoinDecision(verdict)
             how = How.INVITE if verdict == ALLOWED else How.UNENFORCED
@@ -126,7 +129,7 @@ class Gatekeeper:
             there = self._situation(txn, group, user_id, code.sharer, now)
             found = Codes.with_sharer(txn, code.code_id)
             if found is None:
-                return JoinDecision(Refusal(Reason.CODE_REVOKED))
+                return JoinDecision(Refusal(Reason.CODE_REVOKED, always=True))
             known, sharer = found
             if there.attempt is not None and there.attempt.code_id == code.code_id:
                 known = attrs.evolve(known, uses=known.uses - 1)  # Their own.
@@ -135,22 +138,26 @@ class Gatekeeper:
             died_of = self._cause_of_death(txn, known, sharer, now, members, sharer_may_share)
             self._write_down(txn, known, died_of, now)
             standing = there.standing
+            removed_since = Codes.has_removed(txn, known, user_id, standing)
             verdict = decide_entry(
-                facts,
-                self.limits,
-                code_died_of=died_of,
-                removed_since=Codes.has_removed(txn, known, user_id, standing),
+                facts, self.limits, code_died_of=died_of, removed_since=removed_since
             )
-            if verdict != ALLOWED or standing.membership == "join":
+            if isinstance(verdict, Refusal):
+                by_limit = died_of is None and not removed_since and verdict.reason in _LIMITS
+                if self.enforce or not by_limit:
+                    # In a trial, too: a dead code stays dead, and behind its door there is nothing.
+                    return JoinDecision(attrs.evolve(verdict, always=True))
+            elif standing.membership == "join":
                 return JoinDecision(verdict)
             if invites:
                 # A place is kept for each, or more would come than the code may let in.
                 expected = known.uses + Codes.others_invited(txn, code.code_id, user_id)
                 if known.max_uses is not None and expected >= known.max_uses:
-                    return JoinDecision(Refusal(Reason.CODE_USED_UP))
+                    return JoinDecision(Refusal(Reason.CODE_USED_UP, always=True))
                 Codes.invite(txn, code, user_id)
                 return JoinDecision(verdict)
-            return self._admit(txn, group, user_id, there, facts, verdict, How.CODE, now, known)
+            how = How.CODE if verdict == ALLOWED else How.UNENFORCED
+            return self._admit(txn, group, user_id, there, facts, verdict, how, now, known)
 
         return self._holding(await self._database.run("entry", decide))
 
@@ -215,9 +222,17 @@ class Gatekeeper:
         await self._database.run("sweep_closed", close)
 
     def _close_if_reached(self, txn: LoggingTransaction, room_id: str, now: int) -> int:
-        if self.limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
+        if not self.enforce or self.limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
             return 0
         return Codes.kill_of_group(txn, room_id, Reason.CODE_CLOSED, now)
+
+    async def is_invited(self, room_id: str, user_id: str) -> bool:
+        """Whether somebody has an invitation that they have not answered."""
+
+        def look(txn: LoggingTransaction) -> bool:
+            return SynapseTables.membership(txn, room_id, user_id).membership == "invite"
+
+        return await self._database.look_up("invited", look)
 
     async def is_member(self, room_id: str, user_id: str) -> bool:
         """Whether somebody is a member, of a group or any other room."""
@@ -310,6 +325,8 @@ class Gatekeeper:
             code.died_of,
             sharer.account.is_suspended,
         )
+        # In a trial no code dies by a limit.
+        members = members if self.enforce else 0
         return cause_of_death(facts, now=now, members=members, limits=self.limits)
 
     def _admit(

@@ -332,6 +332,26 @@ class SynapseTables:
         return SynapseTables.m_directs(txn, [user_id]).get(user_id, {})
 
     @staticmethod
+    def m_direct_to_change(txn: LoggingTransaction, user_id: str) -> dict[str, object]:
+        """The same, to be written back: what cannot be read is not taken for empty.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        txn.execute(
+            """
+            SELECT content FROM account_data
+            WHERE user_id = ? AND account_data_type = 'm.direct'
+            """,
+            (user_id,),
+        )
+        row = txn.fetchone()
+        direct = json.loads(row[0]) if row else {}
+        if not isinstance(direct, dict):
+            raise ValueError("m.direct is no object")
+        return direct
+
+    @staticmethod
     def listed_as_direct(txn: LoggingTransaction, owner: str, other: str) -> object:
         """What a local user's `m.direct` has for somebody else, None if nothing.
 
@@ -530,6 +550,10 @@ def server_notices_user(api: ModuleApi) -> str | None:
     return api._hs.config.servernotices.server_notices_mxid
 
 
+_own_address: ContextVar[bool] = ContextVar("capgroups_own_address", default=False)
+"""Whether it is the module itself that asks for an address just now; see `watch_directory`."""
+
+
 async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:
     """Create a room as a local user, without encryption even where the server turns it on.
 
@@ -539,20 +563,41 @@ async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any
     Returns:
         The room's ID.
     """
-    room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
-        create_requester(creator), request, ratelimit=False, ignore_forced_encryption=True
-    )
+    token = _own_address.set(True)
+    try:
+        room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
+            create_requester(creator), request, ratelimit=False, ignore_forced_encryption=True
+        )
+    finally:
+        _own_address.reset(token)
     return room_id
+
+
+_rooms_begun: ContextVar[list[str] | None] = ContextVar("capgroups_rooms_begun", default=None)
+"""The rooms whose creator has joined, within `create_room`; see `watch_memberships`."""
 
 
 async def create_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:
     """Create a room as a local user would, without rate limits; returns its ID.
 
     `ModuleApi.create_room` does it as the admin of the server, who may do more than the user.
+
+    Raises:
+        SynapseError: it was refused, perhaps half-way: Synapse invites people last. Of what was
+            made by then nothing is left in the creator's list of rooms.
     """
-    room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
-        create_requester(creator), request, ratelimit=False
-    )
+    begun: list[str] = []
+    token = _rooms_begun.set(begun)
+    try:
+        room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
+            create_requester(creator), request, ratelimit=False
+        )
+    except Exception:
+        for room_id in begun:
+            await withdraw(api, creator, room_id)
+        raise
+    finally:
+        _rooms_begun.reset(token)
     return room_id
 
 
@@ -563,11 +608,17 @@ async def set_membership(
     room_id: str,
     membership: str,
     content: Mapping[str, Any] | None = None,
+    *,
+    needs_consent: bool = True,
 ) -> None:
     """Invite, join, leave or remove as a local user, without rate limits.
 
     `ModuleApi.update_room_membership` counts against the limits of the one who invites: after nine
     people at a door the sharer could neither invite nor write.
+
+    Args:
+        needs_consent: whether the sender must have agreed to the server's policy, where it has one.
+            The refusal names the page on which they agree, which is for nobody else.
     """
     await api._hs.get_room_member_handler().update_membership(
         create_requester(sender),
@@ -576,7 +627,33 @@ async def set_membership(
         membership,
         ratelimit=False,
         content=dict(content) if content else None,
+        require_consent=needs_consent,
     )
+
+
+async def withdraw(api: ModuleApi, user_id: str, room_id: str) -> None:
+    """Take a local person out of what has failed half-way, or take their invitation back.
+
+    They leave by themselves, since who is removed stays out. The server does it for them: somebody
+    who is suspended or has not consented could not.
+    """
+    try:
+        await api._hs.get_room_member_handler().update_membership(
+            create_requester(user_id, authenticated_entity=api.server_name),
+            UserID.from_string(user_id),
+            room_id,
+            "leave",
+            ratelimit=False,
+            require_consent=False,
+        )
+        await forget(api, user_id, room_id)
+    except Exception:
+        logger.exception("Could not take %s out of %s", user_id, room_id)
+
+
+def exclusively(api: ModuleApi, name: str, key: str) -> AbstractAsyncContextManager[Any]:
+    """Be the only one who does this, on whatever worker: a lock that may be held for long."""
+    return api._hs.get_worker_locks_handler().acquire_lock(f"capgroups_{name}", key)
 
 
 async def forget(api: ModuleApi, user_id: str, room_id: str) -> None:
@@ -867,6 +944,8 @@ class MembershipChange:
         authority: who asked for it: the sender, the admin who acts for them, or the server's name.
         content: what the event shall have beside the membership; None if nothing was asked for.
         limited: whether it counts against Synapse's rate limits, as what a client asks for does.
+        new_room: whether it belongs to the creation of the room.
+        requester: who asks, as Synapse knows them.
     """
 
     sender: str
@@ -876,6 +955,8 @@ class MembershipChange:
     authority: str
     content: Any
     limited: bool
+    new_room: bool
+    requester: Any = attrs.field(repr=False)
 
 
 membership_change: ContextVar[MembershipChange | None] = ContextVar(
@@ -911,17 +992,30 @@ def watch_memberships(api: ModuleApi, before: MembershipHook, after: MembershipH
             requester.authenticated_entity,
             kwargs.get("content"),
             kwargs.get("ratelimit", True),
+            bool(kwargs.get("new_room")),
+            requester,
         )
         token = membership_change.set(change)
         try:
             await before(change)
             result = await update(requester, target, room_id, action, *args, **kwargs)
+            begun = _rooms_begun.get()
+            if begun is not None and change.new_room and action == "join":
+                begun.append(room_id)
             await after(change)
         finally:
             membership_change.reset(token)
         return result
 
     handler.update_membership_locked = watched  # type: ignore[method-assign]
+
+
+async def is_asked_of_nobody(api: ModuleApi, change: MembershipChange) -> bool:
+    """Whether Synapse asks no `user_may_join_room` about this join: it is a server admin's.
+
+    With the Matrix Authentication Service an admin is known by the token, not by the account.
+    """
+    return bool(await api._hs.get_auth().is_server_admin(change.requester))
 
 
 async def is_unlimited(api: ModuleApi, user_id: str) -> bool:
@@ -1020,12 +1114,19 @@ directory_request: ContextVar[AddressWanted | ListingWanted | None] = ContextVar
 """What the request that is being served asks of the directory; see `watch_directory`."""
 
 
-def watch_directory(api: ModuleApi) -> None:
+AddressGuard = Callable[[str, str], Awaitable[None]]
+
+
+def watch_directory(api: ModuleApi, guard: AddressGuard) -> None:
     """Let callbacks know what the directory is asked to do.
 
     `user_may_create_room_alias(user, alias)` is not told the room, and `user_may_publish_room(user,
     room)` is not told whether the room is to be shown or hidden. Both are called within these two
     methods of `DirectoryHandler`, which know.
+
+    Args:
+        guard: called with each address that anybody asks for but the module itself, and the room's
+            ID; raises `SynapseError` to refuse. No callback is asked about application services.
     """
     handler = api._hs.get_directory_handler()
     create_association = handler.create_association
@@ -1034,6 +1135,8 @@ def watch_directory(api: ModuleApi) -> None:
     async def watched_association(
         requester: Any, room_alias: Any, room_id: str, *args: Any, **kwargs: Any
     ) -> None:
+        if not _own_address.get():
+            await guard(room_alias.to_string(), room_id)
         token = directory_request.set(AddressWanted(room_id))
         try:
             await create_association(requester, room_alias, room_id, *args, **kwargs)

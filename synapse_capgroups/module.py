@@ -22,21 +22,21 @@ from synapse.module_api.errors import Codes, ConfigError, SynapseError
 from synapse_capgroups import chores, inside, probe, words
 from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
-from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields
+from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields, refused
 from synapse_capgroups.cards import Cards
 from synapse_capgroups.code_life import POWER_LEVELS, TOMBSTONE, CodeLife
 from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.dead_ends import DeadEnds
-from synapse_capgroups.door_rooms import DoorRooms
+from synapse_capgroups.door_rooms import DoorRooms, is_like_a_code
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.rules import seclusion
-from synapse_capgroups.rules.verdict import ALLOWED, Verdict
+from synapse_capgroups.rules.verdict import ALLOWED, Reason, Verdict
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.user_directory import MOST_LOOKED_AT, UserDirectory
@@ -71,7 +71,7 @@ class CapGroups:
         )  # fmt: skip
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
-        inside.watch_directory(api)
+        inside.watch_directory(api, self._guard_address)
         if config.names.keep:
             inside.shape_joins(api, AliasKeeper(api, self._database, self._scope).named)
         if not inside.allows_per_room_profiles(api):
@@ -173,6 +173,18 @@ class CapGroups:
         """
         if change.action == "join":
             await self._refuse_at_dead_ends(change.room_id, change.target)
+        if change.action == "join" and change.sender == change.target and not change.new_room:
+            decide = partial(self._join_unasked, change)
+            raise_refusal(
+                await self._answers.give(
+                    "door", words.JOINING, decide, group=change.room_id, user=change.target
+                )
+            )
+
+    async def _join_unasked(self, change: inside.MembershipChange) -> Verdict | None:
+        if await self._scope.is_concierges(change.room_id):
+            return await self._doors.enter_unasked(change)
+        return None
 
     async def _refuse_at_dead_ends(self, room_id: str, user_id: str) -> None:
         """Rule 5: nobody joins there, server admins included, and not in a trial either."""
@@ -219,6 +231,9 @@ class CapGroups:
     async def on_create_room(self, requester: Any, config: JsonDict, is_admin: bool) -> None:
         """Rule 1, before anything of the room exists."""
         creator = requester.user.to_string()
+        address = config.get("room_alias_name")
+        if self._enforce and creator != self._concierge.user_id and is_like_a_code(str(address)):
+            raise_refusal(refused(Reason.NO_ADDRESSES, words.ADDRESSING_LIKE_A_CODE))
         is_group = False
 
         async def decide() -> Verdict | None:
@@ -299,6 +314,10 @@ class CapGroups:
         old = seclusion.predecessor(config)
         if old is None:
             return NOT_SPAM  # `on_create_room` has decided.
+        if await self._scope.is_concierges(old):
+            # Only a server admin who gave themselves the power gets here. It would take the door's
+            # address along.
+            return refused(Reason.NO_ADDRESSES, words.ADDRESSING_A_DOOR)
         upgrade = inside.upgrade_under_way.get()
         rooms = [old, upgrade.new_room_id] if upgrade else [old]
 
@@ -386,6 +405,17 @@ class CapGroups:
         return await self._answers.give(
             "address", words.CREATING, decide, group=room_id, user=user_id
         )
+
+    async def _guard_address(self, address: str, room_id: str) -> None:
+        """Rule 5: a door has one address, the secret one, and no other room has one like it.
+
+        Raises:
+            SynapseError: nobody may have this address for this room, not even a server admin.
+        """
+        if await self._scope.is_concierges(room_id):
+            raise_refusal(refused(Reason.NO_ADDRESSES, words.ADDRESSING_A_DOOR))
+        if self._enforce and is_like_a_code(address):
+            raise_refusal(refused(Reason.NO_ADDRESSES, words.ADDRESSING_LIKE_A_CODE))
 
     async def user_may_publish_room(self, user_id: str, room_id: str) -> Answer:
         """Rule 1: the directory never shows a group, and can always stop showing a room."""

@@ -50,6 +50,10 @@ JOINING = {
         "The member who invited you has brought in as many people today as this server allows. "
         "Try again tomorrow, or ask another friend who is in the group."
     ),
+    Reason.INVITATIONS_BLOCKED: (
+        "In your settings you block invitations, and whoever scans a join code is invited. Allow "
+        "invitations in your settings, then scan the code again."
+    ),
     Reason.BANNED: "You are banned from this group. Only its admins can change that.",
     Reason.NO_GUESTS: "Guests cannot be in groups. Create an account first.",
     Reason.UNDECIDED: (
@@ -110,6 +114,19 @@ CREATING = {
     Reason.UNDECIDED: (
         "This server could not check whether this is allowed. Try again in a minute; if it stays "
         "so, tell the server's admin."
+    ),
+}
+
+
+ADDRESSING_A_DOOR = {
+    Reason.NO_ADDRESSES: (
+        "The door of a join code has one address, which is the code. Nobody can give it another."
+    ),
+}
+
+ADDRESSING_LIKE_A_CODE = {
+    Reason.NO_ADDRESSES: (
+        "Addresses of this form are for join codes alone. Choose one that does not begin with #j-."
     ),
 }
 

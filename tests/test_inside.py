@@ -4,6 +4,7 @@ A test for each use in `synapse_capgroups/inside.py`. When one fails after an up
 that is the use to read again.
 """
 
+import ast
 import inspect
 import logging
 import re
@@ -15,6 +16,8 @@ from pathlib import Path
 import attrs
 import pytest
 import synapse
+from synapse.api.errors import Codes as ErrorCodes
+from synapse.api.errors import ConsentNotGivenError
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.app.homeserver import SynapseHomeServer
 from synapse.config.mas import MasConfig
@@ -35,6 +38,7 @@ from synapse.media.filepath import MediaFilePaths
 from synapse.media.media_repository import MediaRepository
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModuleApiCallbacks
+from synapse.rest.client import room as rest_room
 from synapse.storage._base import SQLBaseStore
 from synapse.storage.database import DatabasePool
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
@@ -344,3 +348,87 @@ def test_a_transaction_can_be_told_its_isolation_level() -> None:
         ModuleApi.run_db_interaction
     )
     assert IsolationLevel.READ_COMMITTED in PostgresEngine({}).isolation_level_map
+
+
+def callers(*methods: str) -> dict[str, set[str]]:
+    """Where Synapse calls these methods, each as `module: function`."""
+    found: dict[str, set[str]] = {method: set() for method in methods}
+
+    def visit(node: ast.AST, place: str, within: str) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            within = node.name
+        if isinstance(node, ast.Attribute) and node.attr in found:
+            found[node.attr].add(f"{place}: {within}")
+        for child in ast.iter_child_nodes(node):
+            visit(child, place, within)
+
+    source = Path(synapse.__file__).parent
+    for file in source.rglob("*.py"):
+        text = file.read_text()
+        if any(method in text for method in methods):
+            place = file.relative_to(source).with_suffix("").as_posix().replace("/", ".")
+            visit(ast.parse(text), place, "")
+    return found
+
+
+def test_each_way_in_is_known() -> None:
+    """A new caller in a new Synapse is a new way to become a member: read whether it is judged."""
+    ways = callers("update_membership_locked", "create_room", "clone_existing_room")
+    assert ways == {
+        "update_membership_locked": {
+            "handlers.room_member: update_membership",  # Joins, invitations, leaves, removals.
+            "handlers.room: create_room",  # The invitations of a creation.
+        },
+        "create_room": {
+            "rest.client.room: _do",
+            "handlers.register: _create_and_join_rooms",  # `auto_join_rooms`.
+            "handlers.room: shutdown_room",  # The notice room of a deletion.
+            "server_notices.server_notices_manager: get_or_create_notice_room_for_user",
+            "module_api.__init__: create_room",
+        },
+        "clone_existing_room": {"handlers.room: _upgrade_room"},
+    }
+
+
+def test_whether_somebody_is_a_server_admin_is_asked_of_the_request() -> None:
+    source = inspect.getsource(RoomMemberHandler.update_membership_locked)
+    assert "bypass_spam_checker = await self.auth.is_server_admin(requester)" in source
+
+
+def test_a_repeated_join_is_answered_before_any_callback_is_asked() -> None:
+    """Which is why `Doors.enter_unasked` judges it: who is at a door may scan again."""
+    source = inspect.getsource(RoomMemberHandler.update_membership_locked)
+    assert source.index("# duplicate event.") < source.index("user_may_join_room(")
+
+
+def test_by_what_a_change_of_a_name_is_known() -> None:
+    # The task that brings a changed profile into all rooms is not limited; a client's join is.
+    task = inspect.getsource(profile)
+    assert "ratelimit=False,  # Try to hide that these events aren't atomic." in task
+    state_event = inspect.getsource(rest_room.RoomStateEventRestServlet.on_PUT)
+    assert 'membership = content.get("membership", None)' in state_event
+    assert "content=content," in state_event
+
+
+def test_a_membership_can_be_changed_without_the_senders_consent() -> None:
+    assert "require_consent" in inspect.signature(RoomMemberHandler.update_membership).parameters
+    # The sentence names where to consent, for the account that sends.
+    assert "consent_uri=" in inspect.getsource(ConsentNotGivenError.error_dict)
+
+
+def test_one_lock_holds_on_all_workers() -> None:
+    assert callable(SynapseHomeServer.get_worker_locks_handler)
+    parameters = list(inspect.signature(WorkerLocksHandler.acquire_lock).parameters)
+    assert parameters[1:] == ["lock_name", "lock_key"]
+
+
+def test_an_invitation_that_is_blocked_or_sent_while_suspended_has_a_code_of_its_own() -> None:
+    assert ErrorCodes.INVITE_BLOCKED.value == "M_INVITE_BLOCKED"
+    assert ErrorCodes.USER_ACCOUNT_SUSPENDED.value == "M_USER_SUSPENDED"
+
+
+def test_a_creation_joins_its_creator_before_it_invites() -> None:
+    source = inspect.getsource(RoomCreationHandler.create_room)
+    assert source.index("_send_events_for_new_room(") < source.index("update_membership_locked(")
+    # By which a room is known that was begun: `inside.create_room` leaves it if the rest fails.
+    assert "new_room=True" in inspect.getsource(RoomCreationHandler._send_events_for_new_room)

@@ -23,6 +23,7 @@ class Reason(Enum):
     NOT_ENTITLED = "not_entitled"
     TOO_MANY_CODES = "too_many_codes"
     VOUCH_LIMIT = "vouch_limit"
+    INVITATIONS_BLOCKED = "invitations_blocked"
     BANNED = "banned"
     NO_GUESTS = "no_guests"
     UNDECIDED = "undecided"
@@ -39,12 +40,14 @@ class Refusal:
     """The rules are against it.
 
     `members` and `limit` are set where a limit decided: the group's members (with the seats of
-    joins under way) and the limit that they met.
+    joins under way) and the limit that they met. `always` refusals hold in a trial, too: those of a
+    door, behind which there would be nothing.
     """
 
     reason: Reason
     members: int | None = None
     limit: int | None = None
+    always: bool = False
 
 
 Verdict = Allowed | Refusal
