@@ -4,12 +4,17 @@ That person accepts or not, in their client. Friendship begins when they do, so 
 needs to count (`friends.min_age`, `friends.max_vouches_per_day`) holds for these as for any.
 """
 
+import logging
+
+import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 
 from synapse_capgroups import inside
 from synapse_capgroups.config import CodesConfig
+from synapse_capgroups.direct_chats import list_direct_chat
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import CHATS_BY_CODE, CHATS_WITH_ONE
 from synapse_capgroups.names import shortened
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
 from synapse_capgroups.rules.friends import listed_rooms
@@ -17,7 +22,7 @@ from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person
 
-M_DIRECT = "m.direct"
+logger = logging.getLogger(__name__)
 
 
 class PersonalCodes:
@@ -58,31 +63,52 @@ class PersonalCodes:
         return await self._database.run("code_state", look)
 
     async def let_in(self, code: Code, user_id: str) -> Verdict:
-        """Decide for somebody at the door, and open the chat if they may."""
+        """Decide for somebody at the door, and open the chat if they may.
+
+        Raises:
+            SynapseError: it was asked for too often, or Synapse or another module is against it.
+                The code is not used by that.
+        """
         if user_id == code.sharer:
             return ALLOWED
-        if (verdict := await self._gatekeeper.creation(user_id)) != ALLOWED:
-            return verdict
+        entitled = await self._gatekeeper.creation(user_id)
+        if isinstance(entitled, Refusal) and self._gatekeeper.enforce:
+            return attrs.evolve(entitled, always=True)
         if await self._has_chat(user_id, code.sharer):
             return ALLOWED
+        verdict = await self._use(code, user_id)
+        if isinstance(verdict, Refusal):
+            return attrs.evolve(verdict, always=True)
+        try:
+            await self._limits.spend(CHATS_BY_CODE, user_id)
+            await self._limits.spend(CHATS_WITH_ONE, user_id, f"{user_id} {code.sharer}")
+            await self._open_chat(user_id, code.sharer)
+        except Exception:
+            await self._database.run("unused", lambda txn: Codes.unuse(txn, code.code_id, user_id))
+            raise
+        now = self._api.get_current_time_msec()
+        await self._database.run("used", lambda txn: Codes.kill_if_used_up(txn, code.code_id, now))
+        return entitled
+
+    async def _use(self, code: Code, user_id: str) -> Verdict:
+        """Count a use, before the chat that it is for: many can be at the door."""
 
         def use(txn: LoggingTransaction) -> Verdict:
             # One at a time, so that nobody is let in beyond the last use.
             lock_person(txn, code.sharer)
             now = self._api.get_current_time_msec()
             current = Codes.by_id(txn, code.code_id)
+            if current is not None and Codes.is_used_by(txn, code.code_id, user_id):
+                current = attrs.evolve(current, uses=current.uses - 1)  # Their own.
             died_of = self._died_of(txn, current) if current else Reason.CODE_REVOKED
-            if died_of is not None:
+            if died_of is None:
+                Codes.use(txn, code.code_id, user_id, now)
+                return ALLOWED
+            if died_of is not Reason.CODE_USED_UP:  # The last use may be on its way, and fail.
                 Codes.kill(txn, code.code_id, died_of, now)
-                return Refusal(died_of)
-            Codes.use(txn, code.code_id, user_id, now)
-            Codes.kill_if_used_up(txn, code.code_id, now)
-            return ALLOWED
+            return Refusal(died_of)
 
-        verdict = await self._database.run("personal", use)
-        if verdict == ALLOWED:
-            await self._open_chat(user_id, code.sharer)
-        return verdict
+        return await self._database.run("personal", use)
 
     def _died_of(self, txn: LoggingTransaction, code: Code) -> Reason | None:
         account = inside.SynapseTables.account(txn, code.sharer)
@@ -115,8 +141,8 @@ class PersonalCodes:
             user_id,
             {"preset": "trusted_private_chat", "is_direct": True, "invite": [other]},
         )
-        # As their client would: without it, neither is the other's friend.
-        direct = await self._api.account_data_manager.get_global(user_id, M_DIRECT) or {}
-        rooms = [*listed_rooms(direct.get(other)), room_id]
-        content = {**direct, other: rooms}
-        await self._api.account_data_manager.put_global(user_id, M_DIRECT, content)
+        try:
+            # As their client would: without it, neither is the other's friend.
+            await list_direct_chat(self._api, self._database, user_id, other, room_id)
+        except Exception:
+            logger.exception("Could not list a direct chat of %s", user_id)

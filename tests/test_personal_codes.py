@@ -10,7 +10,8 @@ import pytest
 
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
-from tests.conftest import Server, Starter, eventually, refused
+from tests.conftest import Server, Starter, eventually, joined_rooms, refused
+from tests.refusing_module import SENTENCE, beside, refuse
 from tests.test_concierge import Chat
 
 _different = itertools.count(1)
@@ -137,6 +138,89 @@ def test_a_deactivated_persons_code_is_dead(server: Server) -> None:
     }  # fmt: skip
     expect(marta.person.call("POST", "/account/deactivate", {"auth": auth}))
     assert refused(server.scan(server.person(), code), "code_revoked")
+
+
+def code_row(server: Server, code: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return server.query(
+        "SELECT uses, died_of FROM capgroups_codes WHERE secret = ?", code["secret"]
+    )
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+@pytest.mark.parametrize("what", ["invite", "create"])
+def test_a_chat_that_fails_to_open_uses_up_nothing_and_leaves_nothing_behind(
+    start: Starter, engine: str, what: str
+) -> None:
+    server = start(engine, module=None, settings=beside({"cap": 6, "code_limit": 4}))
+    marta, stranger = known(server), server.person()
+    code = personal_code(marta, "me 2d 1 uses")
+    expect(stranger.set_m_direct({"@somebody:else": ["!old:else"]}))
+    refuse(server, **{what: [stranger.user_id if what == "create" else marta.person.user_id]})
+    reply = server.scan(stranger, code)
+    assert (reply.status, reply.error) == (403, SENTENCE)
+    assert code_row(server, code) == [(0, None)]
+    assert expect(server.preview(code)).body["state"] == "alive"
+    assert joined_rooms(stranger) == []
+    assert stranger.m_direct() == {"@somebody:else": ["!old:else"]}
+    assert chats_offered(marta.person) == []
+    assert "Traceback" not in server.homeserver.log.read_text()
+    refuse(server)
+    expect(server.scan(stranger, code))
+    assert len(chats_offered(marta.person)) == 1
+    assert code_row(server, code) == [(1, "code_used_up")]
+
+
+def test_an_owner_who_blocks_invitations_gets_none_and_their_code_is_not_used(
+    server: Server,
+) -> None:
+    marta, stranger = known(server), server.person()
+    code = personal_code(marta, "me 2d 1 uses")
+    path = f"/user/{marta.person.user_id}/account_data/m.invite_permission_config"
+    expect(marta.person.call("PUT", path, {"default_action": "block"}))
+    reply = server.scan(stranger, code)
+    assert (reply.status, reply.body["errcode"]) == (403, "M_INVITE_BLOCKED")
+    assert joined_rooms(stranger) == []
+    assert code_row(server, code) == [(0, None)]
+
+
+def test_opening_a_chat_only_adds_to_the_list_of_direct_chats(server: Server) -> None:
+    marta, stranger = known(server), server.person()
+    others = {f"@other{number}:else": ["!b:x", "!a:x", 5, None] for number in (3, 1, 2)}
+    before: dict[str, Any] = {
+        **others,
+        marta.person.user_id: [f"!room{number % 7}{number}:x" for number in range(150)],
+        "odd": {"no": "list"},
+    }
+    expect(stranger.set_m_direct(before))
+    expect(server.scan(stranger, personal_code(marta)))
+    (chat,) = chats_offered(marta.person)
+    after = stranger.m_direct()
+    assert list(after) == list(before)
+    assert after.pop(marta.person.user_id) == [*before.pop(marta.person.user_id), chat]
+    assert after == before
+
+
+@pytest.mark.parametrize("odd", ["!text:x", {"no": "list"}, 5, None])
+def test_what_is_no_list_there_is_kept_beside_the_chat(server: Server, odd: object) -> None:
+    marta, stranger = known(server), server.person()
+    expect(stranger.set_m_direct({marta.person.user_id: odd}))
+    expect(server.scan(stranger, personal_code(marta)))
+    (chat,) = chats_offered(marta.person)
+    kept = [] if odd is None else [odd]
+    assert stranger.m_direct() == {marta.person.user_id: [*kept, chat]}
+    expect(marta.person.join(chat))
+    room, _ = server.group(4, creator=marta.person)
+    expect(marta.person.invite(room, stranger))  # they are friends
+
+
+def test_chats_that_are_opened_at_the_same_moment_are_all_listed(server: Server) -> None:
+    owners = [known(server) for _ in range(5)]
+    codes = [personal_code(owner) for owner in owners]
+    stranger = server.person()
+    with ThreadPoolExecutor(len(codes)) as pool:
+        for reply in pool.map(lambda code: server.scan(stranger, code), codes):
+            expect(reply)
+    assert sorted(stranger.m_direct()) == sorted(owner.person.user_id for owner in owners)
 
 
 def stranger_waved_in(server: Server, eve: Person, room: str, stranger: Person) -> str | None:

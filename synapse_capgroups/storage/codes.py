@@ -339,6 +339,24 @@ class Codes:
         return int(row[0]) if row else 0
 
     @staticmethod
+    def is_used_by(txn: LoggingTransaction, code_id: str, user_id: str) -> bool:
+        """Whether a person's entry by a code is counted."""
+        txn.execute(
+            "SELECT 1 FROM capgroups_code_uses WHERE code_id = ? AND user_id = ?",
+            (code_id, user_id),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
+    def unuse(txn: LoggingTransaction, code_id: str, user_id: str) -> None:
+        """Count a person's entry no more: what it was for has failed."""
+        txn.execute(
+            "DELETE FROM capgroups_code_uses WHERE code_id = ? AND user_id = ?", (code_id, user_id)
+        )
+        if txn.rowcount:
+            txn.execute("UPDATE capgroups_codes SET uses = uses - 1 WHERE code_id = ?", (code_id,))
+
+    @staticmethod
     def invite(txn: LoggingTransaction, code: Code, user_id: str) -> None:
         """Note that a person of another server is invited by a code, until they join."""
         txn.execute(
