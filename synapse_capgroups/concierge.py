@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 from synapse.module_api import EventBase, JsonDict, LoggingTransaction, ModuleApi
+from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
 from synapse_capgroups.cards import Cards, date
@@ -206,6 +207,10 @@ class Concierge:
             return await answer(room_id, user_id, command.rest)
         except Misunderstanding as e:
             return str(e)
+        except SynapseError as e:
+            if e.code == 429:
+                return self._words["too_often"]
+            return e.msg  # Synapse or another module is against it.
         except Exception:
             # Not `command.rest`: people may have pasted a code there.
             logger.exception("The concierge could not carry out %r", command.word[:20])
