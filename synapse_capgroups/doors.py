@@ -25,7 +25,7 @@ from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.door_rooms import Doorplate, DoorRooms
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision, admitting
 from synapse_capgroups.limits.spending import RateLimits
-from synapse_capgroups.limits.table import CODES
+from synapse_capgroups.limits.table import CODES, SCANS
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES
 from synapse_capgroups.rules.joining import Mode
@@ -226,9 +226,11 @@ class Doors:
         code, is_here = await self._at(change.room_id, change.target)
         if code is None:
             return None
-        if is_here and _is_change_of_profile(change):
-            return None
-        if not is_here and not await inside.is_asked_of_nobody(self._api, change):
+        if is_here:
+            if _is_change_of_profile(change):
+                return None
+            await self._limits.spend(SCANS, change.target)
+        elif not await inside.is_asked_of_nobody(self._api, change):
             return None
         return await self._let_in(code, change.target)
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
-from synapse_capgroups.limits.table import CALLS, CHATS_WITH_ONE, CODES, PICTURES
+from synapse_capgroups.limits.table import CALLS, CHATS_WITH_ONE, CODES, PICTURES, SCANS
 from tests.conftest import API, Server, Starter
 from tests.test_personal_codes import known, personal_code
 
@@ -55,6 +55,22 @@ def test_the_concierge_says_when_codes_were_asked_for_too_often(server: Server) 
         make_and_revoke(server, chat.person, room)
     assert "too often" in chat.ask("me")
     assert "too often" in chat.ask("code soup")
+
+
+def test_leaving_and_scanning_again_at_a_door_does_not_fill_the_group_with_events(
+    server: Server,
+) -> None:
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    person = server.person()
+    expect(server.scan(person, code))
+    again = []
+    for _ in range(SCANS.burst + 3):
+        again.append(server.scan(person, code))
+        person.leave(room)
+    assert all(reply.ok for reply in again[: SCANS.burst])
+    assert any(too_often(reply) for reply in again)
+    expect(person.set_room_name_of_own(expect(again[0]).body["room_id"], "Still free to change"))
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])

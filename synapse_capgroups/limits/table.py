@@ -33,6 +33,9 @@ PREVIEWS = Limit("previews", 60, SECOND / 10, "network address")
 CODES = Limit("codes", 30, 2 * MINUTE, "person")
 """Making a join code, which makes a room. Who runs twenty groups makes twenty codes at once."""
 
+SCANS = Limit("scans", 10, 30 * SECOND, "person")
+"""Scanning again while still at the door, which Synapse limits no more: each can bring in again."""
+
 CHATS_BY_CODE = Limit("chats_by_code", 10, 6 * MINUTE, "person who scans")
 """Opening a direct chat by somebody's personal code, which makes a room and invites its owner."""
 
@@ -48,4 +51,4 @@ COMMANDS = Limit("commands", 30, 2 * SECOND, "person")
 CALLS = Limit("calls", 60, SECOND / 5, "person")
 """Any call of the HTTP API by somebody with a login, those counted above as well."""
 
-ALL = (PREVIEWS, CODES, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CALLS)
+ALL = (PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CALLS)
