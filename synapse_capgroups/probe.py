@@ -64,11 +64,11 @@ _DIRECTORY = ("handlers.directory:DirectoryHandler", "get_directory_handler")
 REQUIREMENTS = (
     _wrapped(
         _MEMBERS[0], "update_membership", _MEMBERS[1], "requester", "target", "room_id", "action",
-        named=("content", "new_room", "ratelimit"),
+        named=("content", "new_room", "ratelimit", "require_consent"),
     ),
     _wrapped(
         _MEMBERS[0], "update_membership_locked", _MEMBERS[1],
-        "requester", "target", "room_id", "action", named=("content", "ratelimit"),
+        "requester", "target", "room_id", "action", named=("content", "new_room", "ratelimit"),
     ),
     _wrapped(
         _ROOMS[0], "create_room", _ROOMS[1], "requester", "config",
@@ -121,6 +121,7 @@ REQUIREMENTS = (
         "handlers.worker_lock:WorkerLocksHandler", "acquire_lock", "lock_name", "lock_key",
         coroutine=False,
     ),
+    _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
     # Behind a cache, which is no function.
     _called(
         "storage.databases.main.room:RoomWorkerStore", "get_ratelimit_for_user", coroutine=False

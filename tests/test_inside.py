@@ -4,7 +4,6 @@ A test for each use in `synapse_capgroups/inside.py`. When one fails after an up
 that is the use to read again.
 """
 
-import ast
 import inspect
 import logging
 import re
@@ -348,46 +347,6 @@ def test_a_transaction_can_be_told_its_isolation_level() -> None:
         ModuleApi.run_db_interaction
     )
     assert IsolationLevel.READ_COMMITTED in PostgresEngine({}).isolation_level_map
-
-
-def callers(*methods: str) -> dict[str, set[str]]:
-    """Where Synapse calls these methods, each as `module: function`."""
-    found: dict[str, set[str]] = {method: set() for method in methods}
-
-    def visit(node: ast.AST, place: str, within: str) -> None:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            within = node.name
-        if isinstance(node, ast.Attribute) and node.attr in found:
-            found[node.attr].add(f"{place}: {within}")
-        for child in ast.iter_child_nodes(node):
-            visit(child, place, within)
-
-    source = Path(synapse.__file__).parent
-    for file in source.rglob("*.py"):
-        text = file.read_text()
-        if any(method in text for method in methods):
-            place = file.relative_to(source).with_suffix("").as_posix().replace("/", ".")
-            visit(ast.parse(text), place, "")
-    return found
-
-
-def test_each_way_in_is_known() -> None:
-    """A new caller in a new Synapse is a new way to become a member: read whether it is judged."""
-    ways = callers("update_membership_locked", "create_room", "clone_existing_room")
-    assert ways == {
-        "update_membership_locked": {
-            "handlers.room_member: update_membership",  # Joins, invitations, leaves, removals.
-            "handlers.room: create_room",  # The invitations of a creation.
-        },
-        "create_room": {
-            "rest.client.room: _do",
-            "handlers.register: _create_and_join_rooms",  # `auto_join_rooms`.
-            "handlers.room: shutdown_room",  # The notice room of a deletion.
-            "server_notices.server_notices_manager: get_or_create_notice_room_for_user",
-            "module_api.__init__: create_room",
-        },
-        "clone_existing_room": {"handlers.room: _upgrade_room"},
-    }
 
 
 def test_whether_somebody_is_a_server_admin_is_asked_of_the_request() -> None:
