@@ -24,7 +24,7 @@ async def list_direct_chat(
     def look(txn: LoggingTransaction) -> dict[str, object]:
         return inside.SynapseTables.m_direct_to_change(txn, user_id)
 
-    async with inside.exclusively(api, "m_direct", user_id):
+    async with inside.one_process_at_a_time(api, "m_direct", user_id):
         # Not by `get_global`: a worker may remember what another one has changed since.
         direct = await database.run("m_direct", look)
         content = {**direct, other: with_chat(direct.get(other), room_id)}

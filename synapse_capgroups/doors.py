@@ -6,6 +6,7 @@ the person is invited to the group in the sharer's name and joined to it; then t
 pass, or tells them why not. The group itself never stops being invitation-only.
 """
 
+import contextlib
 import logging
 import secrets
 from base64 import b32encode

@@ -651,11 +651,6 @@ async def withdraw(api: ModuleApi, user_id: str, room_id: str) -> None:
         logger.exception("Could not take %s out of %s", user_id, room_id)
 
 
-def exclusively(api: ModuleApi, name: str, key: str) -> AbstractAsyncContextManager[Any]:
-    """Be the only one who does this, on whatever worker: a lock that may be held for long."""
-    return api._hs.get_worker_locks_handler().acquire_lock(f"capgroups_{name}", key)
-
-
 async def forget(api: ModuleApi, user_id: str, room_id: str) -> None:
     """Let a room that somebody has left disappear from their clients."""
     await api._hs.get_room_member_handler().forget(UserID.from_string(user_id), room_id)

@@ -375,12 +375,6 @@ def test_a_membership_can_be_changed_without_the_senders_consent() -> None:
     assert "consent_uri=" in inspect.getsource(ConsentNotGivenError.error_dict)
 
 
-def test_one_lock_holds_on_all_workers() -> None:
-    assert callable(SynapseHomeServer.get_worker_locks_handler)
-    parameters = list(inspect.signature(WorkerLocksHandler.acquire_lock).parameters)
-    assert parameters[1:] == ["lock_name", "lock_key"]
-
-
 def test_an_invitation_that_is_blocked_or_sent_while_suspended_has_a_code_of_its_own() -> None:
     assert ErrorCodes.INVITE_BLOCKED.value == "M_INVITE_BLOCKED"
     assert ErrorCodes.USER_ACCOUNT_SUSPENDED.value == "M_USER_SUSPENDED"

@@ -86,7 +86,6 @@ CALLED: dict[str, Callable[[Person, str, str], Reply]] = {
     "group": lambda person, path, code: person.call("GET", path),
     "codes": lambda person, path, code: person.call("GET", f"{path}/codes"),
     "revoke": lambda person, path, code: person.call("DELETE", f"{path}/codes/{code}"),
-    "name": lambda person, path, code: person.call("PUT", f"{path}/name", {"displayname": "A"}),
     "unknown": lambda person, path, code: person.call("GET", f"{API}/groups/!no:where"),
 }
 
