@@ -155,6 +155,28 @@ def test_a_code_comes_as_a_picture_and_a_link_and_lets_a_stranger_in(server: Ser
     assert not server.person().join(server.door({"secret": secret})).ok
 
 
+def test_the_concierge_lists_twenty_codes_at_once_and_says_how_to_see_more(
+    server: Server,
+) -> None:
+    chat, room = person_with_group(server)
+    code = server.make_code(room, chat.person)
+    for number in range(24):
+        server.query(
+            "INSERT INTO capgroups_codes (code_id, secret, room_id, sharer, created_at, "
+            "expires_at, uses, died_of, died_at, door_closed_at, address_moved_at) "
+            "SELECT ?, ?, room_id, sharer, created_at - ?, expires_at, 0, 'code_revoked', "
+            "created_at, 1, 1 FROM capgroups_codes WHERE code_id = ?",
+            f"{room[1:6].lower()}old{number:02}", f"s{number}{room}", number + 1, code["code_id"],
+        )  # fmt: skip
+    first = chat.ask("codes 1").splitlines()
+    assert first[0].startswith(code["code_id"])
+    assert (len(first), first[-1]) == (21, "There are older ones: codes 1 page 2")
+    second = chat.ask(first[-1].partition(": ")[2]).splitlines()
+    assert len(second) == 5
+    assert not set(first) & set(second)
+    assert "no join codes" in chat.ask("codes 1 page 3")
+
+
 def test_groups_are_numbered_and_direct_chats_are_not_among_them(server: Server) -> None:
     chat, _ = person_with_group(server, "Tea")
     chat.person.new_room(name="Chess")
