@@ -151,6 +151,11 @@ class CodeLife:
                 )
             )
 
+    async def sanctioned(self, user_id: str, suspended: bool) -> None:
+        """An account was suspended, locked or shadow-banned: its codes stay dead after that."""
+        reason = Reason.SUSPENDED if suspended else Reason.CODE_REVOKED
+        await self._kill(lambda txn, now: Codes.kill_of_account(txn, user_id, reason, now))
+
     async def replaced(self, room_id: str) -> None:
         """A room was upgraded: its codes would lead into the room that people have left."""
         await self._kill(

@@ -1013,6 +1013,38 @@ async def is_asked_of_nobody(api: ModuleApi, change: MembershipChange) -> bool:
     return bool(await api._hs.get_auth().is_server_admin(change.requester))
 
 
+Sanctioned = Callable[[str, bool], Awaitable[None]]
+
+
+def watch_sanctions(api: ModuleApi, then: Sanctioned) -> None:
+    """Let the module know of each local account that is suspended, locked or shadow-banned.
+
+    The callbacks and the `ModuleApi` know nothing of it, and it may be taken back a moment later.
+
+    Args:
+        then: called with the Matrix ID, and whether the account was suspended.
+    """
+    store = api._hs.get_datastores().main
+    for name in ("set_user_suspended_status", "set_user_locked_status", "set_shadow_banned"):
+        _watch_sanction(store, name, then)
+
+
+def _watch_sanction(store: Any, name: str, then: Sanctioned) -> None:
+    change = getattr(store, name)
+
+    async def watched(user: Any, sanctioned: bool) -> None:
+        await change(user, sanctioned)
+        if sanctioned:
+            try:
+                user_id = user if isinstance(user, str) else user.to_string()
+                await then(user_id, name == "set_user_suspended_status")
+            except Exception:
+                # The account is suspended all the same; entries and the sweep see it.
+                logger.exception("Could not end the codes of a suspended account")
+
+    setattr(store, name, watched)
+
+
 async def is_unlimited(api: ModuleApi, user_id: str) -> bool:
     """Whether a server admin has lifted the rate limits of a local person.
 

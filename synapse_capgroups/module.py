@@ -87,6 +87,7 @@ class CapGroups:
         inside.watch_memberships(api, self._membership_changes, self._membership_changed)
         inside.watch_endings(api)
         inside.watch_upgrades(api)
+        inside.watch_sanctions(api, life.sanctioned)
         inside.watch_remote_joins(api, self._remote_join)
         inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
         api.register_spam_checker_callbacks(

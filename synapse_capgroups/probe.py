@@ -92,6 +92,14 @@ REQUIREMENTS = (
         "federation.federation_server:FederationServer", "on_send_join_request",
         "get_federation_server", "origin", "content", "room_id",
     ),
+    *(
+        _called("storage.databases.main.registration:RegistrationWorkerStore", *row, replaced=True)
+        for row in (
+            ("set_user_suspended_status", "user_id", "suspended"),
+            ("set_user_locked_status", "user_id", "locked"),
+            ("set_shadow_banned", "user", "shadow_banned"),
+        )
+    ),
     _called("http.site:SynapseRequest", "get_redacted_uri", replaced=True, coroutine=False),
     _called("handlers.room_member:RoomMemberHandler", "forget", "user", "room_id"),
     _called(

@@ -256,6 +256,14 @@ def test_the_code_of_a_suspended_sharer_is_dead_and_stays_so(server: Server) -> 
     assert refused(server.scan(server.person(), code), "suspended")
 
 
+def test_a_suspension_that_is_taken_back_at_once_wakes_no_code(server: Server) -> None:
+    room, _, moderator = group_of_a_moderator(server)
+    code = server.make_code(room, moderator)
+    suspend(server, moderator)
+    suspend(server, moderator, suspended=False)
+    assert refused(server.scan(server.person(), code), "suspended")
+
+
 @pytest.mark.parametrize("punish", [shadow_ban, lock])
 def test_the_code_of_a_shadow_banned_or_locked_sharer_reads_as_withdrawn(
     server: Server, punish: object
@@ -292,6 +300,7 @@ def test_the_sweep_finds_the_codes_of_suspended_sharers(start: Starter) -> None:
     code = server.make_code(room, moderator)
     suspend(server, moderator)
     server.homeserver.stop()
+    server.query(f"{UNHEARD} WHERE code_id = ?", code["code_id"])
     server.homeserver.start()
     assert eventually(lambda: on_record(server, code) == "suspended", 10)
 

@@ -259,6 +259,18 @@ class Codes:
         return txn.rowcount
 
     @staticmethod
+    def kill_of_account(txn: LoggingTransaction, sharer: str, reason: Reason, now: int) -> int:
+        """Kill all living codes of one person, personal ones too; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE sharer = ? AND died_of IS NULL
+            """,
+            (reason.value, now, sharer),
+        )
+        return txn.rowcount
+
+    @staticmethod
     def kill_of_group(txn: LoggingTransaction, room_id: str, reason: Reason, now: int) -> int:
         """Kill all living codes of a group; returns how many."""
         txn.execute(
