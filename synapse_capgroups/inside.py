@@ -166,6 +166,13 @@ class Account:
         )
 
 
+MOST_CHANGES = 2000
+"""How many changes of memberships of one room are read while others wait for a group."""
+
+NEVER = 2**62
+"""A time that does not come."""
+
+
 class SynapseTables:
     """The statements on Synapse's own tables. All of them only read.
 
@@ -477,21 +484,30 @@ class SynapseTables:
         """When a member's unbroken membership began, in milliseconds since 1970.
 
         By this server's clock (`received_ts`): the other timestamp of an event is its sender's
-        word. A name change is a join after a join and begins nothing.
+        word. A name change is a join after a join and begins nothing. Others wait for the group
+        meanwhile, so a room with more changes than `MOST_CHANGES` is not read: nobody is a member
+        there for any time at all.
         """
         txn.execute(
             """
-            SELECT m.membership, e.received_ts
-            FROM room_memberships AS m JOIN events AS e ON e.event_id = m.event_id
-            WHERE m.room_id = ? AND m.user_id = ? ORDER BY e.stream_ordering DESC
+            SELECT changes.user_id, changes.membership, e.received_ts
+            FROM (
+                SELECT event_id, user_id, membership FROM room_memberships WHERE room_id = ?
+                LIMIT ?
+            ) AS changes JOIN events AS e ON e.event_id = changes.event_id
+            ORDER BY e.stream_ordering DESC
             """,
-            (room_id, user_id),
+            (room_id, MOST_CHANGES + 1),
         )
+        changes = txn.fetchall()
+        if len(changes) > MOST_CHANGES:
+            return NEVER
         since = 0
-        for membership, received_ts in txn:
-            if membership != "join":
-                break
-            since = received_ts or 0
+        for who, membership, received_ts in changes:
+            if who == user_id:
+                if membership != "join":
+                    break
+                since = received_ts or 0
         return since
 
     @staticmethod

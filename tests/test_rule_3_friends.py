@@ -167,6 +167,45 @@ def test_a_friendship_counts_only_once_it_has_the_minimum_age(start: Starter) ->
     assert not are_friends(server, a, b)
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_chat_with_too_many_changes_of_names_counts_as_young(start: Starter, engine: str) -> None:
+    server = start(engine, module={"cap": 6, "code_limit": 4, "friends": {"min_age": "1h"}})
+    a, b = server.people(2)
+    room = a.befriend(b)
+    server.query("UPDATE events SET received_ts = received_ts - 7200000 WHERE room_id = ?", room)
+
+    def rename(times: int, mark: str) -> None:
+        """As somebody does who joined long ago and changes their name in all their rooms."""
+        numbers = f"""
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {times})
+        """
+        server.query(
+            f"""
+            INSERT INTO events (event_id, stream_ordering, type, room_id, processed, outlier,
+                topological_ordering, depth, origin_server_ts, received_ts, sender, instance_name)
+            {numbers} SELECT '$' || ? || i, -i - ?, type, room_id, processed, outlier,
+                topological_ordering, depth, origin_server_ts, received_ts, sender, instance_name
+            FROM n, events WHERE event_id = (
+                SELECT event_id FROM room_memberships
+                WHERE room_id = ? AND user_id = ? AND membership = 'join' LIMIT 1
+            )
+            """,
+            mark, 1000 * ord(mark), room, b.user_id,
+        )  # fmt: skip
+        server.query(
+            f"""
+            INSERT INTO room_memberships (event_id, user_id, sender, room_id, membership)
+            {numbers} SELECT '$' || ? || i, ?, ?, ?, 'join' FROM n
+            """,
+            mark, b.user_id, b.user_id, room,
+        )  # fmt: skip
+
+    rename(500, "a")
+    assert are_friends(server, a, b)
+    rename(1600, "d")
+    assert not are_friends(server, a, b)
+
+
 def test_a_member_vouches_for_so_many_people_a_day(start: Starter) -> None:
     server = start(module={"cap": 50, "code_limit": 4, "friends": {"max_vouches_per_day": 2}})
     room, people = server.group(4)
