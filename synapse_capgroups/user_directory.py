@@ -6,13 +6,17 @@ from typing import Any
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.inside import SynapseTables
-from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
+from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
 MOST_LOOKED_AT = 1000
 """How many people Synapse's own search is asked for: friends may be far down among them."""
+
+
+_MOST_ROOMS = 20_000
+"""How many of the searcher's rooms are looked at, the latest first."""
 
 
 class UserDirectory:
@@ -46,23 +50,27 @@ class UserDirectory:
     def _friends_among(
         self, txn: LoggingTransaction, user_id: str, people: list[str]
     ) -> frozenset[str]:
-        """Those who are friends of this person. A few statements, however many they are."""
+        """Those who are friends of this person, by the chats that this person has.
+
+        What strangers list is never read. It is whoever searches that makes the server work, and
+        the more so the more chats they have: `_MOST_ROOMS` of them are looked at.
+        """
+        wanted = set(people)
+        chats: dict[str, list[str]] = {}
+        for room_id, other in SynapseTables.rooms_of_two(txn, user_id, _MOST_ROOMS):
+            if other in wanted:
+                chats.setdefault(other, []).append(room_id)
+        if not chats:
+            return frozenset()
         own = SynapseTables.m_direct(txn, user_id)
-        theirs = SynapseTables.m_directs(txn, [who for who in people if self._api.is_mine(who)])
-        listed = {
-            who: listed_rooms(own.get(who)) | listed_rooms(theirs.get(who, {}).get(user_id))
-            for who in people
-        }
-        rooms = SynapseTables.joined_by(
-            txn, frozenset().union(*listed.values()) if listed else frozenset(), user_id
-        )
-        present = SynapseTables.present_in(txn, rooms)
-        chats = {room: DirectChat.of(there) for room, there in present.items()}
         return frozenset(
             who
-            for who in people
-            if are_friends(
-                user_id, who, (chats[room] for room in listed[who] if room in chats),
-                now=0, min_age=0,
+            for who, rooms in chats.items()
+            if not listed_rooms(own.get(who)).isdisjoint(rooms)
+            or (
+                self._api.is_mine(who)
+                and not listed_rooms(SynapseTables.listed_as_direct(txn, who, user_id)).isdisjoint(
+                    rooms
+                )
             )
-        )  # fmt: skip
+        )

@@ -1,5 +1,6 @@
 """Rule 7: nobody can browse people."""
 
+import random
 from typing import Any
 
 import pytest
@@ -51,6 +52,47 @@ def test_user_search_shows_only_friends(start: Starter, engine: str) -> None:
 
     expect(friend.leave(me.m_direct()[friend.user_id][0]))
     assert eventually(lambda: found(me, "robin") == {lister.user_id})
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_whatever_chats_people_have_a_search_shows_exactly_their_friends(
+    start: Starter, engine: str
+) -> None:
+    server = start(engine, module={}, settings=EVERYBODY_IS_SEARCHED)
+    chance = random.Random(7)
+    people = people_called(server, "Sasha", 6)
+    lists: dict[Person, dict[str, list[str]]] = {person: {} for person in people}
+    pairs: set[frozenset[str]] = set()
+    for _ in range(30):
+        a, b, *rest = chance.sample(people, 3)
+        room = a.new_room(invite=[b.user_id])
+        fate = chance.choice(["joined", "joined", "joined", "invited", "left", "third", "waiting"])
+        if fate != "invited":
+            expect(b.join(room))
+        if fate == "left":
+            expect(b.leave(room))
+        if fate in ("third", "waiting"):
+            expect(a.invite(room, rest[0]))
+        if fate == "third":
+            expect(rest[0].join(room))
+        listed = False
+        for owner, other in ((a, b), (b, a)):
+            if chance.random() < 0.4:
+                lists[owner].setdefault(other.user_id, []).append(room)
+                listed = True
+            elif chance.random() < 0.2:  # Under somebody else's name.
+                lists[owner].setdefault(rest[0].user_id, []).append(room)
+        if fate == "joined" and listed:
+            pairs.add(frozenset((a.user_id, b.user_id)))
+    for person, direct in lists.items():
+        expect(person.set_m_direct(direct))
+    assert pairs
+
+    def friends(person: Person) -> set[str]:
+        return {who for pair in pairs if person.user_id in pair for who in pair} - {person.user_id}
+
+    # Synapse takes up names and chats in the background.
+    assert eventually(lambda: all(found(p, "sasha", 50) == friends(p) for p in people), 20)
 
 
 def test_a_friend_is_found_however_many_strangers_match_better(start: Starter) -> None:
