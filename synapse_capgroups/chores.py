@@ -11,6 +11,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 from synapse_capgroups import inside, metrics
 from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.doors import Doors
+from synapse_capgroups.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database, DatabaseTooNewError
 from synapse_capgroups.storage.groups import Groups
@@ -21,7 +22,13 @@ logger = logging.getLogger(__name__)
 SWEEP_INTERVAL_MS = 60 * 1000
 
 
-def start(api: ModuleApi, database: Database, doors: Doors, concierge: Concierge) -> None:
+def start(
+    api: ModuleApi,
+    database: Database,
+    doors: Doors,
+    concierge: Concierge,
+    forgetter: Forgetter,
+) -> None:
     """Make the tables, or end the process if they belong to a newer version of this module.
 
     Then make the concierge's account, and sweep: now and once a minute.
@@ -57,6 +64,8 @@ def start(api: ModuleApi, database: Database, doors: Doors, concierge: Concierge
 
     async def sweep() -> None:
         now = api.get_current_time_msec()
+        # First, because by this codes die and there are fewer groups.
+        await forgetter.sweep()
 
         def work(txn: LoggingTransaction) -> dict[Mode, int]:
             Seats.sweep(txn, now)

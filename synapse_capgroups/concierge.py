@@ -35,6 +35,7 @@ from synapse_capgroups.storage.admissions import Admission, Admissions
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.forgetting import ERASED
 
 logger = logging.getLogger(__name__)
 
@@ -385,7 +386,9 @@ class Concierge:
     async def _called(self, user_id: str) -> Callable[[str], str]:
         """What people are called when this person is told of them: by their remark, if any."""
         remarks = await self._remarks.of(user_id) if self._api.is_mine(user_id) else {}
-        return lambda who: f"{remarks[who]} ({who})" if who in remarks else who
+        known = {who: f"{name} ({who})" for who, name in remarks.items()}
+        known[ERASED] = self._words["erased"]
+        return lambda who: known.get(who, who)
 
     async def _remark(self, room_id: str, user_id: str, rest: str) -> str:
         other, _, name = rest.partition(" ")

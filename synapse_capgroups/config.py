@@ -19,8 +19,9 @@ _MS_PER_UNIT = {
     "h": 60 * 60 * 1000,
     "d": 24 * 60 * 60 * 1000,
     "w": 7 * 24 * 60 * 60 * 1000,
+    "y": 365 * 24 * 60 * 60 * 1000,
 }
-_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,9})([smhdwy])")
 _WEB_ADDRESS = re.compile(r"https?://[^\s?#\"'<>]+")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
 _LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
@@ -119,9 +120,12 @@ class _Section:
         return self.take(key, default, lambda v: v if v in allowed else None, accepted)
 
     def duration(self, key: str, default: int, *, least: int = 0) -> int:
-        accepted = "a duration such as 30s, 15m, 12h, 7d or 2w, or a whole number of milliseconds"
+        accepted = (
+            "a duration such as 30s, 15m, 12h, 7d, 2w or 1y, or a whole number of milliseconds"
+        )
         if least:
-            accepted += ", more than nothing"
+            days = least // _MS_PER_UNIT["d"]
+            accepted += f", {days}d or more" if days else ", more than nothing"
 
         def check(value: object) -> int | None:
             if isinstance(value, str):
@@ -258,6 +262,20 @@ class DirectoryConfig:
 
 
 @attrs.frozen
+class RecordConfig:
+    """`record`: how long it is kept who came in how and by whom (rule 15)."""
+
+    keep: int = _MS_PER_UNIT["y"]  # ms
+
+    @classmethod
+    def take(cls, section: _Section) -> "RecordConfig":
+        # What people vouched for within a day is counted by it.
+        keep = section.duration("keep", cls().keep, least=_MS_PER_UNIT["d"])
+        section.finish()
+        return cls(keep)
+
+
+@attrs.frozen
 class ExemptConfig:
     """`exempt`: what is not a group although it would be (rule 0)."""
 
@@ -297,6 +315,7 @@ class Config:
     friends: FriendsConfig = FriendsConfig()
     names: NamesConfig = NamesConfig()
     directory: DirectoryConfig = DirectoryConfig()
+    record: RecordConfig = RecordConfig()
     verified_contact: str = "none"
     exempt: ExemptConfig = ExemptConfig()
 
@@ -325,6 +344,7 @@ class Config:
             friends=FriendsConfig.take(section.section("friends")),
             names=NamesConfig.take(section.section("names")),
             directory=DirectoryConfig.take(section.section("directory")),
+            record=RecordConfig.take(section.section("record")),
             verified_contact=section.choice(
                 "verified_contact", default.verified_contact, ("none", "any", "email", "msisdn")
             ),

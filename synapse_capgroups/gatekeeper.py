@@ -12,6 +12,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups import journal
 from synapse_capgroups.config import Config
+from synapse_capgroups.direct_record import is_joined_as_direct
 from synapse_capgroups.holds import Holds
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.pseudonyms import a_pseudonym
@@ -57,6 +58,7 @@ class JoinDecision:
         ends_codes: whether codes die by this admission, once the person is in.
         alias: what the person is called from their first event on, if not as elsewhere.
         hold: their seat until then.
+        on_record: whether the admission is on record; that of a direct chat is not (rule 15).
     """
 
     verdict: Verdict
@@ -64,6 +66,7 @@ class JoinDecision:
     ends_codes: bool = False
     alias: Alias | None = None
     hold: Hold | None = None
+    on_record: bool = True
 
 
 class Gatekeeper:
@@ -188,7 +191,8 @@ class Gatekeeper:
         # Whoever of another server came by a code was invited by it.
         was_invited = admission.code_id is not None and not self._api.is_mine(user_id)
         if joined and not decision.ends_codes and not was_invited:
-            journal.admitted(admission)
+            if decision.on_record:
+                journal.admitted(admission)
             return False
 
         def end(txn: LoggingTransaction) -> tuple[bool, int]:
@@ -207,7 +211,7 @@ class Gatekeeper:
             return True, died
 
         came, died = await self._database.run("settle", end)
-        if came:
+        if came and decision.on_record:
             journal.admitted(admission)
         return died > 0
 
@@ -347,9 +351,11 @@ class Gatekeeper:
         for both.
         """
         after = there.standing.stream_ordering
-        # A group may be new here, and then its creator comes first on the record.
         mode_after = self.limits.mode(facts.seats_taken + 1)
-        self._meet(txn, group, there, mode_after)
+        on_record = not self._is_direct_chat(txn, group, user_id, there, code)
+        if on_record and there.mode_on_record is not mode_after:
+            # A group may be new here, and then its creator comes first on the record.
+            Groups.meet(txn, group.room_id, group.creator, group.created_at, mode_after)
         admission = Admission(
             group.room_id,
             user_id,
@@ -362,7 +368,7 @@ class Gatekeeper:
             code_id=code.code_id if code else None,
             after_stream_ordering=after,
         )
-        if there.attempt is None:
+        if there.attempt is None and on_record:
             Admissions.record(txn, admission)
         admitted_at = now if there.attempt is None else there.attempt.admitted_at
         hold = Seats.reserve(txn, group.room_id, user_id, after, admitted_at, now)
@@ -374,7 +380,26 @@ class Gatekeeper:
                 uses = Codes.use(txn, code.code_id, user_id, now)
             ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
             alias = self._alias(txn, group, user_id)
-        return JoinDecision(verdict, admission, ends_codes, alias, hold)
+        return JoinDecision(verdict, admission, ends_codes, alias, hold, on_record)
+
+    def _is_direct_chat(
+        self,
+        txn: LoggingTransaction,
+        group: Group,
+        user_id: str,
+        there: Situation,
+        code: Code | None,
+    ) -> bool:
+        """Whether somebody comes as the second to a direct chat; a third makes it a group."""
+        return (
+            code is None
+            and there.mode_on_record is None
+            and there.seats_taken <= 1
+            and there.inviter is not None
+            and is_joined_as_direct(txn, self._api.is_mine, group.room_id, user_id, there.inviter)
+            # By what is on record, the sweep finds codes whose end a killed process missed.
+            and not Codes.any_living(txn, group.room_id)
+        )
 
     def _alias(self, txn: LoggingTransaction, group: Group, user_id: str) -> Alias | None:
         """The alias under which somebody arrives by a code, a new one if they are to have one."""
@@ -537,5 +562,8 @@ class Gatekeeper:
 
     @staticmethod
     def _meet(txn: LoggingTransaction, group: Group, there: Situation, mode: Mode) -> None:
+        """Note a group's mode. Where no more than two are, it is on record once it was made so."""
+        if there.mode_on_record is None and there.seats_taken <= 2:
+            return
         if there.mode_on_record is not mode:
             Groups.meet(txn, group.room_id, group.creator, group.created_at, mode)

@@ -461,6 +461,33 @@ class SynapseTables:
         return found
 
     @staticmethod
+    def known_rooms(txn: LoggingTransaction, room_ids: Collection[str]) -> set[str]:
+        """Those of the rooms that this server has; a deleted one is gone from here first."""
+        found: set[str] = set()
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"SELECT room_id FROM rooms WHERE room_id IN ({', '.join('?' * len(batch))})", batch
+            )
+            found.update(room_id for (room_id,) in txn)
+        return found
+
+    @staticmethod
+    def is_invited_as_direct(txn: LoggingTransaction, room_id: str, user_id: str) -> bool:
+        """Whether the invitation that stands says that the room is a direct chat."""
+        txn.execute(
+            """
+            SELECT j.json FROM (
+                SELECT event_id FROM current_state_events WHERE room_id = ?
+                AND type = 'm.room.member' AND state_key = ? AND membership = 'invite' LIMIT 1
+            ) AS own JOIN event_json AS j ON j.event_id = own.event_id
+            """,
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        content = json.loads(row[0]).get("content") if row else None
+        return isinstance(content, dict) and content.get("is_direct") is True
+
+    @staticmethod
     def rooms_of_two(txn: LoggingTransaction, user_id: str, most: int) -> list[tuple[str, str]]:
         """The latest rooms that somebody shares with one other person and nobody else.
 

@@ -29,8 +29,10 @@ from synapse_capgroups.concierge import Concierge
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.dead_ends import DeadEnds
+from synapse_capgroups.direct_record import is_created_as_direct
 from synapse_capgroups.door_rooms import DoorRooms, is_like_a_code
 from synapse_capgroups.doors import Doors
+from synapse_capgroups.forgetting import Forgetter
 from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
@@ -100,7 +102,11 @@ class CapGroups:
             user_may_publish_room=self.user_may_publish_room,
             check_event_for_spam=self.check_event_for_spam,
         )
-        api.register_third_party_rules_callbacks(on_create_room=self.on_create_room)
+        self._forgetter = Forgetter(api, self._database, self._doors, config.record, concierge)
+        api.register_third_party_rules_callbacks(
+            on_create_room=self.on_create_room,
+            on_user_deactivation_status_changed=self.on_user_deactivation_status_changed,
+        )
         cards = Cards(api, self._doors, personal, said)
         self._concierge = Concierge(
             api,
@@ -125,7 +131,7 @@ class CapGroups:
             limits,
             config,
         )
-        chores.start(api, self._database, self._doors, self._concierge)
+        chores.start(api, self._database, self._doors, self._concierge, self._forgetter)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
@@ -261,18 +267,39 @@ class CapGroups:
         if self._enforce:
             config["initial_state"] = seclusion.closed_to_guests(config)
         # A group of two disturbs nobody with the concierge.
-        inside.when_done(partial(self._created, creator, greet=not config.get("is_direct")))
+        inside.when_done(
+            partial(
+                self._created,
+                creator,
+                greet=not config.get("is_direct"),
+                on_record=not is_created_as_direct(config),
+            )
+        )
 
     async def _created(
-        self, creator: str, succeeded: bool, room: tuple[str, Any, Any], *, greet: bool
+        self,
+        creator: str,
+        succeeded: bool,
+        room: tuple[str, Any, Any],
+        *,
+        greet: bool,
+        on_record: bool,
     ) -> None:
         if not succeeded:
             return
-        await self._gatekeeper.created(
-            Group(room[0], creator, self._api.get_current_time_msec()),
-        )
+        if on_record:
+            await self._gatekeeper.created(
+                Group(room[0], creator, self._api.get_current_time_msec()),
+            )
         if greet:
             self._concierge.greet_soon(creator)
+
+    async def on_user_deactivation_status_changed(
+        self, user_id: str, deactivated: bool, by_admin: bool
+    ) -> None:
+        """Rule 15. Who is reactivated begins anew. Synapse logs what is raised here."""
+        if deactivated:
+            await self._forgetter.deactivated(user_id)
 
     async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
         """Lets the concierge hear what people write to it, doors of joins on other servers, and

@@ -30,6 +30,7 @@ from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Codes, Page, Visits
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
+from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
@@ -290,6 +291,21 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: SynapseTables.joined_since(txn, "!r", "@a"),
     lambda txn: SynapseTables.is_listed(txn, "!r"),
     lambda txn: SynapseTables.has_address(txn, "!r"),
+    lambda txn: SynapseTables.known_rooms(txn, ["!r", "!s"]),
+    lambda txn: SynapseTables.is_invited_as_direct(txn, "!r", "@a"),
+    lambda txn: SynapseTables.rooms_of_two(txn, "@a", 5),
+    lambda txn: Forgetting.deactivate(txn, "@a", 5),
+    lambda txn: Forgetting.is_erased(txn, "@a"),
+    lambda txn: Forgetting.erase(txn, "@a"),
+    lambda txn: Forgetting.erased_accounts(txn, "@a", 5),
+    lambda txn: Forgetting.deactivated_sharers(txn, 5),
+    lambda txn: Forgetting.chats_of_deactivated(txn, "@a", 5),
+    lambda txn: [Forgetting.deleted_rooms(txn, table, "!r", 5) for table in ROOM_TABLES],
+    lambda txn: Forgetting.delete_room(txn, "!r", 5),
+    lambda txn: Forgetting.small_groups(txn, "!r", 5),
+    lambda txn: Forgetting.people_on_record(txn, "!r"),
+    lambda txn: Forgetting.strike_group(txn, "!r"),
+    lambda txn: Forgetting.old_admissions(txn, 5, 5),
 ]
 
 
@@ -302,9 +318,11 @@ def test_every_query_runs_by_an_index(start: Starter) -> None:
         statement(planner)
         assert planner.steps
         for step in planner.steps:
-            # No tables: the union that is counted, a person's one membership, a constant.
+            # No tables: the union that is counted, a person's one membership, a constant, a slice
+            # of a table, a person's rooms, two or three people in one, its changes.
             passing = (
                 "SCAN taken", "SCAN own", "SCAN CONSTANT ROW", "SCAN history",
+                "SCAN erased", "SCAN chat", "SCAN mine", "SCAN two", "SCAN three", "SCAN changes",
                 # A table with as many rows as codes have ways to die.
                 "SCAN dead_end", "SCAN capgroups_dead_ends",
             )  # fmt: skip

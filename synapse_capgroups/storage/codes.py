@@ -520,6 +520,9 @@ class Visits:
                 SELECT 1 FROM capgroups_visits AS visit
                 WHERE visit.door = code.door AND visit.user_id = there.state_key
             )
+            AND NOT EXISTS (
+                SELECT 1 FROM users WHERE name = there.state_key AND deactivated = 1
+            )
             """,
             (concierge,),
         )

@@ -33,6 +33,7 @@ from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.forgetting import ERASED
 from synapse_capgroups.web import paging
 from synapse_capgroups.web.glance import Glances
 
@@ -157,7 +158,9 @@ class Api(DirectServeJsonResource):
             "avatar": await self._avatars.of_group(code.room_id),
         }
 
-    async def _sharer_shown(self, code: Code) -> str:
+    async def _sharer_shown(self, code: Code) -> str | None:
+        if code.sharer == ERASED:
+            return None
         if code.is_personal:
             return await self._personal.name(code.sharer)
         return await member_name(self._api, code.room_id, code.sharer)
@@ -316,7 +319,7 @@ def _described(state: CodeState) -> JsonDict:
     code = state.code
     return {
         "code_id": code.code_id,
-        "sharer": code.sharer,
+        "sharer": None if code.sharer == ERASED else code.sharer,
         "state": state.died_of.value if state.died_of else "alive",
         "created_at": code.created_at,
         "expires_at": code.expires_at,

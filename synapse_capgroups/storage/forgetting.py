@@ -1,0 +1,246 @@
+"""What is forgotten with an account, a room or time (rule 15): statements on several tables.
+
+All of them run by an index, and each sweep reads a bounded slice of a table: whoever calls keeps
+the place where the last slice ended.
+"""
+
+from collections.abc import Collection
+
+import attrs
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside import SynapseTables
+from synapse_capgroups.rules.verdict import Reason
+
+ERASED = "an erased account"
+"""What stands in place of a Matrix ID whose owner asked that they be erased. It is none."""
+
+DELETED_ROOM = "a deleted room"
+"""The same in place of a room ID, in the row of a code that says for 30 days why it is dead."""
+
+ROOM_TABLES = (
+    "capgroups_groups",
+    "capgroups_admissions",
+    "capgroups_codes",
+    "capgroups_code_invitations",
+    "capgroups_aliases",
+    "capgroups_server_rooms",
+)
+"""The tables with rows of rooms that do not go by themselves."""
+
+_MOST_ON_RECORD = 20
+_PEOPLE = (
+    ("capgroups_admissions", "user_id"),
+    ("capgroups_admissions", "inviter"),
+    ("capgroups_codes", "sharer"),
+    ("capgroups_code_uses", "user_id"),
+    ("capgroups_code_invitations", "user_id"),
+    ("capgroups_visits", "user_id"),
+    ("capgroups_aliases", "user_id"),
+    ("capgroups_chats", "user_id"),
+)
+_DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
+
+
+@attrs.frozen
+class Slice:
+    """What a slice of a table has of what is looked for.
+
+    Attributes:
+        end: where the next slice begins; empty if this was the last.
+    """
+
+    found: tuple[str, ...]
+    end: str
+
+
+class Forgetting:
+    """Finds and removes what nobody needs any more."""
+
+    @staticmethod
+    def deactivate(txn: LoggingTransaction, user_id: str, now: int) -> None:
+        """An account is deactivated: its codes are dead, and it stands at no door."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE sharer = ? AND died_of IS NULL
+            """,
+            (Reason.CODE_REVOKED.value, now, user_id),
+        )
+        txn.execute("DELETE FROM capgroups_visits WHERE user_id = ?", (user_id,))
+
+    @staticmethod
+    def erase(txn: LoggingTransaction, user_id: str) -> None:
+        """Name a deactivated account nowhere any more.
+
+        What others need stays: that somebody came in, and what became of a code. Where somebody
+        stood in the server's order of events would tell who they were.
+        """
+        txn.execute(
+            """
+            UPDATE capgroups_admissions SET user_id = ?, after_stream_ordering = NULL
+            WHERE user_id = ?
+            """,
+            (ERASED, user_id),
+        )
+        txn.execute(
+            "UPDATE capgroups_admissions SET inviter = ? WHERE inviter = ?", (ERASED, user_id)
+        )
+        txn.execute(
+            """
+            UPDATE capgroups_codes
+            SET room_id = CASE WHEN room_id = sharer THEN ? ELSE room_id END, sharer = ?,
+                after_stream_ordering = NULL
+            WHERE sharer = ?
+            """,
+            (ERASED, ERASED, user_id),
+        )
+        for table in ("code_uses", "code_invitations", "visits", "aliases", "chats"):
+            txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
+
+    @staticmethod
+    def is_erased(txn: LoggingTransaction, user_id: str) -> bool:
+        txn.execute("SELECT 1 FROM erased_users WHERE user_id = ?", (user_id,))
+        return txn.fetchone() is not None
+
+    @staticmethod
+    def erased_accounts(txn: LoggingTransaction, after: str, most: int) -> Slice:
+        """Erased accounts that are still named: a process was killed before it forgot them."""
+        named = " OR ".join(
+            f"EXISTS (SELECT 1 FROM {table} AS t WHERE t.{column} = erased.user_id)"
+            for table, column in _PEOPLE
+        )
+        txn.execute(
+            f"""
+            SELECT erased.user_id, {named} FROM (
+                SELECT user_id FROM erased_users WHERE user_id > ? ORDER BY user_id LIMIT ?
+            ) AS erased ORDER BY erased.user_id
+            """,
+            (after, most),
+        )
+        return _slice(txn.fetchall(), most)
+
+    @staticmethod
+    def deactivated_sharers(txn: LoggingTransaction, now: int) -> list[str]:
+        """Deactivated accounts whose codes live on."""
+        deactivated = _DEACTIVATED.format(row="code", user="sharer")
+        txn.execute(
+            f"""
+            SELECT DISTINCT sharer FROM capgroups_codes AS code
+            WHERE died_of IS NULL AND expires_at > ? AND {deactivated}
+            """,
+            (now,),
+        )
+        return [sharer for (sharer,) in txn.fetchall()]
+
+    @staticmethod
+    def chats_of_deactivated(txn: LoggingTransaction, after: str, most: int) -> Slice:
+        """Deactivated accounts with whom the concierge still has a chat."""
+        deactivated = _DEACTIVATED.format(row="chat", user="user_id")
+        txn.execute(
+            f"""
+            SELECT chat.user_id, {deactivated} FROM (
+                SELECT user_id FROM capgroups_chats WHERE user_id > ? ORDER BY user_id LIMIT ?
+            ) AS chat ORDER BY chat.user_id
+            """,
+            (after, most),
+        )
+        return _slice(txn.fetchall(), most)
+
+    @staticmethod
+    def deleted_rooms(txn: LoggingTransaction, table: str, after: str, most: int) -> Slice:
+        """Rooms in one of `ROOM_TABLES` that Synapse does not have any more."""
+        txn.execute(
+            f"SELECT room_id FROM {table} WHERE room_id > ? ORDER BY room_id LIMIT ?",
+            (after, most),
+        )
+        found = [room_id for (room_id,) in txn.fetchall()]
+        # Of a personal code, the person stands there.
+        rooms = {room_id for room_id in found if room_id.startswith("!")}
+        gone = rooms - SynapseTables.known_rooms(txn, rooms)
+        return Slice(tuple(sorted(gone)), found[-1] if len(found) == most else "")
+
+    @staticmethod
+    def delete_room(txn: LoggingTransaction, room_id: str, now: int) -> None:
+        """Forget a room that is deleted. Its codes are dead, and say so for as long as others."""
+        txn.execute(
+            """
+            DELETE FROM capgroups_code_uses WHERE code_id IN (
+                SELECT code_id FROM capgroups_codes WHERE room_id = ?
+            )
+            """,
+            (room_id,),
+        )
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE room_id = ? AND died_of IS NULL
+            """,
+            (Reason.CODE_REVOKED.value, now, room_id),
+        )
+        txn.execute(
+            "UPDATE capgroups_codes SET room_id = ? WHERE room_id = ?", (DELETED_ROOM, room_id)
+        )
+        for table in ROOM_TABLES:
+            txn.execute(f"DELETE FROM {table} WHERE room_id = ?", (room_id,))
+        txn.execute("DELETE FROM capgroups_seats WHERE room_id = ?", (room_id,))
+
+    @staticmethod
+    def small_groups(txn: LoggingTransaction, after: str, most: int) -> Slice:
+        """Groups in mode `open`, in which nobody came by a code and two are on record at most."""
+        txn.execute(
+            "SELECT room_id, mode = 'open' FROM capgroups_groups WHERE room_id > ? "
+            "ORDER BY room_id LIMIT ?",
+            (after, most),
+        )
+        looked_at = _slice(txn.fetchall(), most)
+        small = []
+        for room_id in looked_at.found:
+            ways = Forgetting._on_record(txn, room_id)
+            people = {user_id for user_id, _ in ways}
+            by_code = any(how == "code" for _, how in ways)
+            if len(people) <= 2 and not by_code and len(ways) < _MOST_ON_RECORD:
+                small.append(room_id)
+        return attrs.evolve(looked_at, found=tuple(small))
+
+    @staticmethod
+    def people_on_record(txn: LoggingTransaction, room_id: str) -> frozenset[str]:
+        """Who is on record in a group, of a number that `small_groups` has bounded."""
+        return frozenset(user_id for user_id, _ in Forgetting._on_record(txn, room_id))
+
+    @staticmethod
+    def _on_record(txn: LoggingTransaction, room_id: str) -> list[tuple[str, str]]:
+        txn.execute(
+            "SELECT user_id, how FROM capgroups_admissions WHERE room_id = ? LIMIT ?",
+            (room_id, _MOST_ON_RECORD),
+        )
+        return [(user_id, how) for user_id, how in txn.fetchall()]
+
+    @staticmethod
+    def strike_group(txn: LoggingTransaction, room_id: str) -> None:
+        """Take a direct chat off the record."""
+        for table in ("capgroups_admissions", "capgroups_groups"):
+            txn.execute(f"DELETE FROM {table} WHERE room_id = ?", (room_id,))
+
+    @staticmethod
+    def old_admissions(txn: LoggingTransaction, before: int, most: int) -> None:
+        """Forget the oldest admissions, of those from before a time; about `most` of them."""
+        txn.execute(
+            """
+            SELECT admitted_at FROM capgroups_admissions WHERE admitted_at < ?
+            ORDER BY admitted_at LIMIT 1 OFFSET ?
+            """,
+            (before, most - 1),
+        )
+        row = txn.fetchone()
+        txn.execute(
+            "DELETE FROM capgroups_admissions WHERE admitted_at < ?",
+            (before if row is None else row[0] + 1,),
+        )
+
+
+def _slice(rows: Collection[tuple[str, object]], most: int) -> Slice:
+    """By rows of a key and whether it is looked for, in the keys' order."""
+    keys = [key for key, _ in rows]
+    found = tuple(key for key, is_looked_for in rows if is_looked_for)
+    return Slice(found, keys[-1] if len(keys) == most else "")
