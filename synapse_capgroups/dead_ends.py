@@ -66,7 +66,7 @@ class DeadEnds:
         """
         assert code.died_of is not None
         await inside.lead_address(
-            self._api, address, await self._room(code.died_of), self._concierge
+            self._api, address, await self._room(code.died_of), self._concierge, code.door
         )
         now = self._api.get_current_time_msec()
         await self._database.run(

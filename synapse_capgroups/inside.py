@@ -737,15 +737,24 @@ async def delete_address(api: ModuleApi, address: str) -> None:
     await api._hs.get_datastores().main.delete_room_alias(RoomAlias.from_string(address))
 
 
-async def lead_address(api: ModuleApi, address: str, room_id: str, creator: str) -> None:
+async def lead_address(
+    api: ModuleApi, address: str, room_id: str, creator: str, moved_from: str | None
+) -> None:
     """Let an address lead to this room, wherever it led before.
 
     `ModuleApi` can only make rooms with an address; it cannot move one.
+
+    Args:
+        moved_from: the room whose only address this is. From there it moves in one transaction, so
+            that there is no moment in which the address is unknown.
     """
     store = api._hs.get_datastores().main
     alias = RoomAlias.from_string(address)
     known = await store.get_association_from_room_alias(alias)
     if known is not None and known.room_id == room_id:
+        return
+    if known is not None and known.room_id == moved_from:
+        await store.update_aliases_for_room(known.room_id, room_id, creator)
         return
     await store.delete_room_alias(alias)
     with contextlib.suppress(SynapseError):  # Another process was faster.

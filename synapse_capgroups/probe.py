@@ -122,6 +122,10 @@ REQUIREMENTS = (
         "room_alias", "room_id", "servers", "creator",
     ),
     _called(
+        "storage.databases.main.directory:DirectoryWorkerStore", "update_aliases_for_room",
+        "old_room_id", "new_room_id", "creator",
+    ),
+    _called(
         "storage.databases.main.directory:DirectoryWorkerStore",
         "get_association_from_room_alias", "room_alias",
     ),
