@@ -140,16 +140,16 @@ def test_sixty_previews_of_the_worst_pictures_at_once_cost_little_memory(start: 
     server.homeserver.stop()  # What Synapse itself took when it received them is given back.
     server.homeserver.start()
     expect(server.preview(warm))
+    time.sleep(0.2)  # That was one of the sixty that may be asked at once.
 
     with Memory(server) as memory:
         asked = [list(codes.values())[number % 4]["secret"] for number in range(60)]
         with ThreadPoolExecutor(60) as pool:
             asking = [pool.submit(people[0].preview_code, secret) for secret in asked]
     assert memory.mib <= 30
-    assert [preview.result().status for preview in asking] == [200] * 60
-    for name, code in codes.items():
-        avatar = expect(server.preview(code)).body["group"]["avatar"]
-        assert avatar is not None, name
+    for preview in asking:
+        avatar = expect(preview.result()).body["group"]["avatar"]
+        assert avatar is not None
         assert len(avatar) < 90_000
 
 
