@@ -156,7 +156,9 @@ def postgres() -> Iterator[Postgres]:
             postgres.stop()
 
 
-def _starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
+def starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
+    """Starts homeservers that end with the stack, for fixtures of any scope."""
+
     def start(
         engine: str = "sqlite",
         *,
@@ -182,14 +184,14 @@ def _starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
 def start(request: pytest.FixtureRequest) -> Iterator[Starter]:
     """Starts homeservers that end with the test."""
     with ExitStack() as stack:
-        yield _starter(request, stack)
+        yield starter(request, stack)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The homeserver that tests share: a cap of 6, a code limit of 4."""
     with ExitStack() as stack:
-        yield _starter(request, stack)(
+        yield starter(request, stack)(
             request.param,
             module={
                 "cap": CAP,
@@ -227,4 +229,4 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
 def plain_server(request: pytest.FixtureRequest, server: Server) -> Iterator[Server]:
     """A homeserver without the module, on the same engine, to compare with."""
     with ExitStack() as stack:
-        yield _starter(request, stack)(server.engine, module=None)
+        yield starter(request, stack)(server.engine, module=None)
