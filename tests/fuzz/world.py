@@ -91,7 +91,8 @@ class World:
             self.model.came(to, person)
         elif not to.upgraded and person not in to.unsure:
             self._check(Promise.WELCOME, why_not is not None, f"a join: {reply}")
-            self._refused(reply, why_not, ("full", "friends_only", "banned"))
+            # Synapse itself refuses the banned.
+            self._refused(reply, why_not, ("full", "friends_only"))
 
     def _refused(self, reply: Reply, why_not: str | None, ours: Collection[str]) -> None:
         if why_not in ours:
