@@ -9,6 +9,7 @@ from synapse.module_api.errors import Codes, SynapseError
 from twisted.internet.defer import CancelledError
 
 from synapse_capgroups import journal, metrics
+from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
 from synapse_capgroups.words import sentence
 
@@ -40,7 +41,8 @@ class Answers:
             facts: what the journal line says beside the reason.
 
         Raises:
-            SynapseError: a refusal of Synapse's own or of another module, as it is.
+            SynapseError: a refusal of Synapse's own or of another module, as it is; 400 if the
+                request is malformed.
         """
         try:
             with metrics.DECISION_SECONDS.labels(decision).time():
@@ -52,6 +54,9 @@ class Answers:
             # module: their sentence is passed on, and nothing here is broken.
             metrics.DECISIONS.labels(decision, "passed_on").inc()
             raise
+        except MalformedRequest as e:
+            metrics.DECISIONS.labels(decision, "malformed").inc()
+            raise SynapseError(400, str(e), Codes.BAD_JSON) from e
         except Exception:
             logger.exception("Could not decide: %s %r", decision, facts)
             metrics.ERRORS.labels(decision).inc()

@@ -23,6 +23,7 @@ _MS_PER_UNIT = {
 }
 _DURATION = re.compile(r"([0-9]{1,9})([smhdwy])")
 _WEB_ADDRESS = re.compile(r"https?://[^\s?#\"'<>]+")
+_ROOM_OR_ADDRESS = re.compile(r"!\S+|#[^\s:]+:\S+")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
 _LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
 _HIGHEST_NUMBER = 2**31 - 1
@@ -281,6 +282,7 @@ class ExemptConfig:
 
     creators: tuple[str, ...] = ()
     rooms: tuple[str, ...] = ()
+    spaces: bool = False
 
     @classmethod
     def take(cls, section: _Section) -> "ExemptConfig":
@@ -290,12 +292,18 @@ class ExemptConfig:
             ),
             rooms=section.strings(
                 "rooms",
-                lambda room: re.match(r"![^\s]", room),
-                "a room ID, which starts with '!'",
+                _ROOM_OR_ADDRESS.fullmatch,
+                "a room ID, which starts with '!', or an address such as '#lobby:example.com'",
             ),
+            spaces=section.boolean("spaces", cls().spaces),
         )
         section.finish()
         return config
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Those of `rooms` that are addresses."""
+        return frozenset(room for room in self.rooms if room.startswith("#"))
 
     def creator(self, user_id: str) -> bool:
         """Whether rooms that this user creates are not groups. The whole ID must match."""

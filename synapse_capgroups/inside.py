@@ -19,6 +19,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import attrs
+from canonicaljson import encode_canonical_json
+from synapse.api.constants import MAX_PDU_SIZE
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+from synapse.events import make_event_from_dict
+from synapse.events.validator import EventValidator
 from synapse.http.site import SynapseRequest
 from synapse.logging.context import PreserveLoggingContext
 from synapse.media.filepath import MediaFilePaths
@@ -582,6 +587,20 @@ class SynapseTables:
         txn.execute("SELECT 1 FROM room_aliases WHERE room_id = ? LIMIT 1", (room_id,))
         return txn.fetchone() is not None
 
+    @staticmethod
+    def has_one_address_of(
+        txn: LoggingTransaction, room_id: str, addresses: Collection[str]
+    ) -> bool:
+        """Whether a room has one of these addresses. By the unique index on the address."""
+        txn.execute(
+            f"""
+            SELECT 1 FROM room_aliases
+            WHERE room_alias IN ({", ".join("?" * len(addresses))}) AND room_id = ? LIMIT 1
+            """,
+            (*addresses, room_id),
+        )
+        return txn.fetchone() is not None
+
 
 def _batches(items: list[str], size: int = 500) -> Iterator[list[str]]:
     # SQLite takes 999 parameters where it is old.
@@ -628,6 +647,41 @@ def server_notices_user(api: ModuleApi) -> str | None:
 
 _own_address: ContextVar[bool] = ContextVar("capgroups_own_address", default=False)
 """Whether it is the module itself that asks for an address just now; see `watch_directory`."""
+
+
+def why_no_event(
+    api: ModuleApi, event_type: str, state_key: str, content: Mapping[str, Any]
+) -> str | None:
+    """What Synapse has against a state event, as it will say when it makes it; None if nothing.
+
+    `createRoom` makes one event after the other, and leaves the room behind when one fails.
+    """
+    try:
+        event = make_event_from_dict(
+            {
+                "type": event_type, "state_key": state_key, "content": dict(content),
+                "room_id": f"!room:{api.server_name}", "sender": f"@user:{api.server_name}",
+                "origin_server_ts": 1, "depth": 1, "prev_events": [], "auth_events": [],
+                "hashes": {}, "signatures": {},
+            },
+            KNOWN_ROOM_VERSIONS["10"],
+        )  # fmt: skip
+        EventValidator().validate_new(event, api._hs.config)
+        if len(encode_canonical_json(event.get_pdu_json())) > MAX_PDU_SIZE:
+            return f"{event_type} is too large"
+        if max(len(event_type.encode()), len(state_key.encode())) > 255:
+            return "The type or the state key of an event is too long"
+    except SynapseError as e:
+        return f"{event_type}: {e.msg}"
+    except Exception as e:
+        return f"{event_type}: {e}"
+    return None
+
+
+def lobbies(api: ModuleApi) -> list[str]:
+    """The rooms that each new account is put into, and that Synapse makes if they are not there."""
+    registration = api._hs.config.registration
+    return list(registration.auto_join_rooms) if registration.autocreate_auto_join_rooms else []
 
 
 async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:
@@ -1205,11 +1259,73 @@ def watch_upgrades(api: ModuleApi) -> None:
     handler.clone_existing_room = watched  # type: ignore[method-assign]
 
 
+async def acts_for_server(api: ModuleApi, requester: Any) -> bool:
+    """Whether somebody is a server admin, or the server itself acts in their name.
+
+    With the Matrix Authentication Service an admin is known by the token only, not by the account.
+    """
+    if requester.authenticated_entity == api.server_name:
+        return True
+    return bool(await api._hs.get_auth().is_server_admin(requester))
+
+
+class _Shutdown:
+    """A room is being deleted with a notice, for which one room will be made."""
+
+    def __init__(self, creator: str | None) -> None:
+        self.creator = creator
+
+
+_shutdown: ContextVar[_Shutdown | None] = ContextVar("capgroups_shutdown", default=None)
+
+
+def makes_notice_room(creator: str) -> bool:
+    """Whether the creation that is being decided is that of a deletion's notice room.
+
+    True once for each deletion: what else that process makes is nothing special.
+    """
+    shutdown = _shutdown.get()
+    if shutdown is None or shutdown.creator != creator:
+        return False
+    shutdown.creator = None
+    return True
+
+
+def watch_shutdowns(api: ModuleApi, resumed: Callable[[str], Awaitable[None]]) -> None:
+    """Let `on_create_room` know the notice room of a deletion (`new_room_user_id`).
+
+    Synapse makes it as any room, public and in a member's name, in `shutdown_room`. A deletion that
+    a restart interrupted comes back with the room that it had made.
+
+    Args:
+        resumed: called with the ID of such a room, before people are moved into it.
+    """
+    handler = api._hs.get_room_shutdown_handler()
+    shut_down = handler.shutdown_room
+
+    async def watched(room_id: str, params: Any, result: Any = None, *args: Any, **kw: Any) -> Any:
+        creator = params["new_room_user_id"]
+        if creator is not None and result and result.get("new_room_id"):
+            await resumed(result["new_room_id"])
+        token = _shutdown.set(_Shutdown(creator))
+        try:
+            return await shut_down(room_id, params, result, *args, **kw)
+        finally:
+            _shutdown.reset(token)
+
+    handler.shutdown_room = watched  # type: ignore[method-assign]
+
+
 @attrs.frozen
 class AddressWanted:
-    """Somebody asks for an address for this room."""
+    """Somebody asks for an address for this room.
+
+    Attributes:
+        by_server: whether that is a server admin, or the server itself, as in `auto_join_rooms`.
+    """
 
     room_id: str
+    by_server: bool
 
 
 @attrs.frozen
@@ -1249,7 +1365,8 @@ def watch_directory(api: ModuleApi, guard: AddressGuard) -> None:
     ) -> None:
         if not _own_address.get():
             await guard(room_alias.to_string(), room_id)
-        token = directory_request.set(AddressWanted(room_id))
+        by_server = await acts_for_server(api, requester)
+        token = directory_request.set(AddressWanted(room_id, by_server))
         try:
             await create_association(requester, room_alias, room_id, *args, **kwargs)
         finally:

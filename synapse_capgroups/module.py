@@ -19,7 +19,7 @@ from synapse.module_api import (
 )
 from synapse.module_api.errors import Codes, ConfigError, SynapseError
 
-from synapse_capgroups import chores, inside, probe, words
+from synapse_capgroups import chores, inside, lobbies, probe, words
 from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
 from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields, refused
@@ -37,9 +37,10 @@ from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
-from synapse_capgroups.rules import seclusion
+from synapse_capgroups.rules import creation, seclusion
+from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Verdict
-from synapse_capgroups.scope import Group, Scope
+from synapse_capgroups.scope import Group, Scope, about
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.user_directory import MOST_LOOKED_AT, UserDirectory
 from synapse_capgroups.web import serve as web
@@ -90,6 +91,8 @@ class CapGroups:
         inside.watch_endings(api)
         inside.watch_upgrades(api)
         inside.watch_sanctions(api, life.sanctioned)
+        inside.watch_shutdowns(api, self._scope.note_server_room)
+        lobbies.warn(api, config.exempt)
         inside.watch_remote_joins(api, self._remote_join)
         inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
         api.register_spam_checker_callbacks(
@@ -166,7 +169,7 @@ class CapGroups:
             decision = await self._gatekeeper.join(group, user_id, is_invited=is_invited)
         if decision.admission and not inside.when_done(partial(self._join_ended, decision)):
             self._gatekeeper.abandon(decision)
-        return decision.verdict
+        return group.concerned(decision.verdict)
 
     async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:
         if await self._gatekeeper.settle(decision, joined=succeeded):
@@ -211,7 +214,7 @@ class CapGroups:
             group = await self._scope.group(room_id)
             if group is None:
                 return None
-            return await self._gatekeeper.invitation(group, inviter, invitee)
+            return group.concerned(await self._gatekeeper.invitation(group, inviter, invitee))
 
         if invitee == self._concierge.user_id:
             self._concierge.decline_soon(room_id, inviter)
@@ -229,7 +232,7 @@ class CapGroups:
             group = await self._scope.group(room_id)
             if group is None:
                 return None
-            return await self._gatekeeper.address_invitation(group, inviter_userid)
+            return group.concerned(await self._gatekeeper.address_invitation(group, inviter_userid))
 
         return await self._answers.give(
             "invitation", words.INVITING, decide, group=room_id, by=inviter_userid
@@ -238,16 +241,24 @@ class CapGroups:
     async def on_create_room(self, requester: Any, config: JsonDict, is_admin: bool) -> None:
         """Rule 1, before anything of the room exists."""
         creator = requester.user.to_string()
-        address = config.get("room_alias_name")
-        if self._enforce and creator != self._concierge.user_id and is_like_a_code(str(address)):
+        name = config.get("room_alias_name")
+        if self._enforce and creator != self._concierge.user_id and is_like_a_code(str(name)):
             raise_refusal(refused(Reason.NO_ADDRESSES, words.ADDRESSING_LIKE_A_CODE))
+        if inside.makes_notice_room(creator):
+            inside.when_done(self._notice_room_made)
+            return
+        by_server = is_admin or await inside.acts_for_server(self._api, requester)
+        address = seclusion.address(config, self._api.server_name) if by_server else None
         is_group = False
 
         async def decide() -> Verdict | None:
             nonlocal is_group
-            is_group = await self._scope.would_be_group(creator, config.get("creation_content"))
+            kind = config.get("creation_content")
+            is_group = await self._scope.would_be_group(creator, kind, address)
             if not is_group:
                 return None
+            if self._enforce and not is_admin:
+                self._check_shape(config)
             verdict = seclusion.decide_creation(config)
             if verdict == ALLOWED and not is_admin:
                 verdict = await self._gatekeeper.creation(creator)
@@ -255,12 +266,8 @@ class CapGroups:
                 verdict = await self._gatekeeper.creation_invitations(
                     creator, seclusion.invitees(config), seclusion.address_invitations(config)
                 )
-            return verdict
+            return about(kind, verdict)
 
-        try:
-            seclusion.check_shape(config)
-        except seclusion.MalformedRequest as e:
-            raise SynapseError(400, str(e), Codes.BAD_JSON) from e
         raise_refusal(await self._answers.give("creation", words.CREATING, decide, user=creator))
         if not is_group:
             return
@@ -275,6 +282,21 @@ class CapGroups:
                 on_record=not is_created_as_direct(config),
             )
         )
+
+    def _check_shape(self, config: JsonDict) -> None:
+        """Before anything of a room exists: what Synapse would stumble over half way.
+
+        Raises:
+            MalformedRequest: with a sentence that says what to mend.
+        """
+        creation.check_shape(config)
+        for event in creation.events(config):
+            if wrong := inside.why_no_event(self._api, *event):
+                raise MalformedRequest(wrong)
+
+    async def _notice_room_made(self, succeeded: bool, room: tuple[str, Any, Any]) -> None:
+        if succeeded:
+            await self._scope.note_server_room(room[0])
 
     async def _created(
         self,
@@ -350,11 +372,12 @@ class CapGroups:
         rooms = [old, upgrade.new_room_id] if upgrade else [old]
 
         async def decide() -> Verdict | None:
-            if not await self._scope.would_be_group(creator, config.get("creation_content")):
+            kind = config.get("creation_content")
+            if not await self._scope.would_be_group(creator, kind):
                 return None
             verdict = seclusion.decide_creation(config)
             if verdict != ALLOWED:
-                return verdict
+                return about(kind, verdict)
 
             def succession(txn: LoggingTransaction) -> Verdict:
                 # The successor was made as the old room was then, which may have changed since.
@@ -363,7 +386,7 @@ class CapGroups:
                     has_address=inside.SynapseTables.has_address(txn, old),
                 )
 
-            return await self._database.run("succession", succession)
+            return about(kind, await self._database.run("succession", succession))
 
         answer = await self._answers.give("creation", words.CREATING, decide, user=creator)
         if upgrade and answer == NOT_SPAM:
@@ -421,11 +444,15 @@ class CapGroups:
         return NOT_SPAM
 
     async def user_may_create_room_alias(self, user_id: str, alias: Any) -> Answer:
-        """Rule 1: a group has no address. A space may have one."""
+        """Rule 1: a group has no address. Nobody gets out of the rules by an exempt one."""
         wanted = inside.directory_request.get()
-        room_id = wanted.room_id if isinstance(wanted, inside.AddressWanted) else None
+        room_id, by_server = None, False
+        if isinstance(wanted, inside.AddressWanted):
+            room_id, by_server = wanted.room_id, wanted.by_server
 
         async def decide() -> Verdict | None:
+            if self._scope.is_exempt_address(alias.to_string()):
+                return None if by_server else seclusion.decide_address()
             if room_id is None:  # Called from where we do not know: the safe answer.
                 return seclusion.decide_address()
             return await self._for_group(room_id, seclusion.decide_address())
@@ -461,4 +488,5 @@ class CapGroups:
         """The verdict, if the room is a group. Other rooms may do as they like."""
         if verdict == ALLOWED:
             return verdict
-        return None if await self._scope.group(room_id) is None else verdict
+        group = await self._scope.group(room_id)
+        return None if group is None else group.concerned(verdict)

@@ -129,8 +129,10 @@ ADDRESSING_LIKE_A_CODE = {
         "Addresses of this form are for join codes alone. Choose one that does not begin with #j-."
     ),
 }
+SPACES = "Spaces count as groups here unless the server's admin sets `exempt.spaces: true`."
 
 
 def sentence(refusal: Refusal, audience: dict[Reason, str]) -> str:
     """The sentence that this reader is told, with the refusal's numbers filled in."""
-    return audience[refusal.reason].format(limit=refusal.limit, members=refusal.members)
+    said = audience[refusal.reason].format(limit=refusal.limit, members=refusal.members)
+    return f"{said} {SPACES}" if refusal.of_space else said

@@ -54,6 +54,13 @@ class Server:
             self.admit(room_id, creator, people[-1], as_friend=len(people) > CODE_LIMIT)
         return room_id, people
 
+    def plain_room(self, person: Person, **request: Any) -> str:
+        """A room that is no group, with this person in it, on the server that tests share."""
+        owner = self.homeserver.register(f"exempt{next(_names)}")
+        room_id = owner.new_room(invite=[person.user_id], **request)
+        expect(person.join(room_id))
+        return room_id
+
     def install_module(self, config: Mapping[str, Any]) -> None:
         """Stop the server, give it the module with this configuration, start it again."""
         self.homeserver.stop()

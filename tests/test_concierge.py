@@ -181,7 +181,7 @@ def test_groups_are_numbered_and_direct_chats_are_not_among_them(server: Server)
     chat, _ = person_with_group(server, "Tea")
     chat.person.new_room(name="Chess")
     chat.person.befriend(server.person())
-    chat.person.new_room(creation_content={"type": "m.space"}, name="A space")
+    server.plain_room(chat.person, name="No group")
     assert chat.ask("groups") == "1. Chess \u2013 1 of 6 members\n2. Tea \u2013 1 of 6 members"
 
 

@@ -15,18 +15,24 @@ from pathlib import Path
 import attrs
 import pytest
 import synapse
+from synapse.api.auth.internal import InternalAuth
+from synapse.api.constants import MAX_PDU_SIZE
 from synapse.api.errors import Codes as ErrorCodes
 from synapse.api.errors import ConsentNotGivenError
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.app.homeserver import SynapseHomeServer
 from synapse.config.mas import MasConfig
+from synapse.config.registration import RegistrationConfig
 from synapse.config.repository import ContentRepositoryConfig
 from synapse.config.server import ServerConfig
 from synapse.config.server_notices import ServerNoticesConfig
+from synapse.events import make_event_from_dict
+from synapse.events.validator import EventValidator
 from synapse.federation.federation_server import FederationServer
 from synapse.handlers import profile
 from synapse.handlers.directory import DirectoryHandler
-from synapse.handlers.room import RoomCreationHandler
+from synapse.handlers.register import RegistrationHandler
+from synapse.handlers.room import RoomCreationHandler, RoomShutdownHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.handlers.user_directory import UserDirectoryHandler
 from synapse.handlers.worker_lock import WaitingLock, WorkerLocksHandler
@@ -87,6 +93,7 @@ def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
         ("users", ["name"]),
         ("rooms", ["room_id"]),
         ("room_aliases", ["room_id"]),
+        ("room_aliases", ["room_alias"]),
     ],
 )
 def test_the_indexes_that_the_statements_rely_on(
@@ -385,3 +392,32 @@ def test_a_creation_joins_its_creator_before_it_invites() -> None:
     assert source.index("_send_events_for_new_room(") < source.index("update_membership_locked(")
     # By which a room is known that was begun: `inside.create_room` leaves it if the rest fails.
     assert "new_room=True" in inspect.getsource(RoomCreationHandler._send_events_for_new_room)
+
+
+def test_the_method_within_which_the_notice_room_of_a_deletion_is_made() -> None:
+    parameters = list(inspect.signature(RoomShutdownHandler.shutdown_room).parameters)
+    assert parameters[1:4] == ["room_id", "params", "result"]
+    source = inspect.getsource(RoomShutdownHandler.shutdown_room)
+    assert 'params["new_room_user_id"]' in source
+    assert 'result.get("new_room_id")' in source
+    assert "self._room_creation_handler.create_room(" in source
+    assert callable(SynapseHomeServer.get_room_shutdown_handler)
+
+
+def test_the_settings_of_lobbies_and_whose_name_stands_for_the_server() -> None:
+    source = inspect.getsource(RegistrationConfig)
+    assert "self.auto_join_rooms" in source
+    assert "self.autocreate_auto_join_rooms" in source
+    source = inspect.getsource(RegistrationHandler._create_and_join_rooms)
+    assert "authenticated_entity=self.server_name" in source
+    assert callable(InternalAuth.is_server_admin)
+
+
+def test_an_event_can_be_looked_at_before_there_is_a_room() -> None:
+    assert list(inspect.signature(EventValidator.validate_new).parameters)[1:] == [
+        "event", "config",
+    ]  # fmt: skip
+    assert list(inspect.signature(make_event_from_dict).parameters)[:2] == [
+        "event_dict", "room_version",
+    ]  # fmt: skip
+    assert MAX_PDU_SIZE == 65536

@@ -106,7 +106,7 @@ def test_metrics_count_decisions_by_reason_and_tell_their_time(server: Server) -
 
 
 def test_metrics_count_groups_by_mode(start: Starter) -> None:
-    server = start(module={"cap": 3, "code_limit": 2})
+    server = start(module={"cap": 3, "code_limit": 2, "exempt": {"spaces": True}})
     server.group(1)
     server.person().new_room(creation_content={"type": "m.space"})
     room, people = server.group(2)

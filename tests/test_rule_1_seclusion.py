@@ -355,9 +355,103 @@ def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> N
         {"invite": [{}]},
         {"invite": "@a:localhost"},
         {"invite_3pid": [5]},
+        {"invite_3pid": [{"medium": 5, "address": "a", "id_server": "b", "id_access_token": "c"}]},
+        {"name": 5},
+        {"name": "a\0b"},
+        {"name": "a\ud800b"},
+        {"name": "n" * 70_000},
+        {"topic": ["x"]},
+        {"topic": "\ud800"},
+        {"room_version": "\0"},
+        {"creation_content": {"x": {"y": ["\ud800"]}}},
+        {"creation_content": {"\0": 1}},
+        {"creation_content": {"x": 1.5}},
+        {"creation_content": {"x": 2**60}},
+        {"creation_content": {"additional_creators": 5}},
+        {"creation_content": {"predecessor": {"room_id": "!\0"}}},
+        *(
+            {"power_level_content_override": levels}
+            for levels in (
+                "x",
+                5,
+                ["x"],
+                True,
+                {"users": 5},
+                {"ban": "50"},
+                {"events": {"m.room.name": None}},
+                {"users": {"\ud800": 5}},
+                {"x": 1.5},
+            )
+        ),
+        *(
+            {"initial_state": [{"type": event_type, "content": content}]}
+            for event_type, content in (
+                ("m.room.create", {}),
+                ("m.room.create", {"type": "m.space"}),
+                ("m.room.name", {}),
+                ("m.room.name", {"name": 5}),
+                ("m.room.topic", {"topic": None}),
+                ("m.room.message", {"body": "x", "msgtype": "m.text"}),
+                ("m.room.redaction", {}),
+                ("m.room.tombstone", {}),
+                ("m.room.aliases", {"aliases": 5}),
+                ("m.room.server_acl", {"allow": 5}),
+                ("m.room.power_levels", {"users": [5]}),
+                ("m.room.retention", {"max_lifetime": "x"}),
+                ("x", {"y": "\ud800"}),
+                ("x", {"y": 1.5}),
+                ("\0", {}),
+                ("x\ud800", {}),
+                ("t" * 300, {}),
+                ("x", {"m.mentions": 5}),
+            )
+        ),
+        {"initial_state": [{"type": "x", "content": {}, "state_key": "a\0"}]},
     ]
     for body in bodies:
         reply = creator.create_room(**body)
         assert reply.status == 400, (body, reply)
         assert reply.error
         assert traces(server, creator) == []
+
+
+def test_a_client_that_sends_nonsense_leaves_no_traceback(start: Starter) -> None:
+    server = start("postgres", module={})
+    creator = server.person()
+    for text in ("a\0b", "a\ud800b"):
+        bodies: list[dict[str, Any]] = [
+            {"name": text}, {"topic": text}, {"preset": text}, {"room_alias_name": text},
+            {"invite": [f"@{text}:localhost"]}, {"creation_content": {"type": text}},
+            {"initial_state": [{"type": text, "content": {}}]},
+        ]  # fmt: skip
+        for body in bodies:
+            assert creator.create_room(**body).status == 400, body
+    assert "Traceback" not in server.homeserver.log.read_text()
+
+
+NONSENSE: list[dict[str, Any]] = [
+    {"initial_state": [{"type": "m.room.name", "content": {}}]},
+    {"invite": "nobody"},
+    {"power_level_content_override": {"users": 5}},
+    {"creation_content": 5},
+    {"topic": 5},
+]
+
+
+def test_a_malformed_creation_is_synapses_own_business_where_no_group_is_concerned(
+    server: Server, plain_server: Server
+) -> None:
+    exempt = server.homeserver.register(f"exempt-nonsense-{server.engine}")
+    people = (exempt, server.person(admin=True))
+    plain = plain_server.person()
+    for body in NONSENSE:
+        expected = plain.create_room(**body)
+        for person in people:
+            reply = person.create_room(**body)
+            assert (reply.status, reply.body) == (expected.status, expected.body), (person, body)
+
+
+def test_a_server_admins_malformed_creation_is_still_judged(server: Server) -> None:
+    admin = server.person(admin=True)
+    for body in NONSENSE:
+        assert refused(admin.create_room(visibility="public", **body), "not_listed"), body

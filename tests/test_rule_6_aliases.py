@@ -65,7 +65,7 @@ def test_an_alias_survives_changes_of_the_global_name_and_avatar(
     person, reader = server.people(2)
     group = person.new_room(name="Friends")
     server.admit(group, person, reader)
-    plain = person.new_room(creation_content={"type": "m.space"})  # No group: follows the profile.
+    plain = server.plain_room(person)  # It follows the profile.
     assert eventually(lambda: len(expect(person.call("GET", "/joined_rooms")).body) > 0)
     choose(server, person, group)
     before = names_in_history(group, reader, person)
@@ -82,7 +82,7 @@ def test_an_alias_survives_changes_of_the_global_name_and_avatar(
 
 
 def test_an_alias_survives_a_restart(start: Starter) -> None:
-    server = start(module={"cap": 6, "code_limit": 4})
+    server = start(module={"cap": 6, "code_limit": 4, "exempt": {"spaces": True}})
     room, (person,) = server.group(1)
     plain = person.new_room(creation_content={"type": "m.space"})
     expect(person.set_room_name_of_own(room, "Alias"))
@@ -126,7 +126,7 @@ def test_choosing_the_global_name_again_or_clearing_the_alias_lets_changes_throu
 
 def test_an_avatar_of_ones_own_stays_with_the_alias(server: Server) -> None:
     room, people = server.group(1)
-    plain = people[0].new_room(creation_content={"type": "m.space"})
+    plain = server.plain_room(people[0])
     own = {"membership": "join", "displayname": "Alias", "avatar_url": OTHER_AVATAR}
     expect(people[0].set_state(room, "m.room.member", own, people[0].user_id))
     expect(people[0].set_room_name_of_own(room, "Alias 2"))  # Names no avatar: keeps it.
@@ -244,7 +244,7 @@ def test_a_real_client_sets_a_name_for_one_group_and_keeps_it(server: Server) ->
     """matrix-nio, a library on which clients are built."""
     room, people = server.group(2)
     person = people[1]
-    plain = person.new_room(creation_content={"type": "m.space"})
+    plain = server.plain_room(person)
 
     async def walk() -> str:
         client = nio.AsyncClient(server.homeserver.url, person.user_id)

@@ -15,6 +15,8 @@ class Kind(Enum):
     SPACE = "space"
     APPLICATION_SERVICE = "application_service"
     SERVER_NOTICES = "server_notices"
+    SERVER = "server"
+    """Made by the server on an admin's behalf: the notice room of a deletion."""
     CONCIERGE = "concierge"
     """The module's own: doors, and rooms in which the concierge talks to people."""
     EXEMPT = "exempt"
@@ -23,14 +25,18 @@ class Kind(Enum):
 
 @attrs.frozen
 class RoomFacts:
-    """What decides whether a room is a group. None of it ever changes during a room's life."""
+    """What decides whether a room is a group. None of it ever changes during a room's life, but
+    that `exempt.rooms` can name an address, which can be given to another room.
+    """
 
     creator_is_local: bool
     room_type: object = None
     creator_is_application_service: bool = False
     creator_is_server_notices: bool = False
     creator_is_concierge: bool = False
+    made_by_server: bool = False
     exempt: bool = False
+    spaces_are_exempt: bool = False
 
 
 def kind_of(room: RoomFacts) -> Kind:
@@ -40,12 +46,14 @@ def kind_of(room: RoomFacts) -> Kind:
         return Kind.CONCIERGE
     if room.exempt:
         return Kind.EXEMPT
-    if room.room_type == SPACE:
+    if room.room_type == SPACE and room.spaces_are_exempt:
         return Kind.SPACE
     if room.creator_is_server_notices:
         return Kind.SERVER_NOTICES
     if room.creator_is_application_service:
         return Kind.APPLICATION_SERVICE
+    if room.made_by_server:
+        return Kind.SERVER
     return Kind.GROUP
 
 

@@ -48,6 +48,8 @@ class Refusal:
     members: int | None = None
     limit: int | None = None
     always: bool = False
+    of_space: bool = False
+    """Whether a space is refused, which a server admin may exempt (`exempt.spaces`)."""
 
 
 Verdict = Allowed | Refusal

@@ -29,6 +29,7 @@ from synapse_capgroups.limits.table import CALLS, PICTURES, PREVIEWS
 from synapse_capgroups.limits.visitors import visitor
 from synapse_capgroups.names import group_name, member_name
 from synapse_capgroups.personal_codes import PersonalCodes
+from synapse_capgroups.rules.text import is_text
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Page
@@ -242,7 +243,7 @@ class Api(DirectServeJsonResource):
     async def _name(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         group, user_id = await self._as_member(request, room_id)
         name = _body(request).get("displayname")
-        if not isinstance(name, str) or not _is_text(name):
+        if not isinstance(name, str) or not is_text(name):
             raise SynapseError(400, "'displayname' must be a string of text", ErrorCodes.BAD_JSON)
         content: JsonDict = {"membership": "join", "displayname": name}
         if isinstance(avatar := (await self._member(group, user_id)).get("avatar_url"), str):
@@ -331,11 +332,6 @@ def _described(state: CodeState) -> JsonDict:
 def _forbidden(refusal: Refusal) -> SynapseError:
     fields = refusal_fields(refusal, words.SHARING)
     return SynapseError(403, fields["error"], ErrorCodes.FORBIDDEN, fields)
-
-
-def _is_text(text: str) -> bool:
-    """Whether text can be in an event: half a surrogate pair cannot be UTF-8, nor NUL be stored."""
-    return "\0" not in text and text.encode("utf-8", "replace").decode() == text
 
 
 def _send(request: Any, content_type: bytes, body: bytes) -> None:
