@@ -6,17 +6,19 @@ from typing import Any
 
 from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi, UserID
 from synapse.module_api.errors import Codes, SynapseError
+from twisted.internet.defer import CancelledError
 
 from synapse_capgroups import inside
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.names import (
     Alias,
-    MalformedName,
     NamedJoin,
+    check_text,
     is_choice,
     name_chosen,
     name_kept,
 )
+from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.scope import Scope
 from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.database import Database
@@ -50,12 +52,13 @@ class AliasKeeper:
             group = await self._scope.group(known)
             if group is None:
                 return asked
+            check_text(asked or {})
             old = group.room_id if being_made else group.predecessor
             return await self._named(user_id, room_id, old, asked)
-        except MalformedName as e:
+        except MalformedRequest as e:
             raise SynapseError(400, str(e), Codes.BAD_JSON) from e
-        except SynapseError:
-            raise
+        except (SynapseError, CancelledError):
+            raise  # The next change of the profile cancels the one that is under way.
         except Exception as e:
             logger.exception("Could not look for an alias: %s in %s", user_id, room_id)
             raise SynapseError(
@@ -120,3 +123,20 @@ class AliasKeeper:
         localpart = UserID.from_string(user_id).localpart
         profile = await self._api.get_profile_for_user(localpart)
         return Alias(profile.display_name or localpart, profile.avatar_url)
+
+
+async def choose_name(api: ModuleApi, room_id: str, user_id: str, name: str) -> None:
+    """Give a member the name that they chose for a group; an empty one clears it.
+
+    The group keeps the picture that it shows of them, or none: `ModuleApi` would add the account's.
+
+    Raises:
+        SynapseError: as Synapse answers a state event by which a client does the same.
+    """
+    key = ("m.room.member", user_id)
+    event = (await api.get_room_state(room_id, [key])).get(key)
+    shown = event.content.get("avatar_url") if event is not None else None
+    content: JsonDict = {"membership": "join", "displayname": name}
+    if name or isinstance(shown, str):
+        content["avatar_url"] = shown if isinstance(shown, str) else None
+    await api.update_room_membership(user_id, user_id, room_id, "join", content)

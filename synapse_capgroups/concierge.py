@@ -14,6 +14,7 @@ from synapse.module_api import EventBase, JsonDict, LoggingTransaction, ModuleAp
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
+from synapse_capgroups.aliases import choose_name
 from synapse_capgroups.cards import Cards, date
 from synapse_capgroups.commands import (
     Command,
@@ -356,13 +357,7 @@ class Concierge:
         if len(name) > _LONGEST_NAME:
             raise self._no("name_too_long")
         named = await self._group_meant(user_id, said)
-        await self._api.update_room_membership(
-            user_id,
-            user_id,
-            named.group.room_id,
-            "join",
-            {"membership": "join", "displayname": name},
-        )
+        await choose_name(self._api, named.group.room_id, user_id, name)
         return self._words["named"].format(group=named.name, name=name)
 
     async def _who(self, room_id: str, user_id: str, rest: str) -> str:

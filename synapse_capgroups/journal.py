@@ -9,7 +9,7 @@ import json
 import logging
 from typing import Any
 
-from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import Admission
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,12 @@ def refused(refusal: Refusal, *, enforced: bool, **facts: Any) -> None:
     if refusal.members is not None:
         facts["members"] = refusal.members
     _write("refused" if enforced else "not_enforced", facts)
+
+
+def breach(room_id: str, event_id: str, sender: str, event_type: str, reason: Reason) -> None:
+    """A group was opened by somebody who stands above the rules."""
+    facts = {"group": room_id, "event": event_id, "by": sender, "type": event_type}
+    _write("breach", {**facts, "reason": reason.value})
 
 
 def _write(word: str, facts: dict[str, Any]) -> None:

@@ -30,3 +30,9 @@ LIMITED = Counter(
     "Requests that were refused because they came too often, by the name of the limit",
     ["limit"],
 )
+BREACHES = Counter(
+    "capgroups_breaches",
+    "Groups that were opened by somebody who stands above the rules, such as a server admin, by "
+    "the reason why anybody else would have been refused",
+    ["reason"],
+)

@@ -17,12 +17,13 @@ from synapse.module_api import (
     LoggingTransaction,
     ModuleApi,
 )
-from synapse.module_api.errors import Codes, ConfigError, SynapseError
+from synapse.module_api.errors import ConfigError
 
 from synapse_capgroups import chores, inside, lobbies, probe, words
 from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
 from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields, refused
+from synapse_capgroups.breaches import Breaches
 from synapse_capgroups.cards import Cards
 from synapse_capgroups.code_life import POWER_LEVELS, TOMBSTONE, CodeLife
 from synapse_capgroups.concierge import Concierge
@@ -74,17 +75,18 @@ class CapGroups:
         )  # fmt: skip
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
+        self._breaches = Breaches(api, self._scope)
         inside.watch_directory(api, self._guard_address)
-        if config.names.keep:
+        if config.names.keep and config.enforce:
             inside.shape_joins(api, AliasKeeper(api, self._database, self._scope).named)
         if not inside.allows_per_room_profiles(api):
             logger.warning(
                 "synapse-capgroups: Synapse's `allow_per_room_profiles` is false, so nobody can "
                 "have a name of their own in a group; take it out of homeserver.yaml"
             )
-        if config.names.random_ids:
+        if config.names.random_ids and config.enforce:
             random_ids(api)
-        if config.directory.users == "friends":
+        if config.directory.users == "friends" and config.enforce:
             shown = UserDirectory(api, self._database).shown
             inside.filter_user_search(api, MOST_LOOKED_AT, shown)
         inside.watch_memberships(api, self._membership_changes, self._membership_changed)
@@ -135,6 +137,20 @@ class CapGroups:
             config,
         )
         chores.start(api, self._database, self._doors, self._concierge, self._forgetter)
+        if config.enforce:  # In a trial there is nothing to see (rule 16).
+            web.serve(
+                api,
+                self._database,
+                self._scope,
+                self._gatekeeper,
+                self._doors,
+                rooms,
+                personal,
+                cards,
+                limits,
+                config,
+            )
+        chores.start(api, self._database, self._doors, self._concierge)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
@@ -150,6 +166,11 @@ class CapGroups:
 
     async def user_may_join_room(self, user_id: str, room_id: str, is_invited: bool) -> Answer:
         """Rules 2 and 4. Also asked for each name or avatar change of a member."""
+        change = inside.membership_change.get()
+        if change is not None and change.action == "join" and change.sender != user_id:
+            # Nobody joins in another's name, and Synapse says so, but only after it has asked here.
+            # A seat would be reserved for somebody who never asked, or a code's door bring them in.
+            return NOT_SPAM
         decide = partial(self._join, user_id, room_id, is_invited)
         return await self._answers.give("join", words.JOINING, decide, group=room_id, user=user_id)
 
@@ -219,9 +240,18 @@ class CapGroups:
         if invitee == self._concierge.user_id:
             self._concierge.decline_soon(room_id, inviter)
             return NOT_SPAM
+        if await self._by_server_admin():
+            return NOT_SPAM
         return await self._answers.give(
             "invitation", words.INVITING, decide, group=room_id, user=invitee, by=inviter
         )
+
+    async def _by_server_admin(self) -> bool:
+        """Whether a server admin acts in somebody else's name, as in `make_room_admin`."""
+        change = inside.membership_change.get()
+        if change is None or change.authority in (change.sender, self._api.server_name):
+            return False
+        return await self._api.is_user_admin(change.authority)
 
     async def user_may_send_3pid_invite(
         self, inviter_userid: str, medium: str, address: str, room_id: str
@@ -331,6 +361,8 @@ class CapGroups:
         """
         if self._concierge.hears(event):
             self._concierge.answer_soon(event)
+        elif self._enforce and self._breaches.may_be(event):
+            self._breaches.look_soon(event)
         elif self._is_remote_join(event):
             try:
                 await self._doors.overhear(event.room_id, event.sender)
@@ -419,16 +451,7 @@ class CapGroups:
     async def user_may_send_state_event(
         self, user_id: str, room_id: str, event_type: str, state_key: str, content: JsonDict
     ) -> Answer:
-        """Rule 1, for a room that exists; and nobody joins in another's name."""
-        if (
-            event_type == "m.room.member"
-            and state_key != user_id
-            and content.get("membership") == "join"
-        ):
-            # Synapse refuses this too, but only after it has asked `user_may_join_room` about the
-            # other person (`RoomMemberHandler.update_membership_locked`). That would reserve a seat
-            # for somebody who never asked, and at a code's door bring them in.
-            raise SynapseError(403, "Nobody can join in another's name.", Codes.FORBIDDEN)
+        """Rule 1, for a room that exists."""
         if event_type not in seclusion.SECLUDING:
             return NOT_SPAM
 

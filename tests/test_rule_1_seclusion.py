@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from synapse_capgroups.demo.person import Person, expect
-from tests.conftest import Server, Starter, refused
+from tests.conftest import Server, Starter, eventually, refused
 
 JOIN_RULES = "m.room.join_rules"
 HISTORY = "m.room.history_visibility"
@@ -381,6 +381,7 @@ def test_a_client_that_sends_nonsense_is_told_what_is_wrong(server: Server) -> N
                 {"events": {"m.room.name": None}},
                 {"users": {"\ud800": 5}},
                 {"x": 1.5},
+                {"users": {"nobody": 5}},
             )
         ),
         *(
@@ -455,3 +456,52 @@ def test_a_server_admins_malformed_creation_is_still_judged(server: Server) -> N
     admin = server.person(admin=True)
     for body in NONSENSE:
         assert refused(admin.create_room(visibility="public", **body), "not_listed"), body
+
+
+@pytest.mark.parametrize(
+    ("event_type", "content", "reason"),
+    [
+        (JOIN_RULES, {"join_rule": "public"}, "no_public_rooms"),
+        (HISTORY, {"history_visibility": "world_readable"}, "no_public_rooms"),
+        (GUESTS, {"guest_access": "can_join"}, "no_public_rooms"),
+    ],
+)
+def test_a_server_admin_may_open_their_own_group_and_that_is_reported(
+    server: Server, event_type: str, content: dict[str, Any], reason: str
+) -> None:
+    admin, member, stranger = server.person(admin=True), server.person(), server.person()
+    room = admin.new_room()
+    server.admit(room, admin, member)
+    series = f'capgroups_breaches_total{{reason="{reason}"}}'
+    before = server.homeserver.metrics().get(series, 0)
+    sent = expect(admin.set_state(room, event_type, content)).body["event_id"]
+    breach = {"by": admin.user_id, "event": sent, "group": room, "reason": reason,
+              "type": event_type}  # fmt: skip
+    assert eventually(lambda: ("breach", breach) in server.homeserver.journal())
+    assert server.homeserver.metrics()[series] == before + 1
+    # Nobody walks in all the same.
+    assert refused(stranger.join(room), "invite_required")
+
+
+def test_what_opens_nothing_or_is_no_groups_or_was_refused_is_no_breach(server: Server) -> None:
+    admin, member = server.person(admin=True), server.person()
+    room, plain = admin.new_room(), server.plain_room(admin, preset="public_chat")
+    server.admit(room, admin, member)
+    expect(admin.set_state(room, "m.room.power_levels", {"users_default": 50}))
+    assert refused(member.set_state(room, JOIN_RULES, {"join_rule": "public"}), "no_public_rooms")
+    expect(admin.set_state(room, JOIN_RULES, {"join_rule": "knock"}))
+    expect(admin.set_state(room, "m.room.name", {"name": "Tea"}))
+    owner = server.homeserver.register(f"exempt-breach-{server.engine}")
+    public = owner.new_room(preset="public_chat")
+    expect(owner.set_state(public, HISTORY, {"history_visibility": "world_readable"}))
+    # Not accepted, so it never is the state of anything.
+    assert not admin.set_state("!nowhere:localhost", JOIN_RULES, {"join_rule": "public"}).ok
+    expect(admin.set_state(room, GUESTS, {"guest_access": "can_join"}))
+
+    def told() -> list[str]:
+        lines = server.homeserver.journal()
+        rooms = (room, plain, public, "!nowhere:localhost")
+        return [f["type"] for word, f in lines if word == "breach" and f["group"] in rooms]
+
+    assert eventually(lambda: told() != [])
+    assert told() == [GUESTS]

@@ -1,6 +1,7 @@
 """Rule 2: who may join, in this order; and invitations that could only fail."""
 
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -237,3 +238,16 @@ def test_nobody_joins_in_anothers_name_or_holds_a_seat_for_them(server: Server, 
     assert sleeper.user_id not in people[0].members(room)
     own = f"/rooms/{room}/state/m.room.member/{sleeper.user_id}"
     assert sleeper.call("PUT", own, {"membership": "join"}).ok
+
+
+@pytest.mark.parametrize("members", [1, CODE_LIMIT, CAP])
+def test_a_server_admin_makes_somebody_admin_of_any_group(server: Server, members: int) -> None:
+    admin, other = server.person(admin=True), server.person()
+    room, people = server.group(members)
+    path = f"/_synapse/admin/v1/rooms/{quote(room, safe='')}/make_room_admin"
+    expect(admin.call("POST", path, {}))
+    expect(admin.join(room))
+    expect(admin.call("POST", path, {"user_id": other.user_id}))
+    assert people[0].state(room, "m.room.member", other.user_id).body["membership"] == "invite"
+    # Whoever is no admin themselves is judged when they join, as anybody.
+    assert other.join(room).ok == (members == 1)

@@ -258,3 +258,139 @@ def test_a_real_client_sets_a_name_for_one_group_and_keeps_it(server: Server) ->
         return str(client.rooms[room].user_name(person.user_id))
 
     assert asyncio.run(walk()) == "Alias"
+
+
+PICTURE, ROOM_PICTURE = "mxc://localhost/global", "mxc://localhost/room"
+
+
+def choose_by_state_event(server: Server, person: Person, room: str, name: str) -> None:
+    expect(person.set_room_name_of_own(room, name))
+
+
+def choose_by_http(server: Server, person: Person, room: str, name: str) -> None:
+    expect(person.call("PUT", f"{API}/groups/{quote(room)}/name", {"displayname": name}))
+
+
+def choose_by_concierge(server: Server, person: Person, room: str, name: str) -> None:
+    person.new_room(name="Zebras")  # Whoever creates a group is greeted.
+
+    def chat() -> list[str]:
+        invited = expect(person.call("GET", "/sync")).body["rooms"].get("invite", {})
+        return [
+            room_id
+            for room_id, shown in invited.items()
+            if any(
+                event["sender"] == "@groups:localhost" for event in shown["invite_state"]["events"]
+            )
+        ]
+
+    assert eventually(lambda: chat() != [])
+    (concierges,) = chat()
+    expect(person.join(concierges))
+    expect(person.send(concierges, f"name 1 {name}"))
+    assert eventually(lambda: looks(person, room)[0] == name)
+
+
+CHOOSE = pytest.mark.parametrize(
+    "choose", [choose_by_state_event, choose_by_http, choose_by_concierge]
+)
+
+
+@CHOOSE
+@pytest.mark.parametrize("on_arrival", ["profile", "pseudonym"])
+def test_choosing_a_name_never_brings_the_accounts_picture_into_the_group(
+    start: Starter, choose: Any, on_arrival: str
+) -> None:
+    names = {"on_arrival": on_arrival}
+    server = start(module={"cap": 6, "code_limit": 4, "names": names})
+    creator, person = server.people(2)
+    room = creator.new_room(name="Friends")
+    if on_arrival == "pseudonym":
+        set_profile(person, "avatar_url", PICTURE)
+        expect(server.scan(person, server.make_code(room, creator)))
+    else:
+        # By a name of their own from the first event on, so that the picture is not there.
+        expect(creator.invite(room, person))
+        expect(person.join(room, {"displayname": "First"}))
+        set_profile(person, "avatar_url", PICTURE)
+    choose(server, person, room, "Second")
+    assert looks(person, room) == ("Second", None)
+    arrived = [
+        avatar
+        for (name, avatar) in names_in_history(room, creator, person)
+        if name != person.name.lower()  # An ordinary invitation shows the profile.
+    ]
+    assert arrived
+    assert set(arrived) == {None}
+
+
+@CHOOSE
+def test_choosing_a_name_never_replaces_a_picture_that_was_set_for_the_room(
+    server: Server, choose: Any
+) -> None:
+    creator, person = server.people(2)
+    room = creator.new_room(name="Friends")
+    server.admit(room, creator, person)
+    set_profile(person, "avatar_url", PICTURE)
+    own = {"membership": "join", "displayname": person.name.lower(), "avatar_url": ROOM_PICTURE}
+    expect(person.set_state(room, "m.room.member", own, person.user_id))
+    choose(server, person, room, "Alias")
+    assert looks(person, room) == ("Alias", ROOM_PICTURE)
+
+
+@pytest.mark.parametrize("profile", ["default", "nameless"])
+def test_a_join_without_content_gets_nothing_that_nobody_asked_for(
+    server: Server, plain_server: Server, profile: str
+) -> None:
+    shown = []
+    for each in (server, plain_server):
+        creator, person = each.people(2)
+        if profile == "nameless":
+            set_profile(person, "displayname", "")
+        room = creator.new_room()
+        expect(creator.invite(room, person))
+        path = f"/rooms/{quote(room)}/state/m.room.member/{quote(person.user_id)}"
+        for _ in range(2):  # A first join and a repeated one.
+            expect(person.call("PUT", path, {"membership": "join"}))
+            shown.append(expect(person.call("GET", path)).body)
+            shown[-1].pop("displayname", None) if profile == "default" else None
+    assert shown[0] == shown[1] == shown[2] == shown[3]
+    assert "avatar_url" not in shown[0]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_a_name_that_cannot_be_stored_is_a_400_with_a_sentence(server: Server, text: str) -> None:
+    room, people = server.group(2)
+    person = people[1]
+    before = server.homeserver.log.read_text().count("Traceback")
+    replies = [
+        person.call("PUT", f"{API}/groups/{quote(room)}/name", {"displayname": text}),
+        person.set_room_name_of_own(room, text),
+        person.join(room, {"displayname": text}),
+        person.set_state(room, "m.room.member",
+                         {"membership": "join", "displayname": "x", "avatar_url": text},
+                         person.user_id),
+    ]  # fmt: skip
+    for reply in replies:
+        assert reply.status == 400, reply
+        assert reply.error
+    assert server.homeserver.log.read_text().count("Traceback") == before
+
+
+def test_changes_of_the_profile_in_quick_succession_are_no_errors(start: Starter) -> None:
+    server = start("postgres", module={"cap": 6, "code_limit": 4})
+    person = server.person()
+    groups = [person.new_room() for _ in range(12)]
+    for room in groups:
+        expect(person.set_room_name_of_own(room, "Alias"))
+    plain = person.new_room()
+    for number in range(40):
+        set_profile(person, "displayname", f"Global {number}")
+    assert reaches(person, plain, "Global 39")
+    told = [
+        line
+        for line in server.homeserver.log.read_text().splitlines()
+        if " synapse_capgroups" in line and (" ERROR " in line or " WARNING " in line)
+    ]
+    assert told == []
+    assert all(looks(person, room)[0] == "Alias" for room in groups)

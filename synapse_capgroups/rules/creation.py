@@ -49,7 +49,7 @@ def check_shape(request: Mapping[str, Any]) -> None:
         if not request.get(key, "").isprintable():
             raise MalformedRequest(f"'{key}' must be text")
     if not all(
-        isinstance(user, str) and user.startswith("@") and ":" in user and user.isprintable()
+        _is_matrix_id(user) and user.isprintable() and len(user.encode()) <= 255
         for user in request.get("invite", [])
     ):
         raise MalformedRequest("'invite' must be a list of Matrix IDs")
@@ -59,6 +59,7 @@ def check_shape(request: Mapping[str, Any]) -> None:
         ):
             raise MalformedRequest("'invite_3pid' must be a list of objects of strings")
     _check_creators(request.get("creation_content", {}))
+    _check_levels(request.get("power_level_content_override", {}))
     for event in request.get("initial_state", []):
         if not (
             isinstance(event, Mapping)
@@ -71,11 +72,23 @@ def check_shape(request: Mapping[str, Any]) -> None:
             )
         if event["type"] in _NOT_INITIAL:
             raise MalformedRequest(_NOT_INITIAL[event["type"]])
+        if event["type"] == "m.room.power_levels":
+            _check_levels(event["content"])
+
+
+def _is_matrix_id(user: object) -> bool:
+    return isinstance(user, str) and user.startswith("@") and ":" in user
+
+
+def _check_levels(content: Mapping[str, Any]) -> None:
+    users = content.get("users", {})
+    if not isinstance(users, Mapping) or not all(_is_matrix_id(user) for user in users):
+        raise MalformedRequest("'users' in power levels must be an object of Matrix IDs")
 
 
 def _check_creators(creation_content: Mapping[str, Any]) -> None:
     creators = creation_content.get("additional_creators", [])
-    if not (isinstance(creators, list) and all(isinstance(user, str) for user in creators)):
+    if not (isinstance(creators, list) and all(_is_matrix_id(user) for user in creators)):
         raise MalformedRequest("'additional_creators' must be a list of Matrix IDs")
 
 

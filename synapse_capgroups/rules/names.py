@@ -10,6 +10,10 @@ from typing import Any
 
 import attrs
 
+from synapse_capgroups.rules.text import MalformedRequest, is_text
+
+LOOK = ("displayname", "avatar_url")
+
 
 @attrs.frozen
 class Alias:
@@ -30,10 +34,6 @@ class NamedJoin:
 
     content: Mapping[str, Any] | None
     alias: Alias | None
-
-
-class MalformedName(ValueError):
-    """A name or avatar that is no text; the message says what it must be."""
 
 
 def is_choice(asked: Mapping[str, Any] | None, *, is_member: bool) -> bool:
@@ -76,21 +76,35 @@ def name_chosen(
         profile: the person's global name and avatar.
 
     Raises:
-        MalformedName: the name or the avatar is no text.
+        MalformedRequest: the name or the avatar is no text.
     """
-    for key in ("displayname", "avatar_url"):
+    for key in LOOK:
         if not isinstance(asked.get(key), str | None):
-            raise MalformedName(f"'{key}' must be a string")
+            raise MalformedRequest(f"'{key}' must be a string")
     name = asked.get("displayname")
     if name and name != profile.displayname:
         # Who gives a name alone keeps their looks; Synapse would add those of the profile.
         avatar = asked["avatar_url"] if "avatar_url" in asked else (current or {}).get("avatar_url")
         chosen = Alias(name, avatar)
         return NamedJoin({**asked, "avatar_url": avatar}, chosen)
-    content = {**asked, "displayname": profile.displayname}
-    if "avatar_url" not in asked or (alias and asked["avatar_url"] == alias.avatar_url):
-        content["avatar_url"] = profile.avatar_url
+    # What is left out Synapse takes from the profile, if it has it.
+    content = dict(asked)
+    if not name:
+        content.pop("displayname", None)
+    if alias and asked.get("avatar_url") == alias.avatar_url:
+        content.pop("avatar_url", None)
     return NamedJoin(content, None)
+
+
+def check_text(asked: Mapping[str, Any]) -> None:
+    """Make sure that a name or an avatar can be stored.
+
+    Raises:
+        MalformedRequest: one cannot.
+    """
+    for key in LOOK:
+        if isinstance(text := asked.get(key), str) and not is_text(text):
+            raise MalformedRequest(f"'{key}' has text that cannot be stored")
 
 
 def pseudonym(

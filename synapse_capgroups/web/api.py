@@ -16,6 +16,7 @@ from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import words
+from synapse_capgroups.aliases import choose_name
 from synapse_capgroups.answers import refusal_fields
 from synapse_capgroups.avatars import Avatars
 from synapse_capgroups.cards import Cards
@@ -245,10 +246,7 @@ class Api(DirectServeJsonResource):
         name = _body(request).get("displayname")
         if not isinstance(name, str) or not is_text(name):
             raise SynapseError(400, "'displayname' must be a string of text", ErrorCodes.BAD_JSON)
-        content: JsonDict = {"membership": "join", "displayname": name}
-        if isinstance(avatar := (await self._member(group, user_id)).get("avatar_url"), str):
-            content["avatar_url"] = avatar
-        await self._api.update_room_membership(user_id, user_id, group.room_id, "join", content)
+        await choose_name(self._api, group.room_id, user_id, name)
         return 200, {}
 
     async def _as_member(self, request: Any, room_id: str) -> tuple[Group, str]:
