@@ -17,7 +17,7 @@ from synapse.module_api import (
     LoggingTransaction,
     ModuleApi,
 )
-from synapse.module_api.errors import ConfigError
+from synapse.module_api.errors import Codes, ConfigError
 
 from synapse_capgroups import chores, inside, lobbies, probe, words
 from synapse_capgroups.accounts import random_ids

@@ -99,6 +99,13 @@ REQUIREMENTS = (
             ("set_user_locked_status", "user_id", "locked"),
             ("set_shadow_banned", "user", "shadow_banned"),
         )
+    _wrapped(
+        "handlers.room:RoomShutdownHandler", "shutdown_room", "get_room_shutdown_handler",
+        "room_id", "params", "result",
+    ),
+    _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
+    _called(
+        "events.validator:EventValidator", "validate_new", "event", "config", coroutine=False
     ),
     _called("http.site:SynapseRequest", "get_redacted_uri", replaced=True, coroutine=False),
     _called("handlers.room_member:RoomMemberHandler", "forget", "user", "room_id"),
@@ -151,6 +158,8 @@ REQUIREMENTS = (
 SETTINGS = (
     "server.allow_per_room_profiles",
     "servernotices.server_notices_mxid",
+    "registration.auto_join_rooms",
+    "registration.autocreate_auto_join_rooms",
     "mas.enabled",
     "experimental",
     "media",
