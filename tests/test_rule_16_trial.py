@@ -157,7 +157,7 @@ def walk(server: Server) -> list[tuple[str, Any]]:
     direct = alice.befriend(bob)
     to.state("a direct chat", alice, direct)
     for path in (f"{API}/groups/{quote(closed)}", "/_synapse/client/capgroups/join"):
-        to.did(path, alice.call("GET", path))
+        to.did("a page or a call of the module", alice.call("GET", path))
     to.did("preview", alice.call("POST", f"{API}/codes/preview", {"secret": "x"}))
 
     upgrade = alice.call("POST", f"/rooms/{quote(public)}/upgrade", {"new_version": "11"})
