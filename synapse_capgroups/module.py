@@ -124,19 +124,6 @@ class CapGroups:
             config,
             concierge,
         )
-        web.serve(
-            api,
-            self._database,
-            self._scope,
-            self._gatekeeper,
-            self._doors,
-            rooms,
-            personal,
-            cards,
-            limits,
-            config,
-        )
-        chores.start(api, self._database, self._doors, self._concierge, self._forgetter)
         if config.enforce:  # In a trial there is nothing to see (rule 16).
             web.serve(
                 api,
@@ -150,7 +137,7 @@ class CapGroups:
                 limits,
                 config,
             )
-        chores.start(api, self._database, self._doors, self._concierge)
+        chores.start(api, self._database, self._doors, self._concierge, self._forgetter)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:

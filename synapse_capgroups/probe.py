@@ -99,6 +99,7 @@ REQUIREMENTS = (
             ("set_user_locked_status", "user_id", "locked"),
             ("set_shadow_banned", "user", "shadow_banned"),
         )
+    ),
     _wrapped(
         "handlers.room:RoomShutdownHandler", "shutdown_room", "get_room_shutdown_handler",
         "room_id", "params", "result",
