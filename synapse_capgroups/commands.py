@@ -21,12 +21,20 @@ class Command:
 def commands(body: str) -> list[Command]:
     """The commands of a message, one a line. Quoted lines of a reply are none."""
     found = []
-    for line in body.splitlines():
-        text = line.strip()
-        if text and not text.startswith(">"):
-            word, _, rest = text.partition(" ")
-            found.append(Command(word.lower(), rest.strip()))
-    return found[:MOST_LINES]
+    for line in _lines(body)[:MOST_LINES]:
+        word, _, rest = line.partition(" ")
+        found.append(Command(word.lower(), rest.strip()))
+    return found
+
+
+def dropped(body: str) -> int:
+    """How many commands of a message are not read."""
+    return max(0, len(_lines(body)) - MOST_LINES)
+
+
+def _lines(body: str) -> list[str]:
+    stripped = (line.strip() for line in body.splitlines())
+    return [line for line in stripped if line and not line.startswith(">")]
 
 
 @attrs.frozen

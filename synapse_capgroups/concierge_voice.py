@@ -1,0 +1,43 @@
+"""What the concierge says, in pieces that fit into events. No Synapse, no I/O."""
+
+import json
+
+MOST_PARTS = 4
+_MOST_BYTES = 16_000  # A whole event may have 65,536.
+_LONGEST_NAME = 80
+
+
+def parts(text: str, more: str) -> list[str]:
+    """Cut a text at its line ends into so many parts that each fits into an event.
+
+    Args:
+        more: said at the end if not all of it can be said.
+    """
+    said: list[list[str]] = [[]]
+    room, cut = _MOST_BYTES, False
+    for whole in text.rstrip("\n").split("\n"):
+        line = whole
+        if _size(line) > _MOST_BYTES:
+            line, cut = shortened(line, _MOST_BYTES // 6 - 10), True
+        size = _size(line)
+        if said[-1] and size > room:
+            if len(said) == MOST_PARTS:
+                cut = True
+                break
+            said.append([])
+            room = _MOST_BYTES
+        said[-1].append(line)
+        room -= size
+    if cut:
+        said[-1].append(more)
+    return ["\n".join(lines) for lines in said]
+
+
+def shortened(text: str, most: int = _LONGEST_NAME) -> str:
+    """A text that is at most so many characters long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _size(line: str) -> int:
+    """How many bytes a line and its end take in an event; a control character takes six."""
+    return len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
