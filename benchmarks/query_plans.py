@@ -14,6 +14,7 @@ from synapse.storage.engines import PostgresEngine
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Code, Codes, Visits
@@ -21,7 +22,7 @@ from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 
-TABLES = (Situations, Seats, Admissions, Groups, Codes, Visits, Chats, SynapseTables)
+TABLES = (Situations, Seats, Admissions, Groups, Codes, Visits, Chats, Accounts, SynapseTables)
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")
 _FEW_ROWS = 10_000

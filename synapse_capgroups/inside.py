@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 
 import attrs
 from canonicaljson import encode_canonical_json
-from synapse.api.constants import MAX_PDU_SIZE
+from synapse.api.constants import MAX_PDU_SIZE, UserTypes
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 from synapse.events import make_event_from_dict
 from synapse.events.validator import EventValidator
@@ -320,12 +320,23 @@ class SynapseTables:
         return bool(row and row[0])
 
     @staticmethod
+    def is_support(txn: LoggingTransaction, user_id: str) -> bool | None:
+        """Whether Synapse counts an account among no people; None if there is none."""
+        txn.execute("SELECT user_type FROM users WHERE name = ?", (user_id,))
+        row = txn.fetchone()
+        return row[0] == UserTypes.SUPPORT if row else None
+
+    @staticmethod
     def somebody_can_log_in(txn: LoggingTransaction, user_id: str) -> bool:
-        """Whether an account has a password, another way to log in, or is logged in somewhere."""
+        """Whether an account has a password, another way to log in, or is logged in somewhere.
+
+        As far as Synapse knows: where another service logs people in, it may know of nothing.
+        """
         for table, condition in (
             ("users", "name = ? AND password_hash IS NOT NULL"),
             ("user_external_ids", "user_id = ?"),
             ("access_tokens", "user_id = ?"),
+            ("devices", "user_id = ? AND NOT hidden"),
         ):
             txn.execute(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", (user_id,))
             if txn.fetchone():
@@ -705,6 +716,45 @@ async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any
 
 _rooms_begun: ContextVar[list[str] | None] = ContextVar("capgroups_rooms_begun", default=None)
 """The rooms whose creator has joined, within `create_room`; see `watch_memberships`."""
+
+
+def check_not_reserved(api: ModuleApi, user_id: str) -> None:
+    """See that an application service or the server's notices do not claim a name for themselves.
+
+    `make_account` does not ask for it.
+
+    Raises:
+        SynapseError: 400, one does.
+    """
+    api._hs.get_registration_handler().check_user_id_not_appservice_exclusive(user_id)
+
+
+async def make_account(api: ModuleApi, user_id: str, name: str) -> None:
+    """Make an account for the server's own use, with which nobody can log in.
+
+    `ModuleApi.register_user` makes a person: the first one of a fresh server creates the rooms of
+    `auto_join_rooms` and the others join them, another module may deny it, and it needs consent and
+    a place below `max_mau_value` to do anything.
+    """
+    await api._hs.get_registration_handler().register_with_store(
+        user_id,
+        create_profile_with_displayname=name,
+        user_type=UserTypes.SUPPORT,
+        approved=True,
+    )
+
+
+async def make_support(api: ModuleApi, user_id: str) -> None:
+    """Let Synapse count an account that exists among no people.
+
+    Synapse itself remembers for whom it has asked (`is_support_user`, `is_real_user`), and forgets
+    it on no process when this changes.
+    """
+    store = api._hs.get_datastores().main
+    await store.set_user_type(UserID.from_string(user_id), UserTypes.SUPPORT)
+    for remembered in (store.is_support_user, store.is_real_user):
+        remembered.invalidate((user_id,))
+        await store.send_invalidation_to_replication(remembered.__name__, (user_id,))
 
 
 async def create_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:

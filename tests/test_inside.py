@@ -16,7 +16,7 @@ import attrs
 import pytest
 import synapse
 from synapse.api.auth.internal import InternalAuth
-from synapse.api.constants import MAX_PDU_SIZE
+from synapse.api.constants import MAX_PDU_SIZE, UserTypes
 from synapse.api.errors import Codes as ErrorCodes
 from synapse.api.errors import ConsentNotGivenError
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
@@ -46,8 +46,10 @@ from synapse.module_api.callbacks.spamchecker_callbacks import SpamCheckerModule
 from synapse.rest.client import room as rest_room
 from synapse.storage._base import SQLBaseStore
 from synapse.storage.database import DatabasePool
+from synapse.storage.databases.main.cache import CacheInvalidationWorkerStore
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
 from synapse.storage.databases.main.media_repository import LocalMedia, MediaRepositoryStore
+from synapse.storage.databases.main.registration import RegistrationWorkerStore
 from synapse.storage.databases.main.room import RoomWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 from synapse.storage.engines._base import IsolationLevel
@@ -66,14 +68,15 @@ from tests.conftest import Server
         "current_state_delta_stream: room_id, event_id, stream_id",
         "room_memberships: sender",
         "events: event_id, sender, stream_ordering, received_ts",
-        "users: name, is_guest, appservice_id, password_hash",
         "users: deactivated, locked, shadow_banned, suspended",
+        "users: name, is_guest, appservice_id, password_hash, user_type",
+        "devices: user_id, hidden",
         "user_external_ids: user_id",
         "access_tokens: user_id",
         "user_threepids: user_id, medium",
         "account_data: user_id, account_data_type, content",
-        "rooms: room_id, is_public",
         "room_aliases: room_id, room_alias",
+        "rooms: room_id, is_public, creator",
     ],
 )
 def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
@@ -211,6 +214,29 @@ def test_the_homeserver_behind_the_module_api() -> None:
         "user_directory_handler",
     ):  # fmt: skip
         assert callable(getattr(SynapseHomeServer, f"get_{getter}"))
+
+
+def test_an_account_can_be_made_that_counts_among_no_people() -> None:
+    method = RegistrationHandler.register_with_store
+    parameters = list(inspect.signature(method).parameters)
+    assert parameters[1] == "user_id"
+    assert {"create_profile_with_displayname", "user_type", "approved"} < set(parameters)
+    assert inspect.iscoroutinefunction(method)
+    reserved = RegistrationHandler.check_user_id_not_appservice_exclusive
+    assert list(inspect.signature(reserved).parameters)[1] == "user_id"
+    assert UserTypes.SUPPORT == "support"
+    assert callable(SynapseHomeServer.get_registration_handler)
+
+
+def test_an_account_can_be_made_such_a_one_and_synapse_forgets_that_it_was_none() -> None:
+    assert list(inspect.signature(RegistrationWorkerStore.set_user_type).parameters)[1:] == [
+        "user", "user_type",
+    ]  # fmt: skip
+    for remembered in ("is_support_user", "is_real_user"):
+        assert "@cached" in inspect.getsource(vars(RegistrationWorkerStore)[remembered].orig)
+    assert inspect.iscoroutinefunction(
+        CacheInvalidationWorkerStore.send_invalidation_to_replication
+    )
 
 
 def test_a_room_can_be_created_without_the_servers_encryption() -> None:

@@ -25,6 +25,7 @@ from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import database
+from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admissions
 from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.chats import Chats
@@ -106,6 +107,9 @@ def test_tables_of_an_older_version_are_brought_up_to_date(
     assert server.query(f"SELECT {columns} FROM capgroups_admissions") == before
     assert server.query("SELECT * FROM capgroups_codes") == []
     assert creator.new_room()
+    # Of that version, the account has no record, and is recognised in this start alone.
+    made = "SELECT user_id FROM capgroups_accounts"
+    assert eventually(lambda: server.query(made) == [("@groups:localhost",)])
 
 
 def test_all_tables_are_named_after_the_module(server: Server, plain_server: Server) -> None:
@@ -268,7 +272,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.address_is_lost(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.keep(txn, Reason.CODE_REVOKED, "!r"),
     lambda txn: DeadEndRooms.abandoned_addresses(txn, 5),
-    lambda txn: SynapseTables.account(txn, "@a"),
+    lambda txn: SynapseTables.is_support(txn, "@a"),
     lambda txn: SynapseTables.latest_stream_ordering(txn),
     lambda txn: SynapseTables.became_state(txn, "$e"),
     lambda txn: SynapseTables.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
@@ -276,6 +280,12 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Visits.due(txn, 5),
     lambda txn: Visits.unnoticed(txn, "@concierge"),
     lambda txn: Chats.with_person(txn, "@a"),
+    lambda txn: Chats.page(txn, "@a", 5),
+    lambda txn: Chats.remove(txn, "@a", "!r"),
+    lambda txn: Chats.shut(txn, "@a", "!r"),
+    lambda txn: Accounts.made_at(txn, "@a"),
+    lambda txn: Accounts.all_claimed(txn),
+    lambda txn: SynapseTables.is_support(txn, "@a"),
     lambda txn: Admissions.latest(txn, "!r", 5),
     lambda txn: SynapseTables.joined_rooms(txn, "@a"),
     lambda txn: Visits.end(txn, "!d", "@a"),

@@ -180,6 +180,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             made_at BIGINT NOT NULL
         )
         """,
+        # Where there were tables before, an account may be the module's without being on record;
+        # while there are none yet, `capgroups_schema` has no row.
+        "INSERT INTO capgroups_accounts (user_id, made_at) SELECT '', 0 FROM capgroups_schema",
+        # Rooms of the concierge in which nobody else can invite anybody.
+        "ALTER TABLE capgroups_chats ADD COLUMN holds_two BOOLEAN NOT NULL DEFAULT FALSE",
         # Rooms that the server made for an admin, such as the notice room of a deletion.
         "CREATE TABLE capgroups_server_rooms (room_id TEXT NOT NULL PRIMARY KEY)",
         # Where the addresses of dead codes lead: one room for each cause of death.
