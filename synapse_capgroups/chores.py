@@ -5,11 +5,13 @@ The sweeping runs on the one process that Synapse runs its background tasks on.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 
-from synapse.module_api import LoggingTransaction, ModuleApi, UserID
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups import inside, metrics
-from synapse_capgroups.concierge import Concierge
+from synapse_capgroups.concierge_account import ConciergeAccount
+from synapse_capgroups.concierge_chats import ConciergeChats
 from synapse_capgroups.doors import Doors
 from synapse_capgroups.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
@@ -20,13 +22,15 @@ from synapse_capgroups.storage.seats import Seats
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_MS = 60 * 1000
+_LONGEST_WAIT = 60  # seconds
 
 
 def start(
     api: ModuleApi,
     database: Database,
     doors: Doors,
-    concierge: Concierge,
+    account: ConciergeAccount,
+    chats: ConciergeChats,
     forgetter: Forgetter,
 ) -> None:
     """Make the tables, or end the process if they belong to a newer version of this module.
@@ -35,32 +39,13 @@ def start(
     """
 
     async def prepare() -> None:
-        try:
-            await database.run("start", lambda txn: None)
-        except DatabaseTooNewError as e:
-            inside.stop_the_start(str(e))
-        except Exception:
-            # The next transaction tries again; until one succeeds, joins are refused.
-            logger.exception("Could not make the tables of synapse-capgroups")
-            return
-        await concierge.remember_rooms()
+        await _until_done(api, lambda: database.run("start", lambda txn: None))
+        await _until_done(api, chats.remember_rooms)
         if api.should_run_background_tasks():
-            await make_account()
-            await doors.receive_unnoticed()
-            await sweep()  # What the last process left behind.
-
-    async def make_account() -> None:
-        def belongs_to_somebody(txn: LoggingTransaction) -> bool:
-            return inside.SynapseTables.somebody_can_log_in(txn, concierge.user_id)
-
-        if await database.run("account", belongs_to_somebody):
-            # Rooms of the concierge are no groups, and its word is the server's.
-            inside.stop_the_start(
-                f"synapse-capgroups: the account {concierge.user_id} belongs to somebody. Choose "
-                "another name for `concierge` in the module's configuration."
-            )
-        if await api.check_user_exists(concierge.user_id) is None:
-            await api.register_user(UserID.from_string(concierge.user_id).localpart, "Groups")
+            await _until_done(api, account.prepare)
+            await _until_done(api, chats.mend)
+            await _until_done(api, doors.receive_unnoticed)
+            await _until_done(api, sweep)  # What the last process left behind.
 
     async def sweep() -> None:
         now = api.get_current_time_msec()
@@ -74,7 +59,26 @@ def start(
         for mode, count in (await database.run("sweep", work)).items():
             metrics.GROUPS.labels(mode.value).set(count)
         await doors.sweep()
+        await chats.sweep()
 
     api.run_as_background_process("capgroups_start", prepare)
     if api.should_run_background_tasks():
         api.looping_background_call(sweep, SWEEP_INTERVAL_MS, desc="capgroups_sweep")
+
+
+async def _until_done(api: ModuleApi, step: Callable[[], Awaitable[None]]) -> None:
+    """Take one step of the start, again and again until it succeeds.
+
+    Until then joins are refused, or the concierge is deaf, or has no account; and a restart would
+    be the only way out.
+    """
+    wait = 1
+    while True:
+        try:
+            return await step()
+        except DatabaseTooNewError as e:
+            inside.stop_the_start(str(e))
+        except Exception:
+            logger.exception("Could not start synapse-capgroups; trying again in %d s", wait)
+        await api.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT)

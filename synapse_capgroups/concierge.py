@@ -1,39 +1,42 @@
 """The concierge: the module's account, which talks to people in an unencrypted room, one for each.
 
 It hears of messages by `check_event_for_spam`, which is given the event alone. What is not written
-in one of its rooms is passed after one look into a set in memory (rule 9). The set is filled at
-start; a new room reaches every worker by the notice that Synapse sends for caches.
+by the person of one of its rooms is passed after one look into memory (rule 9, `ConciergeChats`).
 """
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from http import HTTPStatus
 
 import attrs
-from synapse.module_api import EventBase, JsonDict, LoggingTransaction, ModuleApi
+from synapse.module_api import EventBase, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups import inside
 from synapse_capgroups.aliases import choose_name
 from synapse_capgroups.cards import Cards, date
 from synapse_capgroups.commands import (
+    MOST_LINES,
     Command,
     code_wish,
     commands,
+    dropped,
     group_and_page,
     group_and_rest,
     matching,
 )
+from synapse_capgroups.concierge_chats import ConciergeChats
+from synapse_capgroups.concierge_voice import parts, shortened
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config
 from synapse_capgroups.doors import CodeRequestError, Doors
 from synapse_capgroups.gatekeeper import Gatekeeper
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import COMMANDS
 from synapse_capgroups.names import group_name
 from synapse_capgroups.remarks import Remarks
 from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.admissions import Admission, Admissions
-from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.forgetting import ERASED
@@ -42,24 +45,9 @@ logger = logging.getLogger(__name__)
 
 _MOST_ADMISSIONS = 50
 _CODES_A_PAGE = 20
+_MOST_TOLD_OFF = 1000
 _LONGEST_NAME = 256  # Synapse's own limit.
 _DAY_MS = 24 * 60 * 60 * 1000
-
-
-class ChatRooms:
-    """The rooms in which the concierge listens; takes a cache's place with `ModuleApi`."""
-
-    __name__ = "concierge_rooms"
-
-    def __init__(self) -> None:
-        self.room_ids: set[str] = set()
-
-    def invalidate(self, key: tuple[Any, ...]) -> None:
-        """Another process has made this room."""
-        self.room_ids.add(str(key[0]))
-
-    def invalidate_all(self) -> None:
-        """Never sent for this name; a set that only grows has nothing to forget."""
 
 
 @attrs.frozen
@@ -69,13 +57,18 @@ class NamedGroup:
     group: Group
     name: str
 
+    @property
+    def called(self) -> str:
+        """Its name, as an answer has place for it."""
+        return shortened(self.name)
+
 
 class Misunderstanding(Exception):
     """A command cannot be carried out; the text is the answer."""
 
 
 class Concierge:
-    """Greets people, and answers what they write."""
+    """Answers what people write in their chats with it."""
 
     def __init__(
         self,
@@ -87,7 +80,7 @@ class Concierge:
         cards: Cards,
         limits: RateLimits,
         config: Config,
-        user_id: str,
+        chats: ConciergeChats,
     ) -> None:
         self._api = api
         self._database = database
@@ -98,9 +91,8 @@ class Concierge:
         self._words = LANGUAGES[config.language]
         self._cards = cards
         self._limits = limits
-        self.user_id = user_id
-        self._rooms = ChatRooms()
-        api.register_cached_function(self._rooms)  # type: ignore[arg-type]
+        self._told_off: set[str] = set()
+        self.chats = chats
         self._remarks = Remarks(api)
         self._answers = {
             "help": self._help,
@@ -114,16 +106,11 @@ class Concierge:
             "remark": self._remark,
         }
 
-    async def remember_rooms(self) -> None:
-        """At start, on every process."""
-        self._rooms.room_ids.update(await self._database.run("chats", Chats.all_rooms))
-
     def hears(self, event: EventBase) -> bool:
         """Whether a message is for the concierge. In memory, for each event of every room."""
         return (
-            event.room_id in self._rooms.room_ids
+            self.chats.person_of(event.room_id) == event.sender
             and event.type in ("m.room.message", "m.room.encrypted")
-            and event.sender != self.user_id
             and event.content.get("msgtype") != "m.notice"  # A bot's; two would talk for ever.
         )
 
@@ -131,73 +118,47 @@ class Concierge:
         """Answer after the message has its place: Synapse does one event of a room at a time."""
         self._api.run_as_background_process("capgroups_concierge", self._answer, event)
 
-    def greet_soon(self, user_id: str) -> None:
-        """Open a chat with this person, unless there is one."""
-        self._api.run_as_background_process("capgroups_greeting", self._greet, user_id)
-
-    def decline_soon(self, room_id: str, inviter: str) -> None:
-        """Somebody invites the concierge: it comes to nobody's room, but opens its own chat."""
-        self._api.run_as_background_process("capgroups_declining", self._decline, room_id, inviter)
-
-    async def _greet(self, user_id: str) -> None:
-        if await self._chat(user_id) is not None:
-            return
-        room_id = await inside.create_plain_room(
-            self._api,
-            self.user_id,
-            {
-                "preset": "private_chat",
-                "is_direct": True,
-                "invite": [user_id],
-                "initial_state": [
-                    {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}}
-                ],
-            },
-        )
-        if not await self._database.run("chat", lambda txn: Chats.add(txn, user_id, room_id)):
-            await self._api.delete_room(room_id)  # Two greeted at once; the other was first.
-            return
-        await self._api.invalidate_cache(self._rooms, (room_id,))  # type: ignore[arg-type]
-        await self._say(room_id, self._words["greeting"])
-
-    async def _chat(self, user_id: str) -> str | None:
-        """The room with this person; None if there is none, or they have left it."""
-        room_id = await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
-        if room_id is None:
-            return None
-        membership = await self._membership(room_id, user_id)
-        if membership not in ("join", "invite"):
-            await self._database.run("chat", lambda txn: Chats.remove(txn, user_id))
-            return None
-        return room_id
-
-    async def _decline(self, room_id: str, inviter: str) -> None:
-        # The invitation is written after the callback in which it was seen.
-        for _ in range(50):
-            if await self._membership(room_id, self.user_id) == "invite":
-                await inside.set_membership(self._api, self.user_id, self.user_id, room_id, "leave")
-                break
-            await self._api.sleep(0.1)
-        if self._api.is_mine(inviter):
-            await self._greet(inviter)
-
-    async def _membership(self, room_id: str, user_id: str) -> str | None:
-        def look(txn: LoggingTransaction) -> str | None:
-            return inside.SynapseTables.membership(txn, room_id, user_id).membership
-
-        return await self._database.run("membership", look)
-
     async def _answer(self, event: EventBase) -> None:
-        room_id, user_id = event.room_id, event.sender
+        try:
+            await self._answer_all(event.room_id, event.sender, event)
+        except SynapseError as e:
+            # They have left, or something else forbids the concierge to speak.
+            logger.info("The concierge cannot answer in %s: %s", event.room_id, e)
+
+    async def _answer_all(self, room_id: str, user_id: str, event: EventBase) -> None:
         body = event.content.get("body")
-        if event.type == "m.room.encrypted":
-            await self._say(room_id, self._words["encrypted"])
-            return
-        if event.content.get("msgtype") != "m.text" or not isinstance(body, str):
-            await self._say(room_id, self._words["text_only"])
-            return
-        for command in commands(body) or [Command("", "")]:
-            await self._say(room_id, await self._carried_out(room_id, user_id, command))
+        if not self._config.enforce:
+            await self._say_if_allowed(room_id, user_id, self._words["trial"])
+        elif event.type == "m.room.encrypted":
+            await self._say_if_allowed(room_id, user_id, self._words["encrypted"])
+        elif event.content.get("msgtype") != "m.text" or not isinstance(body, str):
+            await self._say_if_allowed(room_id, user_id, self._words["text_only"])
+        else:
+            for command in commands(body) or [Command("", "")]:
+                if not await self._allows(room_id, user_id):
+                    return
+                await self._say(room_id, await self._carried_out(room_id, user_id, command))
+            if left_out := dropped(body):
+                text = self._words["dropped"].format(most=MOST_LINES, dropped=left_out)
+                await self._say(room_id, text)
+
+    async def _say_if_allowed(self, room_id: str, user_id: str, text: str) -> None:
+        if await self._allows(room_id, user_id):
+            await self._say(room_id, text)
+
+    async def _allows(self, room_id: str, user_id: str) -> bool:
+        """Whether somebody may ask for one thing more. Who may not is told so once."""
+        try:
+            await self._limits.spend(COMMANDS, user_id)
+        except SynapseError:
+            if user_id not in self._told_off:
+                if len(self._told_off) >= _MOST_TOLD_OFF:
+                    self._told_off.clear()
+                self._told_off.add(user_id)
+                await self._say(room_id, self._words["too_often"])
+            return False
+        self._told_off.discard(user_id)
+        return True
 
     async def _carried_out(self, room_id: str, user_id: str, command: Command) -> str:
         """What there is to say after a command; whatever happens, it is not nothing."""
@@ -210,9 +171,10 @@ class Concierge:
         except Misunderstanding as e:
             return str(e)
         except SynapseError as e:
-            if e.code == 429:
+            # What the module asked of Synapse for this person was refused, or came too often.
+            if e.code == HTTPStatus.TOO_MANY_REQUESTS:
                 return self._words["too_often"]
-            return e.msg  # Synapse or another module is against it.
+            return self._words["refused"].format(error=shortened(e.msg, 300))
         except Exception:
             # Not `command.rest`: people may have pasted a code there.
             logger.exception("The concierge could not carry out %r", command.word[:20])
@@ -222,17 +184,8 @@ class Concierge:
         return Misunderstanding(self._words[key].format(**values))
 
     async def _say(self, room_id: str, text: str) -> None:
-        await self._send(room_id, {"msgtype": "m.notice", "body": text})
-
-    async def _send(self, room_id: str, content: JsonDict) -> None:
-        await self._api.create_and_send_event_into_room(
-            {
-                "type": "m.room.message",
-                "room_id": room_id,
-                "sender": self.user_id,
-                "content": content,
-            }
-        )
+        for part in parts(text, self._words["and_more"]):
+            await self.chats.say(room_id, part)
 
     async def _help(self, room_id: str, user_id: str, rest: str) -> str:
         return self._words["help"]
@@ -243,7 +196,7 @@ class Concierge:
             lines.append(
                 self._words["group_line"].format(
                     number=number,
-                    name=named.name,
+                    name=named.called,
                     members=await self._gatekeeper.seats_taken(named.group),
                     cap=self._config.cap,
                 )
@@ -264,7 +217,7 @@ class Concierge:
         await self._send_picture(room_id, code)
         uses = self._words["for_uses"].format(uses=code.max_uses) if code.max_uses else ""
         return self._words["code"].format(
-            group=named.name,
+            group=named.called,
             until=date(code.expires_at),
             uses=uses,
             url=self._doors.url(code.secret),
@@ -289,12 +242,12 @@ class Concierge:
     async def _send_picture(self, room_id: str, code: Code) -> None:
         picture = await self._cards.png(code)
         try:
-            uri = await inside.upload(self._api, self.user_id, "image/png", picture)
+            uri = await inside.upload(self._api, self.chats.user_id, "image/png", picture)
         except Exception:
             # A worker without media, or a full disk: the link that follows is as good.
             logger.exception("Could not upload the picture of a join code")
             return
-        await self._send(
+        await self.chats.send(
             room_id,
             {
                 "msgtype": "m.image",
@@ -329,7 +282,7 @@ class Concierge:
         ]
         if len(found) > _CODES_A_PAGE:
             lines.append(self._words["older_codes"].format(group=said, page=number + 1))
-        return "\n".join(lines) or self._words["no_codes"].format(group=said)
+        return "\n".join(lines) or self._words["no_codes"].format(group=shortened(said))
 
     async def _revoke(self, room_id: str, user_id: str, rest: str) -> str:
         code_id = rest.lower()
@@ -358,7 +311,7 @@ class Concierge:
             raise self._no("name_too_long")
         named = await self._group_meant(user_id, said)
         await choose_name(self._api, named.group.room_id, user_id, name)
-        return self._words["named"].format(group=named.name, name=name)
+        return self._words["named"].format(group=named.called, name=name)
 
     async def _who(self, room_id: str, user_id: str, rest: str) -> str:
         named = await self._group_meant(user_id, rest)

@@ -21,7 +21,18 @@ ENGLISH = {
     "encrypted": "I cannot read encrypted messages. Please write to me in our unencrypted chat.",
     "text_only": "I can read only text. Write “help” to see what I can do.",
     "broken": "Something went wrong on this server. Try again in a minute.",
-    "too_often": "You have asked for this too often. Try again in a while.",
+    "declined": (
+        "I come into nobody's room. Our chat is one of mine; I have invited you to it, or you have "
+        "it already."
+    ),
+    "too_often": "That was too often. I answer again in a while.",
+    "dropped": "I read only {most} commands of a message; {dropped} more were left out.",
+    "and_more": "… and more than I can write here.",
+    "refused": "The server says no to that: {error}",
+    "trial": (
+        "This server is only trying out its rules for groups just now. Until that is over, I can "
+        "do nothing for you."
+    ),
     "no_groups": "You are in no group yet. Create one in your app, as any room.",
     "group_line": "{number}. {name} – {members} of {cap} members",
     "unnamed": "(no name)",
@@ -131,7 +142,18 @@ GERMAN = {
     ),
     "text_only": "Ich kann nur Text lesen. Schreib „help“, um zu sehen, was ich kann.",
     "broken": "Auf diesem Server ist etwas schiefgegangen. Versuch es in einer Minute noch einmal.",
-    "too_often": "Das war zu oft. Versuch es in einer Weile noch einmal.",
+    "declined": (
+        "Ich komme in keinen Raum. Unser Chat ist einer von meinen; ich habe dich dorthin "
+        "eingeladen, oder du hast ihn schon."
+    ),
+    "too_often": "Das war zu oft. Ich antworte in einer Weile wieder.",
+    "dropped": ("Ich lese nur {most} Befehle einer Nachricht; {dropped} weitere sind weggefallen."),
+    "and_more": "… und mehr, als ich hier schreiben kann.",
+    "refused": "Der Server lässt das nicht zu: {error}",
+    "trial": (
+        "Dieser Server probiert seine Regeln für Gruppen gerade nur aus. Bis das vorbei ist, kann "
+        "ich nichts für dich tun."
+    ),
     "no_groups": "Du bist noch in keiner Gruppe. Leg in deiner App eine an, wie jeden Raum.",
     "group_line": "{number}. {name} – {members} von {cap} Mitgliedern",
     "unnamed": "(ohne Namen)",
@@ -249,7 +271,12 @@ CHINESE = {
     "encrypted": "我无法读取加密消息。请在我们的未加密聊天中给我发消息。",
     "text_only": "我只能读取文字。发送“help”查看我能做什么。",
     "broken": "服务器出了点问题，请稍后再试。",
-    "too_often": "请求过于频繁，请稍后再试。",
+    "declined": "我不会进入别人的房间。我们有专门的聊天：我已邀请你，或者你已经有了。",
+    "too_often": "操作太频繁了，请稍后再试，我会继续回答。",
+    "dropped": "一条消息我只读取 {most} 条命令，其余 {dropped} 条已忽略。",
+    "and_more": "……内容太多，这里写不下了。",
+    "refused": "服务器拒绝了此操作：{error}",
+    "trial": "这台服务器目前只是在试用群聊规则。试用结束之前，我无法为你做任何事。",
     "no_groups": "你还没有加入任何群。像创建普通聊天室一样在应用里创建一个吧。",
     "group_line": "{number}. {name} – {members}/{cap} 人",
     "unnamed": "（未命名）",

@@ -19,7 +19,7 @@ from synapse.module_api import (
 )
 from synapse.module_api.errors import Codes, ConfigError
 
-from synapse_capgroups import chores, inside, lobbies, probe, words
+from synapse_capgroups import chores, inside, journal, lobbies, probe, words
 from synapse_capgroups.accounts import random_ids
 from synapse_capgroups.aliases import AliasKeeper
 from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields, refused
@@ -27,6 +27,8 @@ from synapse_capgroups.breaches import Breaches
 from synapse_capgroups.cards import Cards
 from synapse_capgroups.code_life import POWER_LEVELS, TOMBSTONE, CodeLife
 from synapse_capgroups.concierge import Concierge
+from synapse_capgroups.concierge_account import ConciergeAccount
+from synapse_capgroups.concierge_chats import ConciergeChats
 from synapse_capgroups.concierge_words import LANGUAGES
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.dead_ends import DeadEnds
@@ -113,6 +115,9 @@ class CapGroups:
             on_user_deactivation_status_changed=self.on_user_deactivation_status_changed,
         )
         cards = Cards(api, self._doors, personal, said)
+        self._chats = ConciergeChats(
+            api, self._database, self._scope, limits, concierge, said, enforce=config.enforce
+        )
         self._concierge = Concierge(
             api,
             self._database,
@@ -122,7 +127,7 @@ class CapGroups:
             cards,
             limits,
             config,
-            concierge,
+            self._chats,
         )
         if config.enforce:  # In a trial there is nothing to see (rule 16).
             web.serve(
@@ -137,7 +142,8 @@ class CapGroups:
                 limits,
                 config,
             )
-        chores.start(api, self._database, self._doors, self._concierge, self._forgetter)
+        account = ConciergeAccount(api, self._database, concierge, enforce=config.enforce)
+        chores.start(api, self._database, self._doors, account, self._chats, self._forgetter)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
@@ -168,7 +174,8 @@ class CapGroups:
 
     async def _join(self, user_id: str, room_id: str, is_invited: bool) -> Verdict | None:
         if await self._scope.is_concierges(room_id):
-            return await self._doors.enter(room_id, user_id)
+            out = self._chats.keeps_out(room_id, user_id)
+            return out or await self._doors.enter(room_id, user_id)
         group = await self._scope.group(room_id)
         if group is None:
             return None
@@ -189,6 +196,13 @@ class CapGroups:
         Raises:
             SynapseError: it must not.
         """
+        if (refusal := await self._chats.refusal(change)) is not None:
+            journal.refused(
+                refusal, enforced=True, decision=change.action, group=change.room_id,
+                user=change.target, by=change.sender,
+            )  # fmt: skip
+            audience = words.INVITING if change.action == "invite" else words.JOINING
+            raise_refusal((Codes.FORBIDDEN, refusal_fields(refusal, audience)))
         if change.action == "join":
             await self._refuse_at_dead_ends(change.room_id, change.target)
         if change.action == "join" and change.sender == change.target and not change.new_room:
@@ -214,6 +228,7 @@ class CapGroups:
         """A membership has changed. Synapse still holds the room's lock: nothing here may wait."""
         if change.action in ("leave", "kick", "ban"):
             self._doors.life.left_soon(change.room_id, change.target)
+        self._chats.changed_soon(change)
 
     async def user_may_invite(self, inviter: str, invitee: str, room_id: str) -> Answer:
         """Rule 2: an invitation that could only fail is refused when it is sent."""
@@ -224,9 +239,8 @@ class CapGroups:
                 return None
             return group.concerned(await self._gatekeeper.invitation(group, inviter, invitee))
 
-        if invitee == self._concierge.user_id:
-            self._concierge.decline_soon(room_id, inviter)
-            return NOT_SPAM
+        if invitee == self._chats.user_id:
+            return NOT_SPAM  # It declines, and takes no seat.
         if await self._by_server_admin():
             return NOT_SPAM
         return await self._answers.give(
@@ -259,7 +273,7 @@ class CapGroups:
         """Rule 1, before anything of the room exists."""
         creator = requester.user.to_string()
         name = config.get("room_alias_name")
-        if self._enforce and creator != self._concierge.user_id and is_like_a_code(str(name)):
+        if self._enforce and creator != self._chats.user_id and is_like_a_code(str(name)):
             raise_refusal(refused(Reason.NO_ADDRESSES, words.ADDRESSING_LIKE_A_CODE))
         if inside.makes_notice_room(creator):
             inside.when_done(self._notice_room_made)
@@ -330,8 +344,8 @@ class CapGroups:
             await self._gatekeeper.created(
                 Group(room[0], creator, self._api.get_current_time_msec()),
             )
-        if greet:
-            self._concierge.greet_soon(creator)
+        if greet and self._enforce:
+            self._chats.greet_soon(creator)
 
     async def on_user_deactivation_status_changed(
         self, user_id: str, deactivated: bool, by_admin: bool

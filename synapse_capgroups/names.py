@@ -1,6 +1,6 @@
 """What a group and its members are called, as its members see it."""
 
-from synapse.module_api import JsonDict, ModuleApi
+from synapse.module_api import ModuleApi
 
 LONGEST_NAME = 256
 """Characters: as many as Synapse lets people have. The name of a room can have 60,000 bytes."""
@@ -19,16 +19,6 @@ async def group_name(api: ModuleApi, room_id: str) -> str | None:
 async def member_name(api: ModuleApi, room_id: str, user_id: str) -> str:
     """What somebody is called in a group; their Matrix ID if they have no name there."""
     return await _text(api, room_id, ("m.room.member", user_id), "displayname") or user_id
-
-
-async def own_name(api: ModuleApi, room_id: str, user_id: str, name: str) -> JsonDict:
-    """The content with which a member chooses a name for one group, and nothing else.
-
-    Where it has no picture, Synapse adds that of the profile (`update_membership_locked`, and
-    `ModuleApi.update_room_membership` before it). So the one that is there is repeated, even none.
-    """
-    picture = await _text(api, room_id, ("m.room.member", user_id), "avatar_url")
-    return {"membership": "join", "displayname": name, "avatar_url": picture or ""}
 
 
 async def _text(api: ModuleApi, room_id: str, key: tuple[str, str], field: str) -> str | None:

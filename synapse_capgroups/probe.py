@@ -108,6 +108,31 @@ REQUIREMENTS = (
     _called(
         "events.validator:EventValidator", "validate_new", "event", "config", coroutine=False
     ),
+    _called(
+        "handlers.register:RegistrationHandler", "register_with_store", "user_id",
+        named=("create_profile_with_displayname", "user_type", "approved"),
+    ),
+    _called(
+        "handlers.register:RegistrationHandler", "check_user_id_not_appservice_exclusive",
+        "user_id", coroutine=False,
+    ),
+    _called(
+        "storage.databases.main.registration:RegistrationWorkerStore", "set_user_type",
+        "user", "user_type",
+    ),
+    # Both behind caches.
+    _called(
+        "storage.databases.main.registration:RegistrationWorkerStore", "is_support_user",
+        coroutine=False,
+    ),
+    _called(
+        "storage.databases.main.registration:RegistrationWorkerStore", "is_real_user",
+        coroutine=False,
+    ),
+    _called(
+        "storage.databases.main.cache:CacheInvalidationWorkerStore",
+        "send_invalidation_to_replication", "cache_name", "keys",
+    ),
     _called("http.site:SynapseRequest", "get_redacted_uri", replaced=True, coroutine=False),
     _called("handlers.room_member:RoomMemberHandler", "forget", "user", "room_id"),
     _called(

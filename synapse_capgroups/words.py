@@ -35,8 +35,20 @@ _DEAD_CODES = {
     ),
 }
 
+_CONCIERGES = {
+    Reason.CONCIERGE_CHAT: (
+        "This room is for one person and this server's account for groups. Nobody else can come "
+        "in; to talk to that account, start a chat with it yourself."
+    ),
+    Reason.CONCIERGE_OUTSIDE: (
+        "This account joins no room but those that it makes. To talk to it, start a chat with it, "
+        "and it invites you to one."
+    ),
+}
+
 JOINING = {
     **_CONTACT,
+    **_CONCIERGES,
     **_DEAD_CODES,
     Reason.FULL: "This group has all its {limit} members. Someone must leave before you can join.",
     Reason.INVITE_REQUIRED: (
@@ -63,6 +75,7 @@ JOINING = {
 }
 
 INVITING = {
+    **_CONCIERGES,
     Reason.FULL: "This group has all its {limit} members. Someone must leave before you invite.",
     Reason.FRIENDS_ONLY: (
         "This group has {limit} members or more: you can invite only your friends. Start a direct "

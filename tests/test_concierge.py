@@ -2,17 +2,21 @@
 
 import contextlib
 import itertools
+import json
 import string
+import time
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from synapse_capgroups.commands import CodeWish, Command, code_wish, commands, matching
+from synapse_capgroups.concierge_voice import MOST_PARTS, parts
 from synapse_capgroups.concierge_words import ENGLISH, LANGUAGES
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
+from synapse_capgroups.limits.table import COMMANDS
 from synapse_capgroups.remarks import ACCOUNT_DATA_TYPE
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually
 
@@ -363,3 +367,127 @@ def test_a_remark_is_used_in_what_the_concierge_tells_and_by_nobody_else(server:
 def test_a_remark_about_nobody_is_answered_with_an_example(server: Server, said: str) -> None:
     chat, _ = person_with_group(server)
     assert "remark @bob:example.com" in chat.ask(said)
+
+
+def test_an_answer_that_is_too_large_for_one_event_comes_in_parts(server: Server) -> None:
+    chat, room = person_with_group(server)
+    now = int(time.time() * 1000)
+    for number in range(700):
+        server.query(
+            "INSERT INTO capgroups_codes (code_id, secret, room_id, sharer, created_at, expires_at,"
+            " uses, door, died_of, died_at, door_closed_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, 0, ?, 'code_revoked', ?, ?)",
+            f"{room[1:12]}{number}", f"{room}{number}", room, chat.person.user_id, now - number,
+            now, f"{room}{number}", now, now,
+        )  # fmt: skip
+    chat.say("codes 1")
+    assert eventually(lambda: len(chat.messages()) >= 4)
+    said = [message["body"] for message in chat.messages()[1:]]
+    assert said[0].startswith(f"{room[1:12]}0 ")
+    assert ENGLISH["and_more"] in said[-1]
+    assert chat.ask("help") == ENGLISH["help"]
+
+
+def test_a_groups_name_of_any_length_leaves_room_for_an_answer(server: Server) -> None:
+    chat, _ = person_with_group(server, "A" + "\U0001f375" * 14_000)
+    chat.person.new_room(name="B" + "\U0001f375" * 14_000)
+    answer = chat.ask("groups")
+    assert answer.startswith("1. A\U0001f375")
+    assert "\n2. B\U0001f375" in answer
+    assert len(answer) < 500
+    assert "for A\U0001f375" in chat.say("code 1", answers=2)[1]["body"]
+
+
+@pytest.mark.parametrize("text", ["", "a", "\n\n", "x\n" * 9000, "x" * 100_000, "\x01" * 30_000])
+def test_what_is_said_in_parts_fits_into_events(text: str) -> None:
+    said = parts(text, "more")
+    assert 1 <= len(said) <= MOST_PARTS
+    assert all(len(json.dumps(part)) < 40_000 for part in said)
+    if len(text) < 20_000:
+        assert "\n".join(said) == text.rstrip("\n")
+    else:
+        assert said[-1].endswith("more")
+
+
+def test_of_a_message_with_more_than_five_commands_the_rest_is_said_to_be_dropped(
+    server: Server,
+) -> None:
+    chat, _ = person_with_group(server)
+    said = chat.say("help\n" * 8, answers=6)
+    assert [message["body"] for message in said[:5]] == [ENGLISH["help"]] * 5
+    assert said[5]["body"] == ENGLISH["dropped"].format(most=5, dropped=3)
+
+
+def test_who_writes_too_often_is_told_so_once_and_then_not_answered_until_they_may(
+    server: Server,
+) -> None:
+    chat, _ = person_with_group(server)
+    for _ in range(10):
+        expect(chat.person.send(chat.room, "help\n" * 5))
+
+    def said() -> list[str]:
+        return [str(message["body"]) for message in chat.messages()[1:]]
+
+    assert eventually(lambda: ENGLISH["too_often"] in said(), 30)
+    before = -1
+    while before != (before := len(said())):
+        time.sleep(2 * COMMANDS.period)
+    helped, told = said().count(ENGLISH["help"]), said().count(ENGLISH["too_often"])
+    assert COMMANDS.burst <= helped < 50
+    # Once for each time that they may not; some may meanwhile.
+    assert 1 <= told <= helped - COMMANDS.burst + 1
+    assert helped + told == len(said())
+    assert chat.ask("help") == ENGLISH["help"]
+
+
+def test_it_listens_again_when_its_first_transaction_has_failed(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": CODE_LIMIT})
+    chat, _ = person_with_group(server)
+    server.homeserver.stop()
+    server.query("ALTER TABLE capgroups_chats RENAME TO chats_elsewhere")
+    server.homeserver.start()
+    expect(chat.person.send(chat.room, "help"))
+    time.sleep(1)
+    server.query("ALTER TABLE chats_elsewhere RENAME TO capgroups_chats")
+    before = len(chat.messages())
+
+    def answers() -> bool:
+        expect(chat.person.send(chat.room, "help"))
+        return len(chat.messages()) > before
+
+    assert eventually(answers, 20)
+
+
+def test_a_name_of_ones_own_leaves_the_picture_in_the_group_as_it_is(server: Server) -> None:
+    chat, room = person_with_group(server)
+    user = chat.person.user_id
+    profile = {"avatar_url": "mxc://localhost/everywhere"}
+    expect(chat.person.call("PUT", f"/profile/{quote(user)}/avatar_url", profile))
+
+    def here() -> dict[str, Any]:
+        return chat.person.state(room, "m.room.member", user).body
+
+    assert eventually(lambda: here().get("avatar_url") == profile["avatar_url"])
+    own = {"membership": "join", "displayname": "Bob", "avatar_url": "mxc://localhost/here"}
+    expect(chat.person.set_state(room, "m.room.member", own, user))
+    assert chat.ask("name 1 Uncle") == "In Tea you are now called Uncle."
+    content = here()
+    assert (content["displayname"], content["avatar_url"]) == ("Uncle", "mxc://localhost/here")
+
+
+def test_who_arrived_under_a_pseudonym_chooses_a_name_without_showing_their_picture(
+    start: Starter,
+) -> None:
+    server = start(module={"names": {"on_arrival": "pseudonym"}})
+    owner, room = person_with_group(server)
+    person = server.person()
+    profile = {"avatar_url": "mxc://localhost/everywhere"}
+    expect(person.call("PUT", f"/profile/{quote(person.user_id)}/avatar_url", profile))
+    expect(server.scan(person, server.make_code(room, owner.person)))
+    person.new_room(name="Chess")
+    chat = Chat(person)
+    for name in ("Uncle", person.name):
+        assert name in chat.ask(f"name Tea {name}")
+        content = person.state(room, "m.room.member", person.user_id).body
+        assert content["displayname"] == name
+        assert not content.get("avatar_url")

@@ -48,7 +48,13 @@ PICTURES = Limit("pictures", 30, 2 * SECOND, "person")
 COMMANDS = Limit("commands", 30, 2 * SECOND, "person")
 """Writing to the concierge."""
 
+CONCIERGE_CHATS = Limit("concierge_chats", 5, 10 * MINUTE, "person")
+"""Opening a chat with the concierge after leaving the last one, which makes a room."""
+
 CALLS = Limit("calls", 60, SECOND / 5, "person")
 """Any call of the HTTP API by somebody with a login, those counted above as well."""
 
-ALL = (PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CALLS)
+ALL = (
+    PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
+    CALLS,
+)  # fmt: skip

@@ -26,6 +26,8 @@ class Reason(Enum):
     INVITATIONS_BLOCKED = "invitations_blocked"
     BANNED = "banned"
     NO_GUESTS = "no_guests"
+    CONCIERGE_CHAT = "concierge_chat"
+    CONCIERGE_OUTSIDE = "concierge_outside"
     UNDECIDED = "undecided"
     """Something broke before a decision was reached; the safe answer is no."""
 

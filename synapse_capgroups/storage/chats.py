@@ -1,6 +1,21 @@
 """The rooms in which the concierge talks to people: one for each person."""
 
+import attrs
 from synapse.module_api import LoggingTransaction
+
+
+@attrs.frozen
+class Chat:
+    """A row.
+
+    Attributes:
+        holds_two: whether nobody but the concierge can invite anybody there. False for rooms that
+            earlier versions made, until they are mended.
+    """
+
+    user_id: str
+    room_id: str
+    holds_two: bool = attrs.field(converter=bool)
 
 
 class Chats:
@@ -15,21 +30,46 @@ class Chats:
 
     @staticmethod
     def add(txn: LoggingTransaction, user_id: str, room_id: str) -> bool:
-        """Note a room; False if this person has one by now."""
+        """Note a room that holds two; False if this person has one by now."""
         txn.execute(
             """
-            INSERT INTO capgroups_chats (user_id, room_id) VALUES (?, ?)
+            INSERT INTO capgroups_chats (user_id, room_id, holds_two) VALUES (?, ?, ?)
             ON CONFLICT (user_id) DO NOTHING
             """,
-            (user_id, room_id),
+            (user_id, room_id, True),
         )
         return bool(txn.rowcount)
 
     @staticmethod
-    def remove(txn: LoggingTransaction, user_id: str) -> None:
-        txn.execute("DELETE FROM capgroups_chats WHERE user_id = ?", (user_id,))
+    def shut(txn: LoggingTransaction, user_id: str, room_id: str) -> None:
+        """Note that a room of an earlier version holds two from now on."""
+        txn.execute(
+            "UPDATE capgroups_chats SET holds_two = ? WHERE user_id = ? AND room_id = ?",
+            (True, user_id, room_id),
+        )
 
     @staticmethod
-    def all_rooms(txn: LoggingTransaction) -> list[str]:
-        txn.execute("SELECT room_id FROM capgroups_chats")
-        return [room_id for (room_id,) in txn]
+    def remove(txn: LoggingTransaction, user_id: str, room_id: str) -> bool:
+        """Forget a room; False if that has been done."""
+        txn.execute(
+            "DELETE FROM capgroups_chats WHERE user_id = ? AND room_id = ?", (user_id, room_id)
+        )
+        return bool(txn.rowcount)
+
+    @staticmethod
+    def all_rooms(txn: LoggingTransaction) -> dict[str, str]:
+        """Every room, with its person."""
+        txn.execute("SELECT room_id, user_id FROM capgroups_chats")
+        return dict(txn.fetchall())
+
+    @staticmethod
+    def page(txn: LoggingTransaction, after: str, most: int) -> list[Chat]:
+        """The next chats by their people's Matrix IDs. By the primary key."""
+        txn.execute(
+            """
+            SELECT user_id, room_id, holds_two FROM capgroups_chats
+            WHERE user_id > ? ORDER BY user_id LIMIT ?
+            """,
+            (after, most),
+        )
+        return [Chat(*row) for row in txn.fetchall()]

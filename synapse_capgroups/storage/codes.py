@@ -184,6 +184,14 @@ class Codes:
         return removed is not False
 
     @staticmethod
+    def all_rooms(txn: LoggingTransaction) -> set[str]:
+        """Every door, those of dead codes too, and the rooms to which dead codes lead."""
+        txn.execute("SELECT door FROM capgroups_codes WHERE door IS NOT NULL")
+        doors = {door for (door,) in txn.fetchall()}
+        txn.execute("SELECT room_id FROM capgroups_dead_ends")
+        return doors | {room_id for (room_id,) in txn.fetchall()}
+
+    @staticmethod
     def count_living(txn: LoggingTransaction, room_id: str, sharer: str) -> int:
         txn.execute(
             """
