@@ -75,7 +75,7 @@ class Forgetter:
             return
         with contextlib.suppress(SynapseError):  # It is being deleted already.
             await self._api.delete_room(room_id)
-        await self._database.run("chat", lambda txn: Chats.remove(txn, user_id))
+        await self._database.run("chat", lambda txn: Chats.remove(txn, user_id, room_id))
 
     async def sweep(self) -> None:
         """Forget what is found in the next slice of each table. On one process only."""
