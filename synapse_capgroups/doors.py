@@ -206,15 +206,19 @@ class Doors:
             self.clear_up_soon()
         return attrs.evolve(code, door=door)
 
-    async def enter(self, door: str, user_id: str) -> Verdict | None:
+    async def enter(self, door: str, user_id: str, *, is_invited: bool) -> Verdict | None:
         """Somebody joins a room of the concierge's: let them into the group if it is a door.
 
         Returns:
             The verdict on the join of the door; None if it is no door.
         """
         code, is_here = await self._at(door, user_id)
-        if code is None or is_here:  # `enter_unasked` has decided, or it is a change of name.
-            return None
+        if is_here or user_id == self._concierge:
+            return None  # `enter_unasked` has decided, or it is a change of name.
+        if code is None:
+            # The concierge invites people into its chats. What it has that is public is a door or a
+            # dead end: one that is not known any more opens nothing.
+            return None if is_invited else _LEADS_NOWHERE
         return await self._let_in(code, user_id)
 
     async def enter_unasked(self, change: inside.MembershipChange) -> Verdict | None:
@@ -247,7 +251,7 @@ class Doors:
         """Decide for somebody at a code's door, and if they may, bring or invite them in.
 
         Returns:
-            The verdict, None if the door leads nowhere. A refusal that is not `always` let them in:
+            The verdict, None on the concierge itself. A refusal that is not `always` let them in:
             this is a trial.
 
         Raises:
@@ -269,8 +273,8 @@ class Doors:
 
     async def _into_group(self, code: Code, user_id: str) -> Verdict | None:
         group = await self._scope.group(code.room_id)
-        if group is None:
-            return None
+        if group is None:  # It was deleted, or has become exempt.
+            return _LEADS_NOWHERE
         local = self._api.is_mine(user_id)
         decision = await self._gatekeeper.entry(
             group,
@@ -478,6 +482,9 @@ class Doors:
             if local:
                 await inside.forget(self._api, user_id, door)
         await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
+
+
+_LEADS_NOWHERE = Refusal(Reason.CODE_REVOKED, always=True)
 
 
 def is_kept_out(verdict: Verdict) -> bool:

@@ -175,7 +175,7 @@ class CapGroups:
     async def _join(self, user_id: str, room_id: str, is_invited: bool) -> Verdict | None:
         if await self._scope.is_concierges(room_id):
             out = self._chats.keeps_out(room_id, user_id)
-            return out or await self._doors.enter(room_id, user_id)
+            return out or await self._doors.enter(room_id, user_id, is_invited=is_invited)
         group = await self._scope.group(room_id)
         if group is None:
             return None

@@ -211,6 +211,19 @@ def test_a_server_admin_counts_as_a_member_and_ends_the_codes_at_the_code_limit(
     assert refused(late, "code_closed") or late.status == 404
 
 
+def test_a_door_that_leads_nowhere_any_more_lets_nobody_in(server: Server) -> None:
+    room, people = server.group(1)
+    first, second, third = server.people(3)
+    code = server.make_code(room, people[0])
+    door = expect(server.scan(first, code)).body["room_id"]
+    server.query("UPDATE capgroups_codes SET room_id = 'a deleted room' WHERE door = ?", door)
+    assert refused(second.join(door), "code_revoked")
+    server.query("DELETE FROM capgroups_codes WHERE door = ?", door)
+    assert refused(third.join(door), "code_revoked")
+    assert not joined_rooms(second) + joined_rooms(third)
+    expect(first.set_room_name_of_own(door, "Another name"))
+
+
 def in_trial(server: Server) -> None:
     server.install_module({"cap": CAP, "code_limit": CODE_LIMIT, "enforce": False})
 

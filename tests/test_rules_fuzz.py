@@ -17,13 +17,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import Server, Starter, starter
 from tests.fuzz.machine import machine
-from tests.fuzz.model import BrokenPromise, Promise
+from tests.fuzz.model import Promise
 from tests.fuzz.world import SETTINGS, World
 
 MINUTES = float(os.environ.get("CAPGROUPS_FUZZ_MINUTES", "0"))
 PROMISES = [Promise[name] for name in os.environ.get("CAPGROUPS_FUZZ_PROMISES", "").split()]
-NOT_YET = {Promise.CONCIERGE_ROOM}
-"""Promises that the module is known to break; to be emptied with the mend."""
 SHRINK = bool(os.environ.get("CAPGROUPS_FUZZ_SHRINK"))
 PHASES = [Phase.generate, Phase.shrink] if SHRINK else [Phase.generate]
 _WALKS = 10
@@ -36,7 +34,7 @@ def test_no_rule_breaks_whatever_random_people_do(engine: str, start: Starter) -
 
     def walk(examples: int, *, same: bool) -> None:
         run_state_machine_as_test(
-            machine(server, PROMISES or [promise for promise in Promise if promise not in NOT_YET]),
+            machine(server, PROMISES or list(Promise)),
             settings=settings(
                 max_examples=examples,
                 stateful_step_count=_STEPS,
@@ -139,11 +137,6 @@ def small(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.mark.parametrize("name", FOUND)
 def test_what_was_found_once_holds_now(small: Server, name: str) -> None:
     world = World(small)
-    try:
-        for step in FOUND[name]:
-            step(world)
-            world.check()
-    except BrokenPromise as e:
-        if e.promise not in NOT_YET:
-            raise
-        pytest.xfail(str(e))
+    for step in FOUND[name]:
+        step(world)
+        world.check()
