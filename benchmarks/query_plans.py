@@ -17,7 +17,7 @@ from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.chats import Chats
-from synapse_capgroups.storage.codes import Code, Codes, Visits
+from synapse_capgroups.storage.codes import Code, Codes, Page, Visits
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
@@ -97,7 +97,10 @@ def arguments(method: Callable[..., Any], examples: Mapping[str, Any]) -> list[A
 
 
 def _anything(hint: Any) -> Any:
-    plain = {str: "x", int: 5, bool: True, Mode: Mode.OPEN, Reason: Reason.CODE_REVOKED}
+    plain = {
+        str: "x", int: 5, bool: True, Mode: Mode.OPEN, Reason: Reason.CODE_REVOKED, Hold: Hold("x"),
+        Page: Page(20),
+    }  # fmt: skip
     if hint in plain:
         return plain[hint]
     if NoneType in get_args(hint):

@@ -27,13 +27,14 @@ def rows_that_name(server: Server, what: str) -> list[tuple[str, tuple[Any, ...]
 
     But for the seats, which are of the last minute.
     """
-    return [
+    found = [
         (table, row)
         for table in tables(server)
         if table != "capgroups_seats"
         for row in server.query(f"SELECT * FROM {table}")
         if any(isinstance(value, str) and what in value for value in row)
     ]
+    return sorted(found, key=repr)
 
 
 def deactivate(person: Person, by: Person | None, *, erase: bool) -> None:
