@@ -420,20 +420,19 @@ def test_who_writes_too_often_is_told_so_once_and_then_not_answered_until_they_m
     server: Server,
 ) -> None:
     chat, _ = person_with_group(server)
-    for _ in range(10):
-        expect(chat.person.send(chat.room, "help\n" * 5))
+    # Of two answers that are the same to the millisecond, Synapse makes one event.
+    for number in range(10):
+        expect(chat.person.send(chat.room, "\n".join(f"huh{number}{line}" for line in "abcde")))
 
     def said() -> list[str]:
         return [str(message["body"]) for message in chat.messages()[1:]]
 
     assert eventually(lambda: ENGLISH["too_often"] in said(), 30)
-    assert eventually(lambda: said().count(ENGLISH["help"]) >= COMMANDS.burst, 30), [
-        message["body"][:5] for message in chat.messages()
-    ]
+    assert eventually(lambda: sum("huh" in text for text in said()) >= COMMANDS.burst, 30)
     before = -1
     while before != (before := len(said())):
         time.sleep(2 * COMMANDS.period)
-    helped, told = said().count(ENGLISH["help"]), said().count(ENGLISH["too_often"])
+    helped, told = sum("huh" in text for text in said()), said().count(ENGLISH["too_often"])
     assert COMMANDS.burst <= helped < 50
     # Once for each time that they may not; some may meanwhile.
     assert 1 <= told <= helped - COMMANDS.burst + 1
