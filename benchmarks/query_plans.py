@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import attrs
 from synapse.storage.engines import PostgresEngine
 
-from synapse_capgroups.inside import SynapseTables
+from synapse_capgroups.inside import Membership, SynapseTables
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.accounts import Accounts
@@ -99,7 +99,7 @@ def arguments(method: Callable[..., Any], examples: Mapping[str, Any]) -> list[A
 def _anything(hint: Any) -> Any:
     plain = {
         str: "x", int: 5, bool: True, Mode: Mode.OPEN, Reason: Reason.CODE_REVOKED, Hold: Hold("x"),
-        Page: Page(20),
+        Page: Page(20), Membership: Membership(),
     }  # fmt: skip
     if hint in plain:
         return plain[hint]

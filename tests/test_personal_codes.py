@@ -170,6 +170,7 @@ def test_a_chat_that_fails_to_open_uses_up_nothing_and_leaves_nothing_behind(
     assert code_row(server, code) == [(1, "code_used_up")]
 
 
+@pytest.mark.newer_synapse
 def test_an_owner_who_blocks_invitations_gets_none_and_their_code_is_not_used(
     server: Server,
 ) -> None:

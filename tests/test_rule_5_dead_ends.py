@@ -45,6 +45,7 @@ def dead_code(server: Server) -> tuple[str, Person, dict[str, object]]:
     return room, creator, code
 
 
+@pytest.mark.newer_synapse
 def test_the_address_of_a_dead_code_leads_to_a_room_that_says_why(server: Server) -> None:
     _, _, code = dead_code(server)
     room = expect(opened(server, code)).body["room_id"]

@@ -49,6 +49,7 @@ def test_a_code_of_a_suspended_sharer_brings_in_nobody_and_says_why(server: Serv
     assert nothing_of(server, room, person)
 
 
+@pytest.mark.newer_synapse
 def test_who_blocks_invitations_hears_at_the_door_that_it_is_their_own_setting(
     server: Server,
 ) -> None:

@@ -153,6 +153,7 @@ def test_sixty_previews_of_the_worst_pictures_at_once_cost_little_memory(start: 
         assert len(avatar) < 90_000
 
 
+@pytest.mark.newer_synapse
 def test_a_name_of_sixty_thousand_bytes_is_short_wherever_others_are_shown_it(
     server: Server,
 ) -> None:
