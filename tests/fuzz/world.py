@@ -231,8 +231,14 @@ class World:
             return
         if person in self.model.suspended:
             return
-        assert eventually(lambda: self._invitations(person) != [])
-        room_id = self._invitations(person)[0]
+        found: list[str] = []
+
+        def invited() -> bool:
+            found[:] = self._invitations(person)
+            return bool(found)
+
+        assert eventually(invited)
+        room_id = found[0]
         if self._seen(self.people[person].join(room_id), "join").ok:
             self.chats[person] = room_id
             assert eventually(lambda: self._answers(person) != [])  # The greeting.
