@@ -467,7 +467,7 @@ def test_a_join_that_is_held_up_for_minutes_keeps_its_seat_and_passes_no_limit(
             tried += 1
             time.sleep(1)
         assert joining.result().ok
-    assert tried >= seconds - 15
+    assert tried >= seconds // 2  # All the while; a try takes a second and more.
     assert len(cluster.on(creator, 1).members(room)) == 3
     assert most_members_ever(server, room) == 3
 

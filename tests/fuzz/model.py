@@ -116,10 +116,10 @@ class Model:
 
     def why_not_join(self, group: Group, person: int) -> str | None:
         """Why rule 2 is against a join; None if it is not."""
+        if person in self.suspended:
+            return "suspended"  # By Synapse, a member's repeated join too.
         if person in group.members:
             return None
-        if person in self.suspended:
-            return "suspended"
         if person in group.banned:
             return "banned"
         by = group.invited.get(person)
