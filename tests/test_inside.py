@@ -408,6 +408,7 @@ def test_a_membership_can_be_changed_without_the_senders_consent() -> None:
     assert "consent_uri=" in inspect.getsource(ConsentNotGivenError.error_dict)
 
 
+@pytest.mark.newer_synapse
 def test_an_invitation_that_is_blocked_or_sent_while_suspended_has_a_code_of_its_own() -> None:
     assert ErrorCodes.INVITE_BLOCKED.value == "M_INVITE_BLOCKED"
     assert ErrorCodes.USER_ACCOUNT_SUSPENDED.value == "M_USER_SUSPENDED"

@@ -231,7 +231,9 @@ def test_nobody_joins_in_anothers_name_or_holds_a_seat_for_them(server: Server, 
     expect(people[0].invite(room, sleeper))
     path = f"/rooms/{room}/state/m.room.member/{sleeper.user_id}{query}"
     for attacker in (eve, people[1]):
-        assert attacker.call("PUT", path, {"membership": "join"}).status == 403
+        reply = attacker.call("PUT", path, {"membership": "join"})
+        # Older releases take a delayed event, and refuse it when its time has come.
+        assert reply.status == 403 or (query and "delay_id" in reply.body), reply
     time.sleep(0.3)
     for table in ("capgroups_seats", "capgroups_admissions"):
         assert server.query(f"SELECT * FROM {table} WHERE user_id = ?", sleeper.user_id) == []

@@ -120,7 +120,9 @@ def test_who_knows_a_code_cannot_bring_in_somebody_else_by_it(server: Server, qu
     eve, victim = server.people(2)
     door = expect(server.scan(eve, code)).body["room_id"]
     path = f"/rooms/{door}/state/m.room.member/{victim.user_id}{query}"
-    assert eve.call("PUT", path, {"membership": "join"}).status == 403
+    reply = eve.call("PUT", path, {"membership": "join"})
+    # Older releases take a delayed event, and refuse it when its time has come.
+    assert reply.status == 403 or (query and "delay_id" in reply.body), reply
     time.sleep(0.3)
     assert victim.user_id not in people[0].members(room)
     assert expect(server.preview(code)).body["state"] == "alive"
