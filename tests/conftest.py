@@ -205,7 +205,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
                 "code_limit": CODE_LIMIT,
                 "exempt": {"creators": ["@exempt.*:localhost"]},
             },
-            settings={"max_event_delay_duration": "24h"},  # Older releases delay nothing unasked.
         )
 
 
