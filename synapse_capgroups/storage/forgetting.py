@@ -11,6 +11,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside import SynapseTables
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.codes import Codes
 
 ERASED = "an erased account"
 """What stands in place of a Matrix ID whose owner asked that they be erased. It is none."""
@@ -60,13 +61,7 @@ class Forgetting:
     @staticmethod
     def deactivate(txn: LoggingTransaction, user_id: str, now: int) -> None:
         """An account is deactivated: its codes are dead, and it stands at no door."""
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE sharer = ? AND died_of IS NULL
-            """,
-            (Reason.CODE_REVOKED.value, now, user_id),
-        )
+        Codes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
         txn.execute("DELETE FROM capgroups_visits WHERE user_id = ?", (user_id,))
 
     @staticmethod
@@ -171,13 +166,7 @@ class Forgetting:
             """,
             (room_id,),
         )
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE room_id = ? AND died_of IS NULL
-            """,
-            (Reason.CODE_REVOKED.value, now, room_id),
-        )
+        Codes.kill_of_group(txn, room_id, Reason.CODE_REVOKED, now)
         txn.execute(
             "UPDATE capgroups_codes SET room_id = ? WHERE room_id = ?", (DELETED_ROOM, room_id)
         )
