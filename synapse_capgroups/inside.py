@@ -12,8 +12,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -865,13 +864,18 @@ async def lead_address(
         await store.create_room_alias_association(alias, room_id, [api.server_name], creator)
 
 
-def one_process_at_a_time(
-    api: ModuleApi, what: str, which: str
-) -> AbstractAsyncContextManager[Any]:
-    """A lock that all processes of this server respect; for what is rare, and done outside SQL."""
-    lock: AbstractAsyncContextManager[Any]
-    lock = api._hs.get_worker_locks_handler().acquire_lock(f"capgroups_{what}", which)
-    return lock
+@contextlib.asynccontextmanager
+async def one_process_at_a_time(api: ModuleApi, what: str, which: str) -> AsyncIterator[None]:
+    """A lock that all processes of this server respect; for what is rare, and done outside SQL.
+
+    `WorkerLocksHandler.acquire_lock` does not serve: it wakes those who wait before the lock is
+    free, and then lets them wait for 5 seconds, 10, 20, and so on (`WaitingLock`).
+    """
+    store = api._hs.get_datastores().main
+    while (lock := await store.try_acquire_lock(f"capgroups_{what}", which)) is None:
+        await api.sleep(0.1)
+    async with lock:
+        yield
 
 
 async def upload(api: ModuleApi, user_id: str, media_type: str, content: bytes) -> str:

@@ -163,8 +163,7 @@ REQUIREMENTS = (
         "get_association_from_room_alias", "room_alias",
     ),
     _called(
-        "handlers.worker_lock:WorkerLocksHandler", "acquire_lock", "lock_name", "lock_key",
-        coroutine=False,
+        "storage.databases.main.lock:LockStore", "try_acquire_lock", "lock_name", "lock_key"
     ),
     _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
     # Behind a cache, which is no function.

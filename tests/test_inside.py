@@ -35,7 +35,6 @@ from synapse.handlers.register import RegistrationHandler
 from synapse.handlers.room import RoomCreationHandler, RoomShutdownHandler
 from synapse.handlers.room_member import RoomMemberHandler
 from synapse.handlers.user_directory import UserDirectoryHandler
-from synapse.handlers.worker_lock import WaitingLock, WorkerLocksHandler
 from synapse.http.site import SynapseRequest
 from synapse.logging import opentracing
 from synapse.media._base import ThumbnailInfo
@@ -48,6 +47,7 @@ from synapse.storage._base import SQLBaseStore
 from synapse.storage.database import DatabasePool
 from synapse.storage.databases.main.cache import CacheInvalidationWorkerStore
 from synapse.storage.databases.main.directory import DirectoryWorkerStore
+from synapse.storage.databases.main.lock import Lock, LockStore
 from synapse.storage.databases.main.media_repository import LocalMedia, MediaRepositoryStore
 from synapse.storage.databases.main.registration import RegistrationWorkerStore
 from synapse.storage.databases.main.room import RoomWorkerStore
@@ -296,9 +296,9 @@ def test_an_address_can_be_led_to_another_room() -> None:
 
 
 def test_the_lock_that_all_processes_respect() -> None:
-    parameters = inspect.signature(WorkerLocksHandler.acquire_lock).parameters
+    parameters = inspect.signature(LockStore.try_acquire_lock).parameters
     assert list(parameters)[1:] == ["lock_name", "lock_key"]
-    assert {"__aenter__", "__aexit__"} < set(dir(WaitingLock))
+    assert {"__aenter__", "__aexit__"} < set(dir(Lock))
 
 
 def test_which_versions_of_rooms_have_creators_of_all_power() -> None:
