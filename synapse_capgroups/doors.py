@@ -363,8 +363,13 @@ class Doors:
     async def _remote_join(self, decision: JoinDecision) -> None:
         admission = decision.admission
         assert admission is not None
-        joined = await self._arrives(admission.room_id, admission.user_id)
-        if await self._gatekeeper.settle(decision, joined=joined):
+        joined = False
+        try:
+            joined = await self._arrives(admission.room_id, admission.user_id)
+        finally:
+            # Also if it could not be seen: their seat would be held for ever. `settle` looks again.
+            died = await self._gatekeeper.settle(decision, joined=joined)
+        if died:
             await self.life.close_dead()
 
     async def _arrives(self, room_id: str, user_id: str) -> bool:

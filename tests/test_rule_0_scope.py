@@ -234,7 +234,8 @@ def test_a_member_gets_no_ungoverned_room_by_an_exempt_address(start: Starter, e
     )
     # Nor once it was somebody's and is free again, nor by an upgrade of the lobby.
     admin = server.person(admin=True)
-    lobby = public(admin, room_alias_name="lobby")
+    # In version 12 its creator may give away more power than 100, and an upgrade takes that.
+    lobby = public(admin, room_alias_name="lobby", room_version="12")
     expect(creator.join(lobby))
     expect(admin.set_state(lobby, "m.room.power_levels", {"users": {creator.user_id: 150}}))
     assert not creator.call("POST", f"/rooms/{lobby}/upgrade", {"new_version": "11"}).ok
