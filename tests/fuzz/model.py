@@ -11,6 +11,7 @@ import attrs
 
 CAP = 4
 CODE_LIMIT = 3
+MOST_LIVING_CODES = 20
 
 _moments = count(1)
 
@@ -105,6 +106,13 @@ class Model:
     codes: list[Code] = attrs.field(factory=list)
     friends: set[frozenset[int]] = attrs.field(factory=set)
     suspended: set[int] = attrs.field(factory=set)
+
+    def living_codes(self, sharer: int, group: Group) -> int:
+        """How many codes of a group one person has that live."""
+        return sum(
+            code.dead is None and code.sharer == sharer and code.group is group
+            for code in self.codes
+        )
 
     def why_not_invite(self, group: Group, by: int, person: int) -> str | None:
         """Why rule 2 is against an invitation; None if it is not."""

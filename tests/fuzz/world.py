@@ -8,7 +8,16 @@ from urllib.parse import quote
 
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import API, Server, eventually
-from tests.fuzz.model import CAP, CODE_LIMIT, BrokenPromise, Code, Group, Model, Promise
+from tests.fuzz.model import (
+    CAP,
+    CODE_LIMIT,
+    MOST_LIVING_CODES,
+    BrokenPromise,
+    Code,
+    Group,
+    Model,
+    Promise,
+)
 
 PEOPLE = 5
 MOST_GROUPS = 2
@@ -170,6 +179,7 @@ class World:
 
     def _made(self, made: bool, answer: str, group: Group, by: int) -> None:
         may = group.shares(by) and group.mode == "open" and by not in self.model.suspended
+        may = may and self.model.living_codes(by, group) < MOST_LIVING_CODES
         if made:
             self._check(Promise.ENTRY, may, f"{by} made a code of {group.name}")
         elif not group.upgraded:
