@@ -11,7 +11,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 import attrs
 from synapse.storage.engines import PostgresEngine
 
-from synapse_capgroups.inside import Membership, SynapseTables
+from synapse_capgroups.inside.tables.account_data import AccountData
+from synapse_capgroups.inside.tables.directory import DirectoryTables
+from synapse_capgroups.inside.tables.memberships import Membership, Memberships
+from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.accounts import Accounts
@@ -22,7 +25,10 @@ from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 
-TABLES = (Situations, Seats, Admissions, Groups, Codes, Visits, Chats, Accounts, SynapseTables)
+TABLES = (
+    Situations, Seats, Admissions, Groups, Codes, Visits, Chats, Accounts,
+    Memberships, Users, AccountData, DirectoryTables,
+)  # fmt: skip
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")
 _FEW_ROWS = 10_000

@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
             if e.name is None or not e.name.startswith("synapse."):
                 raise
             # A name that `inside.py` imports is gone: the server ends with a sentence.
-            from synapse_capgroups.probe import unsuitable
+            from synapse_capgroups.inside.probe import unsuitable
 
             raise unsuitable([str(e)]) from e
         return CapGroups

@@ -19,34 +19,67 @@ from synapse.module_api import (
 )
 from synapse.module_api.errors import Codes, ConfigError
 
-from synapse_capgroups import chores, inside, journal, lobbies, probe, words
-from synapse_capgroups.accounts import random_ids
-from synapse_capgroups.aliases import AliasKeeper
-from synapse_capgroups.answers import Answer, Answers, raise_refusal, refusal_fields, refused
-from synapse_capgroups.breaches import Breaches
-from synapse_capgroups.cards import Cards
-from synapse_capgroups.code_life import POWER_LEVELS, TOMBSTONE, CodeLife
-from synapse_capgroups.concierge import Concierge
-from synapse_capgroups.concierge_account import ConciergeAccount
-from synapse_capgroups.concierge_chats import ConciergeChats
-from synapse_capgroups.concierge_words import LANGUAGES
+from synapse_capgroups import lifecycle as chores
+from synapse_capgroups.admission.gatekeeper import Gatekeeper, JoinDecision
+from synapse_capgroups.callbacks.answers import (
+    Answer,
+    Answers,
+    raise_refusal,
+    refusal_fields,
+    refused,
+)
+from synapse_capgroups.codes.cards import Cards
+from synapse_capgroups.codes.dead_ends import DeadEnds
+from synapse_capgroups.codes.door_rooms import DoorRooms, is_like_a_code
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.life import POWER_LEVELS, TOMBSTONE, CodeLife
+from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.concierge.account import ConciergeAccount
+from synapse_capgroups.concierge.chats import ConciergeChats
+from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.config import Config, ConfigurationError
-from synapse_capgroups.dead_ends import DeadEnds
-from synapse_capgroups.direct_record import is_created_as_direct
-from synapse_capgroups.door_rooms import DoorRooms, is_like_a_code
-from synapse_capgroups.doors import Doors
-from synapse_capgroups.forgetting import Forgetter
-from synapse_capgroups.gatekeeper import Gatekeeper, JoinDecision
+from synapse_capgroups.groups import lobbies
+from synapse_capgroups.groups.aliases import AliasKeeper
+from synapse_capgroups.groups.breaches import Breaches
+from synapse_capgroups.groups.scope import Group, Scope, about
+from synapse_capgroups.inside import probe
+from synapse_capgroups.inside.addresses import (
+    AddressWanted,
+    ListingWanted,
+    directory_request,
+    watch_directory,
+)
+from synapse_capgroups.inside.authority import acts_for_server
+from synapse_capgroups.inside.creations import why_no_event
+from synapse_capgroups.inside.endings import watch_endings, when_done
+from synapse_capgroups.inside.logs import keep_out_of_logs
+from synapse_capgroups.inside.membership_changes import (
+    MembershipChange,
+    membership_change,
+    shape_joins,
+    watch_memberships,
+)
+from synapse_capgroups.inside.registration import watch_sanctions
+from synapse_capgroups.inside.remote_joins import judged_remote_join, watch_remote_joins
+from synapse_capgroups.inside.shutdowns import makes_notice_room, watch_shutdowns
+from synapse_capgroups.inside.start import allows_per_room_profiles
+from synapse_capgroups.inside.tables.directory import DirectoryTables
+from synapse_capgroups.inside.upgrades import upgrade_under_way, watch_upgrades
+from synapse_capgroups.inside.user_search import filter_user_search
 from synapse_capgroups.limits.spending import RateLimits
-from synapse_capgroups.personal_codes import PersonalCodes
-from synapse_capgroups.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
+from synapse_capgroups.people.direct_record import is_created_as_direct
+from synapse_capgroups.people.forgetting import Forgetter
+from synapse_capgroups.people.random_ids import random_ids
+from synapse_capgroups.people.user_directory import MOST_LOOKED_AT, UserDirectory
 from synapse_capgroups.rules import creation, seclusion
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Verdict
-from synapse_capgroups.scope import Group, Scope, about
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.user_directory import MOST_LOOKED_AT, UserDirectory
+from synapse_capgroups.telemetry import journal
+from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.web import serve as web
+from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.spoken import LANGUAGES
 
 logger = logging.getLogger(__name__)
 
@@ -78,10 +111,10 @@ class CapGroups:
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
         self._breaches = Breaches(api, self._scope)
-        inside.watch_directory(api, self._guard_address)
+        watch_directory(api, self._guard_address)
         if config.names.keep and config.enforce:
-            inside.shape_joins(api, AliasKeeper(api, self._database, self._scope).named)
-        if not inside.allows_per_room_profiles(api):
+            shape_joins(api, AliasKeeper(api, self._database, self._scope).named)
+        if not allows_per_room_profiles(api):
             logger.warning(
                 "synapse-capgroups: Synapse's `allow_per_room_profiles` is false, so nobody can "
                 "have a name of their own in a group; take it out of homeserver.yaml"
@@ -90,15 +123,15 @@ class CapGroups:
             random_ids(api)
         if config.directory.users == "friends" and config.enforce:
             shown = UserDirectory(api, self._database).shown
-            inside.filter_user_search(api, MOST_LOOKED_AT, shown)
-        inside.watch_memberships(api, self._membership_changes, self._membership_changed)
-        inside.watch_endings(api)
-        inside.watch_upgrades(api)
-        inside.watch_sanctions(api, life.sanctioned)
-        inside.watch_shutdowns(api, self._scope.note_server_room)
+            filter_user_search(api, MOST_LOOKED_AT, shown)
+        watch_memberships(api, self._membership_changes, self._membership_changed)
+        watch_endings(api)
+        watch_upgrades(api)
+        watch_sanctions(api, life.sanctioned)
+        watch_shutdowns(api, self._scope.note_server_room)
         lobbies.warn(api, config.exempt)
-        inside.watch_remote_joins(api, self._remote_join)
-        inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
+        watch_remote_joins(api, self._remote_join)
+        keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
         api.register_spam_checker_callbacks(
             user_may_join_room=self.user_may_join_room,
             user_may_invite=self.user_may_invite,
@@ -159,7 +192,7 @@ class CapGroups:
 
     async def user_may_join_room(self, user_id: str, room_id: str, is_invited: bool) -> Answer:
         """Rules 2 and 4. Also asked for each name or avatar change of a member."""
-        change = inside.membership_change.get()
+        change = membership_change.get()
         if change is not None and change.action == "join" and change.sender != user_id:
             # Nobody joins in another's name, and Synapse says so, but only after it has asked here.
             # A seat would be reserved for somebody who never asked, or a code's door bring them in.
@@ -182,7 +215,7 @@ class CapGroups:
         decision = await self._doors.accept(group, user_id)
         if decision is None:
             decision = await self._gatekeeper.join(group, user_id, is_invited=is_invited)
-        if decision.admission and not inside.when_done(partial(self._join_ended, decision)):
+        if decision.admission and not when_done(partial(self._join_ended, decision)):
             self._gatekeeper.abandon(decision)
         return group.concerned(decision.verdict)
 
@@ -190,7 +223,7 @@ class CapGroups:
         if await self._gatekeeper.settle(decision, joined=succeeded):
             self._doors.clear_up_soon()
 
-    async def _membership_changes(self, change: inside.MembershipChange) -> None:
+    async def _membership_changes(self, change: MembershipChange) -> None:
         """Before a membership changes, for what no callback of Synapse's is asked about.
 
         Raises:
@@ -213,7 +246,7 @@ class CapGroups:
                 )
             )
 
-    async def _join_unasked(self, change: inside.MembershipChange) -> Verdict | None:
+    async def _join_unasked(self, change: MembershipChange) -> Verdict | None:
         if await self._scope.is_concierges(change.room_id):
             return await self._doors.enter_unasked(change)
         return None
@@ -224,7 +257,7 @@ class CapGroups:
         if refusal is not None:
             raise_refusal((Codes.FORBIDDEN, refusal_fields(refusal, words.JOINING)))
 
-    async def _membership_changed(self, change: inside.MembershipChange) -> None:
+    async def _membership_changed(self, change: MembershipChange) -> None:
         """A membership has changed. Synapse still holds the room's lock: nothing here may wait."""
         if change.action in ("leave", "kick", "ban"):
             self._doors.life.left_soon(change.room_id, change.target)
@@ -249,7 +282,7 @@ class CapGroups:
 
     async def _by_server_admin(self) -> bool:
         """Whether a server admin acts in somebody else's name, as in `make_room_admin`."""
-        change = inside.membership_change.get()
+        change = membership_change.get()
         if change is None or change.authority in (change.sender, self._api.server_name):
             return False
         return await self._api.is_user_admin(change.authority)
@@ -275,10 +308,10 @@ class CapGroups:
         name = config.get("room_alias_name")
         if self._enforce and creator != self._chats.user_id and is_like_a_code(str(name)):
             raise_refusal(refused(Reason.NO_ADDRESSES, words.ADDRESSING_LIKE_A_CODE))
-        if inside.makes_notice_room(creator):
-            inside.when_done(self._notice_room_made)
+        if makes_notice_room(creator):
+            when_done(self._notice_room_made)
             return
-        by_server = is_admin or await inside.acts_for_server(self._api, requester)
+        by_server = is_admin or await acts_for_server(self._api, requester)
         address = seclusion.address(config, self._api.server_name) if by_server else None
         is_group = False
 
@@ -305,7 +338,7 @@ class CapGroups:
         if self._enforce:
             config["initial_state"] = seclusion.closed_to_guests(config)
         # A group of two disturbs nobody with the concierge.
-        inside.when_done(
+        when_done(
             partial(
                 self._created,
                 creator,
@@ -322,7 +355,7 @@ class CapGroups:
         """
         creation.check_shape(config)
         for event in creation.events(config):
-            if wrong := inside.why_no_event(self._api, *event):
+            if wrong := why_no_event(self._api, *event):
                 raise MalformedRequest(wrong)
 
     async def _notice_room_made(self, succeeded: bool, room: tuple[str, Any, Any]) -> None:
@@ -388,7 +421,7 @@ class CapGroups:
             event.type == "m.room.member"
             and event.content.get("membership") == "join"
             and not self._api.is_mine(event.sender)
-            and inside.judged_remote_join.get() != (event.sender, event.room_id)
+            and judged_remote_join.get() != (event.sender, event.room_id)
         )
 
     async def user_may_create_room(self, creator: str, config: JsonDict) -> Answer:
@@ -401,7 +434,7 @@ class CapGroups:
             # Only a server admin who gave themselves the power gets here. It would take the door's
             # address along.
             return refused(Reason.NO_ADDRESSES, words.ADDRESSING_A_DOOR)
-        upgrade = inside.upgrade_under_way.get()
+        upgrade = upgrade_under_way.get()
         rooms = [old, upgrade.new_room_id] if upgrade else [old]
 
         async def decide() -> Verdict | None:
@@ -415,16 +448,16 @@ class CapGroups:
             def succession(txn: LoggingTransaction) -> Verdict:
                 # The successor was made as the old room was then, which may have changed since.
                 return seclusion.decide_succession(
-                    listed=any(inside.SynapseTables.is_listed(txn, room) for room in rooms),
-                    has_address=inside.SynapseTables.has_address(txn, old),
+                    listed=any(DirectoryTables.is_listed(txn, room) for room in rooms),
+                    has_address=DirectoryTables.has_address(txn, old),
                 )
 
             return about(kind, await self._database.run("succession", succession))
 
         answer = await self._answers.give("creation", words.CREATING, decide, user=creator)
         if upgrade and answer == NOT_SPAM:
-            inside.when_done(partial(self._upgraded, creator, upgrade.new_room_id))
-            inside.when_done(partial(self._replaced, upgrade.old_room_id))
+            when_done(partial(self._upgraded, creator, upgrade.new_room_id))
+            when_done(partial(self._replaced, upgrade.old_room_id))
         return answer
 
     async def _replaced(self, room_id: str, succeeded: bool, _: Any) -> None:
@@ -469,9 +502,9 @@ class CapGroups:
 
     async def user_may_create_room_alias(self, user_id: str, alias: Any) -> Answer:
         """Rule 1: a group has no address. Nobody gets out of the rules by an exempt one."""
-        wanted = inside.directory_request.get()
+        wanted = directory_request.get()
         room_id, by_server = None, False
-        if isinstance(wanted, inside.AddressWanted):
+        if isinstance(wanted, AddressWanted):
             room_id, by_server = wanted.room_id, wanted.by_server
 
         async def decide() -> Verdict | None:
@@ -498,8 +531,8 @@ class CapGroups:
 
     async def user_may_publish_room(self, user_id: str, room_id: str) -> Answer:
         """Rule 1: the directory never shows a group, and can always stop showing a room."""
-        wanted = inside.directory_request.get()
-        listed = wanted.listed if isinstance(wanted, inside.ListingWanted) else True
+        wanted = directory_request.get()
+        listed = wanted.listed if isinstance(wanted, ListingWanted) else True
 
         async def decide() -> Verdict | None:
             return await self._for_group(room_id, seclusion.decide_listing(wanted=listed))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from synapse_capgroups.avatars import _embedded, suitable
-from synapse_capgroups.inside import SmallPicture
+from synapse_capgroups.inside.media import SmallPicture
+from synapse_capgroups.web.avatars import _embedded, suitable
 
 
 def small(side: int, length: int = 1000, media_type: str = "image/png") -> SmallPicture:

@@ -102,7 +102,7 @@ def test_every_statement_is_explained() -> None:
         "Seats.taken_by_others",
         "Situations.of",
         "Groups.count_by_mode",
-        "SynapseTables.m_direct",
+        "AccountData.m_direct",
     } <= set(explained)
     for method in explained.values():
         query_plans.arguments(method, examples)

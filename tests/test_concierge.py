@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.commands import CodeWish, Command, code_wish, commands, matching
-from synapse_capgroups.concierge_voice import MOST_PARTS, parts
-from synapse_capgroups.concierge_words import ENGLISH, LANGUAGES
+from synapse_capgroups.concierge.parsing import CodeWish, Command, code_wish, commands, matching
+from synapse_capgroups.concierge.voice import MOST_PARTS, parts
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
 from synapse_capgroups.limits.table import COMMANDS
-from synapse_capgroups.remarks import ACCOUNT_DATA_TYPE
+from synapse_capgroups.people.remarks import ACCOUNT_DATA_TYPE
+from synapse_capgroups.words.spoken import ENGLISH, LANGUAGES
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually
 
 CONCIERGE = "@groups:localhost"

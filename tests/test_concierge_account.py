@@ -12,9 +12,9 @@ import psycopg2
 import pytest
 import yaml
 
-from synapse_capgroups.concierge_words import ENGLISH
 from synapse_capgroups.demo.homeserver import StartError, listener
 from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.words.spoken import ENGLISH
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually
 from tests.test_concierge import CONCIERGE, Chat, invitations, person_with_group
 

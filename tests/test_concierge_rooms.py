@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.concierge_chats import ChatRooms
-from synapse_capgroups.concierge_words import ENGLISH
+from synapse_capgroups.concierge.chats import ChatRooms
 from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.words.spoken import ENGLISH
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 from tests.test_concierge import CONCIERGE, Chat, invitations, person_with_group
 from tests.test_operations import switch_off

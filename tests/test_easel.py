@@ -6,7 +6,7 @@ from typing import Any, cast
 from synapse.module_api import ModuleApi
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from synapse_capgroups.easel import Easel
+from synapse_capgroups.codes.easel import Easel
 
 
 class SlowApi:

@@ -54,8 +54,8 @@ from synapse.storage.databases.main.room import RoomWorkerStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 from synapse.storage.engines._base import IsolationLevel
 
-from synapse_capgroups import inside
-from synapse_capgroups.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
+from synapse_capgroups.inside.logs import keep_out_of_logs
+from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from tests.conftest import Server
 
 
@@ -327,7 +327,7 @@ def log_records() -> Iterator[None]:
 
 @pytest.mark.usefixtures("log_records")
 def test_a_path_in_a_trace_has_no_secret() -> None:
-    inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
+    keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
     request = SynapseRequest.__new__(SynapseRequest)
     request.uri = b"/_matrix/client/v3/join/%23%6A%2D" + b"abcdefg234567" * 2 + b"xy%3Alocalhost"
     assert request.get_redacted_uri() == "/_matrix/client/v3/join/%23%6A%2D<secret>%3Alocalhost"
@@ -335,7 +335,7 @@ def test_a_path_in_a_trace_has_no_secret() -> None:
 
 @pytest.mark.usefixtures("log_records")
 def test_an_exception_in_the_log_has_no_secret() -> None:
-    inside.keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
+    keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
     try:
         raise ValueError("no room #j-abcdefg234567abcdefg234567xy:localhost")
     except ValueError:
@@ -350,7 +350,7 @@ def test_an_exception_in_the_log_has_no_secret() -> None:
 @pytest.mark.usefixtures("log_records")
 def test_a_thousand_homeservers_in_one_process_clean_their_log_once() -> None:
     for _ in range(1_000):
-        inside.keep_out_of_logs(re.compile("s3cret"), "<secret>")
+        keep_out_of_logs(re.compile("s3cret"), "<secret>")
     record = logging.getLogRecordFactory()(
         "synapse.access.http", logging.INFO, "", 0, "%s", ("/j-s3cret",), None
     )
@@ -417,7 +417,7 @@ def test_an_invitation_that_is_blocked_or_sent_while_suspended_has_a_code_of_its
 def test_a_creation_joins_its_creator_before_it_invites() -> None:
     source = inspect.getsource(RoomCreationHandler.create_room)
     assert source.index("_send_events_for_new_room(") < source.index("update_membership_locked(")
-    # By which a room is known that was begun: `inside.create_room` leaves it if the rest fails.
+    # By which a room is known that was begun: `creations.create_room` leaves it if the rest fails.
     assert "new_room=True" in inspect.getsource(RoomCreationHandler._send_events_for_new_room)
 
 

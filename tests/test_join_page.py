@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from synapse_capgroups.web.words import WORDS, language
+from synapse_capgroups.words.page import WORDS, language
 from tests.browser import (
     DOOR,
     TRY_LATER,

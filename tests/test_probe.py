@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from synapse.module_api.errors import ConfigError
 
-from synapse_capgroups import __version__, inside, probe
+from synapse_capgroups import __version__
 from synapse_capgroups.demo.homeserver import StartError
-from synapse_capgroups.probe import REQUIREMENTS, Requirement
+from synapse_capgroups.inside import probe
+from synapse_capgroups.inside.probe import REQUIREMENTS, Requirement
 from tests.conftest import Starter
 
 WRAPPED = [row for row in REQUIREMENTS if row.replaced]
@@ -111,7 +112,8 @@ def test_the_sentence_says_which_versions_fit(
 
 def test_the_table_has_every_method_that_is_replaced() -> None:
     """By the source, so that nobody adds a wrap and forgets its row."""
-    source = inspect.getsource(inside)
+    folder = Path(inspect.getfile(probe)).parent
+    source = "\n".join(file.read_text() for file in sorted(folder.glob("*.py")))
     names = {row.name for row in WRAPPED}
     assigned = {
         line.split(" = ")[0].strip().rpartition(".")[2]
@@ -119,7 +121,9 @@ def test_the_table_has_every_method_that_is_replaced() -> None:
         if "type: ignore[method-assign" in line
     }
     watched = {
-        line.split('"')[1] for line in source.splitlines() if line.strip().startswith("_watch_end")
+        line.split('"')[1]
+        for line in source.splitlines()
+        if line.strip().startswith("watch_ending(")
     }
     # A loop replaces these three.
     watched |= {"set_user_suspended_status", "set_user_locked_status", "set_shadow_banned"}

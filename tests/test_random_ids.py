@@ -2,7 +2,7 @@
 
 import re
 
-from synapse_capgroups.accounts import pronounceable
+from synapse_capgroups.people.random_ids import pronounceable
 from tests.conftest import Server, Starter
 
 OPEN = {"enable_registration": True, "enable_registration_without_verification": True}

@@ -9,7 +9,7 @@ import pytest
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.words import JOINING
+from synapse_capgroups.words.refusals import JOINING
 from tests.conftest import (
     API,
     CODE_LIMIT,

@@ -10,7 +10,7 @@ import nio
 import pytest
 
 from synapse_capgroups.demo.person import Person, expect
-from synapse_capgroups.pseudonyms import a_pseudonym
+from synapse_capgroups.groups.pseudonyms import a_pseudonym
 from synapse_capgroups.rules.names import pseudonym
 from tests.conftest import API, Server, Starter, eventually
 

@@ -7,7 +7,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Reply, expect
 from synapse_capgroups.rules.verdict import Reason, Refusal
-from synapse_capgroups.words import CREATING, INVITING, JOINING, SHARING, sentence
+from synapse_capgroups.words.refusals import CREATING, INVITING, JOINING, SHARING, sentence
 from tests.conftest import CAP, Server, Starter, refused
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from synapse_capgroups import module
 from synapse_capgroups.demo.person import expect
-from synapse_capgroups.web.words import language
+from synapse_capgroups.words.page import language
 from tests.conftest import API, Server, Starter, eventually
 
 
@@ -34,7 +34,7 @@ def callbacks(server: Server) -> float:
         value
         for series, value in server.homeserver.metrics().items()
         if series.startswith("synapse_util_metrics_block_count_total{")
-        and "synapse_capgroups.module" in series
+        and "synapse_capgroups." in series
         # Given the event alone; one look into a set in memory, for the concierge's own rooms.
         and "check_event_for_spam" not in series
     )

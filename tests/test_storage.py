@@ -21,7 +21,10 @@ from synapse.util.json import json_encoder
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres
-from synapse_capgroups.inside import SynapseTables
+from synapse_capgroups.inside.tables.account_data import AccountData
+from synapse_capgroups.inside.tables.directory import DirectoryTables
+from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import database
@@ -167,7 +170,7 @@ def test_postgres_finds_the_direct_chats_with_one_person_without_reading_them_al
         "INSERT INTO account_data VALUES ('@me:s', 'm.direct', ?)", (json_encoder.encode(direct),)
     )
     for other in ("@a:s", "@b:s", "@nobody:s"):
-        listed = SynapseTables.listed_as_direct(account_data, "@me:s", other)
+        listed = AccountData.listed_as_direct(account_data, "@me:s", other)
         assert listed_rooms(listed) == listed_rooms(direct.get(other))
 
 
@@ -257,10 +260,10 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.forget_invitation(txn, "!r", "@a"),
     lambda txn: Aliases.of(txn, "!r", "@a"),
     lambda txn: Aliases.names_in(txn, "!r"),
-    lambda txn: SynapseTables.names_of_members(txn, "!r"),
-    lambda txn: SynapseTables.m_directs(txn, ["@a", "@b"]),
-    lambda txn: SynapseTables.present_in(txn, ["!r", "!s"]),
-    lambda txn: SynapseTables.verified_contacts(txn, "@a"),
+    lambda txn: Memberships.names_of_members(txn, "!r"),
+    lambda txn: AccountData.m_directs(txn, ["@a", "@b"]),
+    lambda txn: Memberships.present_in(txn, ["!r", "!s"]),
+    lambda txn: Users.verified_contacts(txn, "@a"),
     lambda txn: Visits.any_at(txn, "!d"),
     lambda txn: Codes.any_living(txn, "!r"),
     lambda txn: Codes.sweep(txn, 5, 5),
@@ -272,11 +275,11 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.address_is_lost(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.keep(txn, Reason.CODE_REVOKED, "!r"),
     lambda txn: DeadEndRooms.abandoned_addresses(txn, 5),
-    lambda txn: SynapseTables.is_support(txn, "@a"),
-    lambda txn: SynapseTables.latest_stream_ordering(txn),
-    lambda txn: SynapseTables.became_state(txn, "$e"),
-    lambda txn: SynapseTables.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
-    lambda txn: SynapseTables.was_out_since(txn, "!r", "@a", place=None, time=5, by_others=False),
+    lambda txn: Users.is_support(txn, "@a"),
+    lambda txn: Memberships.latest_stream_ordering(txn),
+    lambda txn: Memberships.became_state(txn, "$e"),
+    lambda txn: Memberships.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
+    lambda txn: Memberships.was_out_since(txn, "!r", "@a", place=None, time=5, by_others=False),
     lambda txn: Visits.due(txn, 5),
     lambda txn: Visits.unnoticed(txn, "@concierge"),
     lambda txn: Chats.with_person(txn, "@a"),
@@ -285,25 +288,25 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Chats.shut(txn, "@a", "!r"),
     lambda txn: Accounts.made_at(txn, "@a"),
     lambda txn: Accounts.all_claimed(txn),
-    lambda txn: SynapseTables.is_support(txn, "@a"),
+    lambda txn: Users.is_support(txn, "@a"),
     lambda txn: Admissions.latest(txn, "!r", 5),
-    lambda txn: SynapseTables.joined_rooms(txn, "@a"),
+    lambda txn: Memberships.joined_rooms(txn, "@a"),
     lambda txn: Visits.end(txn, "!d", "@a"),
-    lambda txn: SynapseTables.membership(txn, "!r", "@a"),
-    lambda txn: SynapseTables.is_member(txn, "!r", "@a"),
-    lambda txn: SynapseTables.is_guest(txn, "@a"),
-    lambda txn: SynapseTables.somebody_can_log_in(txn, "@a"),
-    lambda txn: SynapseTables.is_application_service_user(txn, "@a"),
-    lambda txn: SynapseTables.m_direct(txn, "@a"),
-    lambda txn: SynapseTables.listed_as_direct(txn, "@a", "@b"),
-    lambda txn: SynapseTables.joined_by_both(txn, ["!r", "!s"], "@a", "@b"),
-    lambda txn: SynapseTables.present(txn, "!r", 3),
-    lambda txn: SynapseTables.joined_since(txn, "!r", "@a"),
-    lambda txn: SynapseTables.is_listed(txn, "!r"),
-    lambda txn: SynapseTables.has_address(txn, "!r"),
-    lambda txn: SynapseTables.known_rooms(txn, ["!r", "!s"]),
-    lambda txn: SynapseTables.is_invited_as_direct(txn, "!r", "@a"),
-    lambda txn: SynapseTables.rooms_of_two(txn, "@a", 5),
+    lambda txn: Memberships.membership(txn, "!r", "@a"),
+    lambda txn: Memberships.is_member(txn, "!r", "@a"),
+    lambda txn: Users.is_guest(txn, "@a"),
+    lambda txn: Users.somebody_can_log_in(txn, "@a"),
+    lambda txn: Users.is_application_service_user(txn, "@a"),
+    lambda txn: AccountData.m_direct(txn, "@a"),
+    lambda txn: AccountData.listed_as_direct(txn, "@a", "@b"),
+    lambda txn: Memberships.joined_by_both(txn, ["!r", "!s"], "@a", "@b"),
+    lambda txn: Memberships.present(txn, "!r", 3),
+    lambda txn: Memberships.joined_since(txn, "!r", "@a"),
+    lambda txn: DirectoryTables.is_listed(txn, "!r"),
+    lambda txn: DirectoryTables.has_address(txn, "!r"),
+    lambda txn: Memberships.known_rooms(txn, ["!r", "!s"]),
+    lambda txn: AccountData.is_invited_as_direct(txn, "!r", "@a"),
+    lambda txn: Memberships.rooms_of_two(txn, "@a", 5),
     lambda txn: Forgetting.deactivate(txn, "@a", 5),
     lambda txn: Forgetting.is_erased(txn, "@a"),
     lambda txn: Forgetting.erase(txn, "@a"),
@@ -361,7 +364,7 @@ def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
         connection.autocommit = True  # As READ COMMITTED: each statement sees what is written.
         with connection.cursor() as cursor:
             txn = _transaction(cursor, section)
-            standing = SynapseTables.membership(txn, room, person.user_id)
+            standing = Memberships.membership(txn, room, person.user_id)
             Seats.reserve(txn, room, person.user_id, standing.stream_ordering, now, now)
             interrupted = Interrupted(txn, moments, partial(joins, person, room))
             there = Situations.of(interrupted, room, person.user_id, None, now)  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ import attrs
 import zxingcpp
 from PIL import Image
 
+from synapse_capgroups.codes.pictures import qr_text
 from synapse_capgroups.demo.person import Person, Reply, expect
-from synapse_capgroups.pictures import qr_text
 from synapse_capgroups.rules.verdict import Reason
 
 

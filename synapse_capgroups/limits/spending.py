@@ -5,9 +5,10 @@ import time
 from synapse.module_api import ModuleApi
 from synapse.module_api.errors import Codes, SynapseError
 
-from synapse_capgroups import inside, metrics
+from synapse_capgroups.inside.authority import is_unlimited
 from synapse_capgroups.limits.buckets import Buckets
 from synapse_capgroups.limits.table import ALL, Limit
+from synapse_capgroups.telemetry import metrics
 
 
 class RateLimits:
@@ -34,9 +35,7 @@ class RateLimits:
         Raises:
             SynapseError: 429 `M_LIMIT_EXCEEDED`, this is too many.
         """
-        if not self.allows(limit, key or user_id) and not await inside.is_unlimited(
-            self._api, user_id
-        ):
+        if not self.allows(limit, key or user_id) and not await is_unlimited(self._api, user_id):
             raise too_many(limit)
 
 

@@ -5,7 +5,16 @@ from typing import Any
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups import inside
+from synapse_capgroups.inside.tables.conditions import (
+    IS_ACTIVE,
+    IS_JOINED,
+    IS_OUT,
+    IS_SUSPENDED,
+    SHARER_COLUMNS,
+    SHARER_MARKS,
+)
+from synapse_capgroups.inside.tables.memberships import Membership, Memberships
+from synapse_capgroups.inside.tables.users import Account
 from synapse_capgroups.rules.verdict import Reason
 
 _COLUMNS = (
@@ -62,15 +71,15 @@ class Sharer:
         changed_at: the place of their membership there in the order of events.
     """
 
-    account: inside.Account
+    account: Account
     is_member: bool
     changed_at: int
 
     @classmethod
     def of_row(cls, *columns: Any) -> "Sharer":
-        """From `inside.SHARER_COLUMNS`."""
+        """From `inside.tables.conditions.SHARER_COLUMNS`."""
         *account, membership, changed_at = columns
-        return cls(inside.Account.of_row(*account), membership == "join", changed_at or 0)
+        return cls(Account.of_row(*account), membership == "join", changed_at or 0)
 
 
 @attrs.frozen
@@ -102,7 +111,7 @@ class Codes:
             (
                 code.code_id, code.secret, code.room_id, code.sharer, code.created_at,
                 code.expires_at, code.max_uses, code.died_of and code.died_of.value, code.died_at,
-                inside.SynapseTables.latest_stream_ordering(txn),
+                Memberships.latest_stream_ordering(txn),
             ),
         )  # fmt: skip
 
@@ -151,7 +160,7 @@ class Codes:
         if sharer.changed_at <= (code.after_stream_ordering or 0):
             return False
         return bool(
-            inside.SynapseTables.was_out_since(
+            Memberships.was_out_since(
                 txn,
                 code.room_id,
                 code.sharer,
@@ -163,7 +172,7 @@ class Codes:
 
     @staticmethod
     def has_removed(
-        txn: LoggingTransaction, code: Code, user_id: str, standing: inside.Membership
+        txn: LoggingTransaction, code: Code, user_id: str, standing: Membership
     ) -> bool:
         """Whether somebody was removed from the group since the code was made.
 
@@ -173,7 +182,7 @@ class Codes:
         """
         if standing.stream_ordering <= (code.after_stream_ordering or 0):
             return False
-        removed = inside.SynapseTables.was_out_since(
+        removed = Memberships.was_out_since(
             txn,
             code.room_id,
             user_id,
@@ -301,10 +310,10 @@ class Codes:
 
     @staticmethod
     def living_with_marks(txn: LoggingTransaction) -> list[tuple[str, tuple[str | None, ...]]]:
-        """The ID of each living code of a group, with `inside.SHARER_MARKS`."""
+        """The ID of each living code of a group, with `inside.tables.conditions.SHARER_MARKS`."""
         txn.execute(
             f"""
-            SELECT code.code_id, {inside.SHARER_MARKS.format(row="code")}
+            SELECT code.code_id, {SHARER_MARKS.format(row="code")}
             FROM capgroups_codes AS code
             WHERE code.died_of IS NULL AND code.room_id <> code.sharer
             """
@@ -400,7 +409,7 @@ class Codes:
     @staticmethod
     def others_invited(txn: LoggingTransaction, code_id: str, user_id: str) -> int:
         """How many others a code has invited who may still join."""
-        declined = inside.IS_OUT.format(row="invited", user="user_id")
+        declined = IS_OUT.format(row="invited", user="user_id")
         txn.execute(
             f"""
             SELECT COUNT(*) FROM capgroups_code_invitations AS invited
@@ -432,12 +441,12 @@ class Codes:
             f"""
             UPDATE capgroups_codes SET died_of = ?, died_at = ?
             WHERE died_of IS NULL AND expires_at > ? AND room_id <> sharer
-            AND NOT {inside.IS_JOINED.format(row="capgroups_codes", user="sharer")}
+            AND NOT {IS_JOINED.format(row="capgroups_codes", user="sharer")}
             """,
             (Reason.CODE_REVOKED.value, now, now),
         )
-        suspended = inside.IS_SUSPENDED.format(row="capgroups_codes", user="sharer")
-        active = inside.IS_ACTIVE.format(row="capgroups_codes", user="sharer")
+        suspended = IS_SUSPENDED.format(row="capgroups_codes", user="sharer")
+        active = IS_ACTIVE.format(row="capgroups_codes", user="sharer")
         for reason, condition in (
             (Reason.SUSPENDED, suspended), (Reason.CODE_REVOKED, f"NOT {active}"),
         ):  # fmt: skip
@@ -558,7 +567,7 @@ def _with_sharers(
     """Codes of groups, each with how its sharer stands."""
     txn.execute(
         f"""
-        SELECT {_COLUMNS}, {inside.SHARER_COLUMNS.format(row="code")}
+        SELECT {_COLUMNS}, {SHARER_COLUMNS.format(row="code")}
         FROM capgroups_codes AS code LEFT JOIN users AS account ON account.name = code.sharer
         WHERE {where}
         """,

@@ -10,7 +10,11 @@ from typing import TypeVar
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_capgroups import inside
+from synapse_capgroups.inside.transactions import (
+    is_postgres,
+    run_read_committed,
+    run_single_statement,
+)
 
 T = TypeVar("T")
 
@@ -241,7 +245,7 @@ class Database:
                 _migrate(txn)
             return work(txn)
 
-        result = await inside.run_read_committed(self._api, f"capgroups_{name}", transaction)
+        result = await run_read_committed(self._api, f"capgroups_{name}", transaction)
         self._schema_is_current = True
         return result
 
@@ -249,7 +253,7 @@ class Database:
         """The same where `work` is a single statement that only reads, at a quarter of the time."""
         if not self._schema_is_current:
             return await self.run(name, work)
-        return await inside.run_single_statement(self._api, f"capgroups_{name}", work)
+        return await run_single_statement(self._api, f"capgroups_{name}", work)
 
 
 def lock_room(txn: LoggingTransaction, room_id: str) -> None:
@@ -269,7 +273,7 @@ def lock_person(txn: LoggingTransaction, user_id: str) -> None:
 
 
 def _lock(txn: LoggingTransaction, kind: int, name: str, beside: str = "1") -> None:
-    if inside.is_postgres(txn):
+    if is_postgres(txn):
         # Two names with the same key wait for each other needlessly, and that is all.
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
         txn.execute(

@@ -9,7 +9,7 @@ from collections.abc import Collection
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside import SynapseTables
+from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Codes
 
@@ -152,7 +152,7 @@ class Forgetting:
         found = [room_id for (room_id,) in txn.fetchall()]
         # Of a personal code, the person stands there.
         rooms = {room_id for room_id in found if room_id.startswith("!")}
-        gone = rooms - SynapseTables.known_rooms(txn, rooms)
+        gone = rooms - Memberships.known_rooms(txn, rooms)
         return Slice(tuple(sorted(gone)), found[-1] if len(found) == most else "")
 
     @staticmethod

@@ -16,7 +16,7 @@ from collections.abc import Collection
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups import inside
+from synapse_capgroups.inside.tables.conditions import IS_JOINED, JOINED_SINCE, JOINED_USERS
 from synapse_capgroups.storage.admissions import Admissions
 
 RESERVATION_MS = 60 * 1000
@@ -58,12 +58,12 @@ class Seats:
         One statement on purpose. With two, a join that is persisted between them would be counted
         by neither.
         """
-        spent = inside.JOINED_SINCE.format(seat="seat")
-        is_member = inside.IS_JOINED.format(row="seat", user="user_id")
+        spent = JOINED_SINCE.format(seat="seat")
+        is_member = IS_JOINED.format(row="seat", user="user_id")
         txn.execute(
             f"""
             SELECT COUNT(*) FROM (
-                {inside.JOINED_USERS}
+                {JOINED_USERS}
                 UNION ALL
                 SELECT DISTINCT seat.user_id FROM capgroups_seats AS seat
                 WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {is_member} AND NOT {spent}
@@ -82,7 +82,7 @@ class Seats:
             but: a Matrix ID that does not count.
         """
         txn.execute(
-            f"SELECT COUNT(*) FROM ({inside.JOINED_USERS}) AS members WHERE user_id <> ?",
+            f"SELECT COUNT(*) FROM ({JOINED_USERS}) AS members WHERE user_id <> ?",
             (room_id, but),
         )
         row = txn.fetchone()
@@ -106,7 +106,7 @@ class Seats:
     @staticmethod
     def attempt(txn: LoggingTransaction, room_id: str, user_id: str) -> Attempt | None:
         """An attempt of this person that has not led to a join so far. It may have expired."""
-        joined = inside.JOINED_SINCE.format(seat="seat")
+        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
             SELECT seat.admitted_at, seat.expires_at, admission.code_id
@@ -166,7 +166,7 @@ class Seats:
         Returns:
             False if the person has joined all the same.
         """
-        joined = inside.JOINED_SINCE.format(seat="seat")
+        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
             SELECT admitted_at, {joined} FROM capgroups_seats AS seat
@@ -202,7 +202,7 @@ class Seats:
     @staticmethod
     def forget_expired(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> None:
         """The processes of a person's attempts are dead: no seat is held, nothing on record."""
-        joined = inside.JOINED_SINCE.format(seat="seat")
+        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
             SELECT DISTINCT admitted_at FROM capgroups_seats AS seat
@@ -225,7 +225,7 @@ class Seats:
         Returns:
             How many reservations were forgotten whose join never came.
         """
-        joined = inside.JOINED_SINCE.format(seat="seat")
+        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
             SELECT DISTINCT room_id, user_id, admitted_at FROM capgroups_seats AS seat

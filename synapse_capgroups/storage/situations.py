@@ -3,7 +3,7 @@
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside import Membership, SynapseTables
+from synapse_capgroups.inside.tables.memberships import Membership, Memberships
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.seats import Attempt, Seats
 
@@ -47,7 +47,7 @@ class Situations:
         # between is seen by both, and none by neither.
         reserved = Seats.reserved(txn, room_id)
         attempt = Seats.attempt(txn, room_id, user_id) if user_id in reserved else None
-        standing = SynapseTables.membership(txn, room_id, user_id)
+        standing = Memberships.membership(txn, room_id, user_id)
         if inviter is None and standing.membership == "invite":
             inviter = standing.sender
         # To the database and back takes longer than to look any of these up.

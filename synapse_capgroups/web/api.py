@@ -15,29 +15,29 @@ from synapse.module_api import (
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups import words
-from synapse_capgroups.aliases import choose_name
-from synapse_capgroups.answers import refusal_fields
-from synapse_capgroups.avatars import Avatars
-from synapse_capgroups.cards import Cards
-from synapse_capgroups.code_life import CodeState
+from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.callbacks.answers import refusal_fields
+from synapse_capgroups.codes.cards import Cards
+from synapse_capgroups.codes.door_rooms import DoorRooms
+from synapse_capgroups.codes.doors import CodeProblem, CodeRequestError, Doors
+from synapse_capgroups.codes.life import CodeState
+from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.config import Config
-from synapse_capgroups.door_rooms import DoorRooms
-from synapse_capgroups.doors import CodeProblem, CodeRequestError, Doors
-from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.groups.aliases import choose_name
+from synapse_capgroups.groups.names import group_name, member_name
+from synapse_capgroups.groups.scope import Group, Scope
 from synapse_capgroups.limits.spending import RateLimits, too_many
 from synapse_capgroups.limits.table import CALLS, PICTURES, PREVIEWS
 from synapse_capgroups.limits.visitors import visitor
-from synapse_capgroups.names import group_name, member_name
-from synapse_capgroups.personal_codes import PersonalCodes
 from synapse_capgroups.rules.text import is_text
 from synapse_capgroups.rules.verdict import Reason, Refusal
-from synapse_capgroups.scope import Group, Scope
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.forgetting import ERASED
 from synapse_capgroups.web import paging
+from synapse_capgroups.web.avatars import Avatars
 from synapse_capgroups.web.glance import Glances
+from synapse_capgroups.words import refusals as words
 
 PREFIX = "/_synapse/client/capgroups/v1"
 

@@ -17,7 +17,7 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from synapse_capgroups.web.words import WORDS, language
+from synapse_capgroups.words.page import WORDS, language
 
 _HEADERS = {
     "Content-Security-Policy": (

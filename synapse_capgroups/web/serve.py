@@ -2,14 +2,14 @@
 
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.cards import Cards
+from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.codes.cards import Cards
+from synapse_capgroups.codes.door_rooms import DoorRooms
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.config import Config
-from synapse_capgroups.door_rooms import DoorRooms
-from synapse_capgroups.doors import Doors
-from synapse_capgroups.gatekeeper import Gatekeeper
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
-from synapse_capgroups.personal_codes import PersonalCodes
-from synapse_capgroups.scope import Scope
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web.api import PREFIX, Api
 from synapse_capgroups.web.join_page import JoinPage

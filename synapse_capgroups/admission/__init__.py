@@ -1,0 +1,1 @@
+"""Admission: one decision for all ways into a group."""

@@ -1,0 +1,1 @@
+"""What Synapse asks the module: one file for each question."""

@@ -1,0 +1,103 @@
+"""From a verdict to what Synapse is told, with the journal and the metrics on the way (rule 8)."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from synapse.module_api import NOT_SPAM, JsonDict
+from synapse.module_api.errors import Codes, SynapseError
+from twisted.internet.defer import CancelledError
+
+from synapse_capgroups.rules.text import MalformedRequest
+from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
+from synapse_capgroups.telemetry import journal, metrics
+from synapse_capgroups.words.refusals import sentence
+
+logger = logging.getLogger(__name__)
+
+Answer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
+
+
+class Answers:
+    """Turns decisions into answers, and lets no unexpected exception through."""
+
+    def __init__(self, enforce: bool) -> None:
+        self._enforce = enforce
+
+    async def give(
+        self,
+        decision: str,
+        audience: dict[Reason, str],
+        decide: Callable[[], Awaitable[Verdict | None]],
+        **facts: Any,
+    ) -> Answer:
+        """Decide and answer.
+
+        Args:
+            decision: what is decided, for the journal and the metrics: `join`, `invitation`, …
+            audience: the sentences for whoever reads a refusal, one of `words`.
+            decide: reaches the verdict, None if no group is concerned. If it raises, the answer is
+                no.
+            facts: what the journal line says beside the reason.
+
+        Raises:
+            SynapseError: a refusal of Synapse's own or of another module, as it is; 400 if the
+                request is malformed.
+        """
+        try:
+            with metrics.DECISION_SECONDS.labels(decision).time():
+                verdict = await decide()
+        except CancelledError:  # The client has gone; Synapse wants to know.
+            raise
+        except SynapseError:
+            # What the module asked of Synapse for this person was refused by Synapse or by another
+            # module: their sentence is passed on, and nothing here is broken.
+            metrics.DECISIONS.labels(decision, "passed_on").inc()
+            raise
+        except MalformedRequest as e:
+            metrics.DECISIONS.labels(decision, "malformed").inc()
+            raise SynapseError(400, str(e), Codes.BAD_JSON) from e
+        except Exception:
+            logger.exception("Could not decide: %s %r", decision, facts)
+            metrics.ERRORS.labels(decision).inc()
+            verdict = Refusal(Reason.UNDECIDED)
+        if verdict is None:
+            return NOT_SPAM
+        if not isinstance(verdict, Refusal):
+            metrics.DECISIONS.labels(decision, "allowed").inc()
+            return NOT_SPAM
+        metrics.DECISIONS.labels(decision, verdict.reason.value).inc()
+        enforced = self._enforce or verdict.always
+        journal.refused(verdict, enforced=enforced, decision=decision, **facts)
+        if not enforced:
+            return NOT_SPAM
+        return Codes.FORBIDDEN, refusal_fields(verdict, audience)
+
+
+def refused(reason: Reason, audience: dict[Reason, str]) -> Answer:
+    """A refusal that needs no decision."""
+    return Codes.FORBIDDEN, refusal_fields(Refusal(reason), audience)
+
+
+def raise_refusal(answer: Answer) -> None:
+    """For the callbacks that can refuse with a sentence only by an exception.
+
+    Raises:
+        SynapseError: the answer is a refusal.
+    """
+    if answer != NOT_SPAM:
+        errcode, fields = answer
+        raise SynapseError(403, fields["error"], errcode, additional_fields=fields)
+
+
+def refusal_fields(refusal: Refusal, audience: dict[Reason, str]) -> JsonDict:
+    """The sentence, the reason and the numbers of a refusal, as rule 8 has them."""
+    fields: JsonDict = {
+        "error": sentence(refusal, audience),
+        "org.capgroups.reason": refusal.reason.value,
+    }
+    if refusal.members is not None:
+        fields["org.capgroups.members"] = refusal.members
+    if refusal.limit is not None:
+        fields["org.capgroups.limit"] = refusal.limit
+    return fields

@@ -1,0 +1,1 @@
+"""Join codes: made, entered, ended; their doors and pictures."""

@@ -1,0 +1,54 @@
+"""The picture of a join code, with its words in the server's language."""
+
+import datetime
+from collections.abc import Mapping
+
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.easel import Easel
+from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.codes.pictures import Card, qr_png, qr_svg
+from synapse_capgroups.groups.names import group_name, member_name
+from synapse_capgroups.storage.codes import Code
+
+
+class Cards:
+    """Draws cards. `words` is one of `concierge_words.LANGUAGES`."""
+
+    def __init__(
+        self, api: ModuleApi, doors: Doors, personal: PersonalCodes, words: Mapping[str, str]
+    ) -> None:
+        self._api = api
+        self._doors = doors
+        self._personal = personal
+        self._words = words
+        self._easel = Easel(api)
+
+    async def png(self, code: Code) -> bytes:
+        """The card of a code, as a PNG picture."""
+        if code.is_personal:
+            sharer = await self._personal.name(code.sharer)
+            title = self._words["personal_door_name"].format(name=sharer)
+        else:
+            name = await group_name(self._api, code.room_id)
+            sharer = await member_name(self._api, code.room_id, code.sharer)
+            title = name or self._words["unnamed"]
+        card = Card(
+            url=self._doors.url(code.secret),
+            group=title,
+            sharer=sharer,
+            valid_until=self._words["valid_until"].format(until=date(code.expires_at)),
+            shared_by=self._words["shared_by"].format(sharer=sharer),
+        )
+        return await self._easel.drawn(qr_png, card)
+
+    async def svg(self, code: Code) -> bytes:
+        """The bare code, as an SVG picture."""
+        return await self._easel.drawn(qr_svg, self._doors.url(code.secret))
+
+
+def date(ms: int) -> str:
+    """A moment, given in milliseconds since 1970, as people of any language read it."""
+    at = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+    return f"{at:%Y-%m-%d %H:%M} UTC"

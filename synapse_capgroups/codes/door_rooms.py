@@ -1,0 +1,124 @@
+"""The rooms that are doors: what stands on them, and how they are made.
+
+A door reads as a doorway, in clients that know nothing of it: its name says what it leads to, its
+topic what happens, and one notice is there at first sight.
+"""
+
+import re
+from collections.abc import Mapping
+
+import attrs
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.groups.names import group_name
+from synapse_capgroups.groups.scope import Group
+from synapse_capgroups.inside.creations import create_plain_room
+
+_LIKE_A_CODE = re.compile(r"#?j-[a-z2-7]{20,}(:.*)?", re.IGNORECASE)
+
+
+def is_like_a_code(address: str) -> bool:
+    """Whether an address, or its localpart, has the shape of a door's."""
+    return _LIKE_A_CODE.fullmatch(address) is not None
+
+
+@attrs.frozen
+class Doorplate:
+    """What a door looks like. `notice` is plain text, `notice_html` the same with a link."""
+
+    name: str
+    topic: str
+    notice: str
+    notice_html: str
+    avatar_url: str | None = None
+    federates: bool = True
+
+
+class DoorRooms:
+    """Makes doors. `words` is one of `concierge_words.LANGUAGES`."""
+
+    def __init__(self, api: ModuleApi, concierge: str, words: Mapping[str, str]) -> None:
+        self._api = api
+        self._concierge = concierge
+        self._words = words
+
+    def address(self, secret: str) -> str:
+        """The address of a secret's door."""
+        return f"#j-{secret}:{self._api.server_name}"
+
+    async def of_group(self, group: Group) -> Doorplate:
+        """The plate of a door to a group."""
+        words = self._words
+        name = await group_name(self._api, group.room_id)
+        key = ("m.room.avatar", "")
+        event = (await self._api.get_room_state(group.room_id, [key])).get(key)
+        avatar = event.content.get("url") if event else None
+        notice, text = words["door_notice"], words["door_link"]
+        url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
+        return Doorplate(
+            name=words["door_name"].format(group=name) if name else words["door_nameless"],
+            topic=words["door_topic"],
+            notice=notice.format(link=f"{text}: {url}"),
+            notice_html=notice.format(link=f'<a href="{url}">{text}</a>'),
+            avatar_url=avatar if isinstance(avatar, str) else None,
+        )
+
+    def of_person(self, name: str) -> Doorplate:
+        """The plate of a door to a direct chat.
+
+        Only this server can open a chat for somebody, so the door is for its own people.
+        """
+        words = self._words
+        notice = words["personal_door_notice"].format(name=name)
+        return Doorplate(
+            name=words["personal_door_name"].format(name=name),
+            topic=words["personal_door_topic"].format(name=name),
+            notice=notice,
+            notice_html="",
+            federates=False,
+        )
+
+    async def make(self, plate: Doorplate, secret: str) -> str:
+        """Make a door; returns its room ID.
+
+        Nothing is written into it later: a message that another server misses while it joins would
+        keep it from learning that its user has been taken out of the door.
+        """
+        initial_state: list[dict[str, object]] = [
+            {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},
+            {"type": "m.room.history_visibility", "content": {"history_visibility": "shared"}},
+        ]
+        if plate.avatar_url:
+            initial_state.append({"type": "m.room.avatar", "content": {"url": plate.avatar_url}})
+        door = await create_plain_room(
+            self._api,
+            self._concierge,
+            {
+                "preset": "public_chat",
+                "visibility": "private",
+                "room_alias_name": f"j-{secret}",
+                "name": plate.name,
+                "topic": plate.topic,
+                "initial_state": initial_state,
+                "creation_content": {} if plate.federates else {"m.federate": False},
+                # Nobody but the concierge writes, invites or changes anything here.
+                "power_level_content_override": {
+                    "events_default": 100, "state_default": 100, "invite": 100, "kick": 100,
+                    "ban": 100, "redact": 100,
+                },
+            },
+        )  # fmt: skip
+        html = {"format": "org.matrix.custom.html", "formatted_body": plate.notice_html}
+        await self._api.create_and_send_event_into_room(
+            {
+                "type": "m.room.message",
+                "room_id": door,
+                "sender": self._concierge,
+                "content": {
+                    "msgtype": "m.notice",
+                    "body": plate.notice,
+                    **(html if plate.notice_html else {}),
+                },
+            }
+        )
+        return door

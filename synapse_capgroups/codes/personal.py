@@ -1,0 +1,151 @@
+"""Personal codes ("add me"): whoever scans one gets a direct chat with the person who shows it.
+
+That person accepts or not, in their client. Friendship begins when they do, so what a friendship
+needs to count (`friends.min_age`, `friends.max_vouches_per_day`) holds for these as for any.
+"""
+
+import logging
+
+import attrs
+from synapse.module_api import LoggingTransaction, ModuleApi, UserID
+
+from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.config import CodesConfig
+from synapse_capgroups.groups.names import shortened
+from synapse_capgroups.inside.creations import create_room
+from synapse_capgroups.inside.tables.account_data import AccountData
+from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.users import Users
+from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import CHATS_BY_CODE, CHATS_WITH_ONE
+from synapse_capgroups.people.direct_chats import list_direct_chat
+from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
+from synapse_capgroups.rules.friends import listed_rooms
+from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.database import Database, lock_person
+
+logger = logging.getLogger(__name__)
+
+
+class PersonalCodes:
+    """Opens direct chats for those who stand at a personal code's door."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        gatekeeper: Gatekeeper,
+        limits: RateLimits,
+        config: CodesConfig,
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._gatekeeper = gatekeeper
+        self._limits = limits
+        self._config = config
+
+    async def name(self, user_id: str) -> str:
+        """What a local person is called everywhere; their Matrix ID if they have no name."""
+        profile = await self._api.get_profile_for_user(UserID.from_string(user_id).localpart)
+        return shortened(profile.display_name or user_id)
+
+    async def state(self, code: Code) -> Reason | None:
+        """What a personal code is dead of, None if it lives."""
+
+        def look(txn: LoggingTransaction) -> Reason | None:
+            current = Codes.by_id(txn, code.code_id)
+            if current is None:
+                return code.died_of or Reason.CODE_REVOKED
+            died_of = self._died_of(txn, current)
+            if current.died_of is None and died_of is not None:
+                now = self._api.get_current_time_msec()
+                Codes.kill(txn, code.code_id, died_of, now)
+            return died_of
+
+        return await self._database.run("code_state", look)
+
+    async def let_in(self, code: Code, user_id: str) -> Verdict:
+        """Decide for somebody at the door, and open the chat if they may.
+
+        Raises:
+            SynapseError: it was asked for too often, or Synapse or another module is against it.
+                The code is not used by that.
+        """
+        if user_id == code.sharer:
+            return ALLOWED
+        entitled = await self._gatekeeper.creation(user_id)
+        if isinstance(entitled, Refusal) and self._gatekeeper.enforce:
+            return attrs.evolve(entitled, always=True)
+        if await self._has_chat(user_id, code.sharer):
+            return ALLOWED
+        verdict = await self._use(code, user_id)
+        if isinstance(verdict, Refusal):
+            return attrs.evolve(verdict, always=True)
+        try:
+            await self._limits.spend(CHATS_BY_CODE, user_id)
+            await self._limits.spend(CHATS_WITH_ONE, user_id, f"{user_id} {code.sharer}")
+            await self._open_chat(user_id, code.sharer)
+        except Exception:
+            await self._database.run("unused", lambda txn: Codes.unuse(txn, code.code_id, user_id))
+            raise
+        now = self._api.get_current_time_msec()
+        await self._database.run("used", lambda txn: Codes.kill_if_used_up(txn, code.code_id, now))
+        return entitled
+
+    async def _use(self, code: Code, user_id: str) -> Verdict:
+        """Count a use, before the chat that it is for: many can be at the door."""
+
+        def use(txn: LoggingTransaction) -> Verdict:
+            # One at a time, so that nobody is let in beyond the last use.
+            lock_person(txn, code.sharer)
+            now = self._api.get_current_time_msec()
+            current = Codes.by_id(txn, code.code_id)
+            if current is not None and Codes.is_used_by(txn, code.code_id, user_id):
+                current = attrs.evolve(current, uses=current.uses - 1)  # Their own.
+            died_of = self._died_of(txn, current) if current else Reason.CODE_REVOKED
+            if died_of is None:
+                Codes.use(txn, code.code_id, user_id, now)
+                return ALLOWED
+            if died_of is not Reason.CODE_USED_UP:  # The last use may be on its way, and fail.
+                Codes.kill(txn, code.code_id, died_of, now)
+            return Refusal(died_of)
+
+        return await self._database.run("personal", use)
+
+    def _died_of(self, txn: LoggingTransaction, code: Code) -> Reason | None:
+        account = Users.account(txn, code.sharer)
+        facts = CodeFacts(
+            code.expires_at,
+            code.max_uses,
+            code.uses,
+            account.is_active,
+            code.died_of,
+            account.is_suspended,
+        )
+        return cause_of_personal_death(facts, now=self._api.get_current_time_msec())
+
+    async def _has_chat(self, user_id: str, other: str) -> bool:
+        """Whether somebody has a direct chat with another, or has asked for one."""
+
+        def look(txn: LoggingTransaction) -> bool:
+            rooms = listed_rooms(AccountData.listed_as_direct(txn, user_id, other))
+            mine = Memberships.joined_by(txn, rooms, user_id)
+            return any(
+                Memberships.membership(txn, room, other).membership in ("join", "invite")
+                for room in mine
+            )
+
+        return await self._database.run("chat", look)
+
+    async def _open_chat(self, user_id: str, other: str) -> None:
+        room_id = await create_room(
+            self._api,
+            user_id,
+            {"preset": "trusted_private_chat", "is_direct": True, "invite": [other]},
+        )
+        try:
+            # As their client would: without it, neither is the other's friend.
+            await list_direct_chat(self._api, self._database, user_id, other, room_id)
+        except Exception:
+            logger.exception("Could not list a direct chat of %s", user_id)

@@ -1,0 +1,1 @@
+"""The concierge: the module's account, which talks to people."""

@@ -1,0 +1,104 @@
+"""The concierge's account: made once, of the kind that Synapse counts among no people.
+
+Its word is the server's and its rooms are no groups, so it must never be anybody else's. Whether
+somebody can log in to an account is not to be read from Synapse's tables where another service
+(MAS, LDAP, JWT) does that, so the module keeps on record what it made.
+"""
+
+import logging
+
+import attrs
+from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api.errors import SynapseError
+
+from synapse_capgroups.inside.registration import check_not_reserved, make_account, make_support
+from synapse_capgroups.inside.start import stop_the_start
+from synapse_capgroups.inside.tables.users import Users
+from synapse_capgroups.storage.accounts import Accounts
+from synapse_capgroups.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+_NAME = "Groups"
+
+
+@attrs.frozen
+class _Found:
+    """What there is under the concierge's name at a start."""
+
+    exists: bool
+    ours: bool
+    is_support: bool = False
+    can_log_in: bool = False
+
+
+class ConciergeAccount:
+    """Makes the account, or ends the process if it belongs to somebody."""
+
+    def __init__(self, api: ModuleApi, database: Database, user_id: str, *, enforce: bool) -> None:
+        self._api = api
+        self._database = database
+        self._user_id = user_id
+        self._enforce = enforce
+
+    async def prepare(self) -> None:
+        """To be called at start, on one process, and again if it fails.
+
+        A trial makes no account, and leaves alone whatever there is.
+        """
+        found = await self._database.run("account", self._look)
+        if found.exists and not found.ours:
+            mistake = (
+                f"synapse-capgroups: the account {self._user_id} belongs to somebody. Choose "
+                "another name for `concierge` in the module's configuration."
+            )
+            if self._enforce:
+                stop_the_start(mistake)
+            logger.warning("%s With `enforce: true` Synapse does not start.", mistake)
+            return
+        if found.can_log_in:
+            logger.warning(
+                "synapse-capgroups: somebody can log in as %s, and then read every join code that "
+                "it makes. Take that account's password and devices away.",
+                self._user_id,
+            )
+        if found.exists and not found.is_support:
+            await make_support(self._api, self._user_id)
+        if not found.exists and self._enforce:
+            await self._make()
+
+    def _look(self, txn: LoggingTransaction) -> _Found:
+        is_support = Users.is_support(txn, self._user_id)
+        if is_support is None:
+            Accounts.all_claimed(txn)
+            return _Found(exists=False, ours=True)
+        made_at = Accounts.made_at(txn, self._user_id)
+        can_log_in = Users.somebody_can_log_in(txn, self._user_id)
+        if made_at:
+            ours = True
+        elif can_log_in:
+            ours = False
+        elif made_at == 0:
+            # A process was killed at this. An account that somebody registers is of no type.
+            ours = is_support
+        else:
+            ours = Accounts.has_made_rooms(txn, self._user_id) or Accounts.may_be_unclaimed(txn)
+        if ours:
+            Accounts.all_claimed(txn)
+            if not made_at:
+                Accounts.has_made(txn, self._user_id, self._api.get_current_time_msec())
+        return _Found(True, ours, is_support, can_log_in)
+
+    async def _make(self) -> None:
+        user_id, now = self._user_id, self._api.get_current_time_msec()
+        try:
+            check_not_reserved(self._api, user_id)
+        except SynapseError as e:
+            stop_the_start(
+                f"synapse-capgroups: the account {user_id} cannot be made ({e.msg}) Choose another "
+                "name for `concierge` in the module's configuration."
+            )
+        # The record comes first: should the process be killed in between, the account is ours.
+        await self._database.run("account", lambda txn: Accounts.is_about_to_make(txn, user_id))
+        await make_account(self._api, user_id, _NAME)
+        await self._database.run("account", lambda txn: Accounts.has_made(txn, user_id, now))

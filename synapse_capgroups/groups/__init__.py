@@ -1,0 +1,1 @@
+"""Groups: which rooms are groups, what they and their members are called."""

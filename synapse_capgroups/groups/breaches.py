@@ -1,0 +1,53 @@
+"""Notices groups that are opened by somebody above the rules: a server admin, another server.
+
+Synapse does not ask about an admin's state events (`user_may_send_state_event`), and another
+server's cannot be refused. `check_event_for_spam` is shown all of them, without the room's state.
+"""
+
+from synapse.module_api import EventBase, ModuleApi
+
+from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.rules import seclusion
+from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.telemetry import journal, metrics
+
+# Synapse itself sends these, when a member invites an e-mail address.
+_WATCHED = seclusion.SECLUDING - {seclusion.THIRD_PARTY_INVITE}
+
+
+class Breaches:
+    """Puts each opening of a group into the journal and the metrics."""
+
+    def __init__(self, api: ModuleApi, scope: Scope) -> None:
+        self._api = api
+        self._scope = scope
+
+    @staticmethod
+    def may_be(event: EventBase) -> bool:
+        """Whether an event would open a group. In memory, for each event of every room."""
+        return event.type in _WATCHED and isinstance(
+            seclusion.decide_state(event.type, event.content), Refusal
+        )
+
+    def look_soon(self, event: EventBase) -> None:
+        """Report the event, if it comes to be the state of a group."""
+        self._api.run_as_background_process("capgroups_breach", self._look, event)
+
+    async def _look(self, event: EventBase) -> None:
+        verdict = seclusion.decide_state(event.type, event.content)
+        if not isinstance(verdict, Refusal) or await self._scope.group(event.room_id) is None:
+            return
+        if not await self._comes(event):
+            return
+        metrics.BREACHES.labels(verdict.reason.value).inc()
+        journal.breach(event.room_id, event.event_id, event.sender, event.type, verdict.reason)
+
+    async def _comes(self, event: EventBase) -> bool:
+        """Wait until an event that was just received is the room's state; False if it is not."""
+        key = (event.type, "")
+        for _ in range(50):
+            state = await self._api.get_room_state(event.room_id, [key])
+            if key in state and state[key].event_id == event.event_id:
+                return True
+            await self._api.sleep(0.1)
+        return False

@@ -1,0 +1,94 @@
+"""Making the module's account, and hearing of accounts that are suspended."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from synapse.api.constants import UserTypes
+from synapse.module_api import ModuleApi, UserID
+
+logger = logging.getLogger(__name__)
+
+
+def server_notices_user(api: ModuleApi) -> str | None:
+    """The Matrix ID that sends the server's notices. The `ModuleApi` does not tell."""
+    return api._hs.config.servernotices.server_notices_mxid
+
+
+def check_not_reserved(api: ModuleApi, user_id: str) -> None:
+    """See that an application service or the server's notices do not claim a name for themselves.
+
+    `make_account` does not ask for it.
+
+    Raises:
+        SynapseError: 400, one does.
+    """
+    api._hs.get_registration_handler().check_user_id_not_appservice_exclusive(user_id)
+
+
+async def make_account(api: ModuleApi, user_id: str, name: str) -> None:
+    """Make an account for the server's own use, with which nobody can log in.
+
+    `ModuleApi.register_user` makes a person: the first one of a fresh server creates the rooms of
+    `auto_join_rooms` and the others join them, another module may deny it, and it needs consent and
+    a place below `max_mau_value` to do anything.
+    """
+    await api._hs.get_registration_handler().register_with_store(
+        user_id,
+        create_profile_with_displayname=name,
+        user_type=UserTypes.SUPPORT,
+        approved=True,
+    )
+
+
+async def make_support(api: ModuleApi, user_id: str) -> None:
+    """Let Synapse count an account that exists among no people.
+
+    Synapse itself remembers for whom it has asked (`is_support_user`, `is_real_user`), and forgets
+    it on no process when this changes.
+    """
+    store = api._hs.get_datastores().main
+    await store.set_user_type(UserID.from_string(user_id), UserTypes.SUPPORT)
+    for remembered in (store.is_support_user, store.is_real_user):
+        remembered.invalidate((user_id,))
+        await store.send_invalidation_to_replication(remembered.__name__, (user_id,))
+
+
+def delegates_authentication(api: ModuleApi) -> bool:
+    """Whether accounts are made by the Matrix Authentication Service."""
+    config = api._hs.config
+    # Until Synapse 1.150 or so it could be an experiment as well.
+    experiment = getattr(config.experimental, "msc3861", None)
+    return bool(config.mas.enabled or (experiment is not None and experiment.enabled))
+
+
+Sanctioned = Callable[[str, bool], Awaitable[None]]
+
+
+def watch_sanctions(api: ModuleApi, then: Sanctioned) -> None:
+    """Let the module know of each local account that is suspended, locked or shadow-banned.
+
+    The callbacks and the `ModuleApi` know nothing of it, and it may be taken back a moment later.
+
+    Args:
+        then: called with the Matrix ID, and whether the account was suspended.
+    """
+    store = api._hs.get_datastores().main
+    for name in ("set_user_suspended_status", "set_user_locked_status", "set_shadow_banned"):
+        _watch_sanction(store, name, then)
+
+
+def _watch_sanction(store: Any, name: str, then: Sanctioned) -> None:
+    change = getattr(store, name)
+
+    async def watched(user: Any, sanctioned: bool) -> None:
+        await change(user, sanctioned)
+        if sanctioned:
+            try:
+                user_id = user if isinstance(user, str) else user.to_string()
+                await then(user_id, name == "set_user_suspended_status")
+            except Exception:
+                # The account is suspended all the same; entries and the sweep see it.
+                logger.exception("Could not end the codes of a suspended account")
+
+    setattr(store, name, watched)

@@ -1,0 +1,100 @@
+"""Statements on `m.direct`, the list of a person's direct chats."""
+
+import contextlib
+import json
+from collections.abc import Collection
+
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.transactions import _batches, is_postgres
+
+
+class AccountData:
+    """Statements on `account_data`, and on invitations to direct chats."""
+
+    @staticmethod
+    def m_direct(txn: LoggingTransaction, user_id: str) -> dict[str, object]:
+        """The content of a local user's `m.direct`; empty if there is none or it is no object."""
+        return AccountData.m_directs(txn, [user_id]).get(user_id, {})
+
+    @staticmethod
+    def m_direct_to_change(txn: LoggingTransaction, user_id: str) -> dict[str, object]:
+        """The same, to be written back: what cannot be read is not taken for empty.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        txn.execute(
+            """
+            SELECT content FROM account_data
+            WHERE user_id = ? AND account_data_type = 'm.direct'
+            """,
+            (user_id,),
+        )
+        row = txn.fetchone()
+        direct = json.loads(row[0]) if row else {}
+        if not isinstance(direct, dict):
+            raise ValueError("m.direct is no object")
+        return direct
+
+    @staticmethod
+    def listed_as_direct(txn: LoggingTransaction, owner: str, other: str) -> object:
+        """What a local user's `m.direct` has for somebody else, None if nothing.
+
+        Of 10,000 chats, PostgreSQL cuts out that part, since sending and reading all of it takes
+        longer than all the rest of a decision. Synapse stores what `json.dumps` makes, where a
+        quotation mark inside a text has a backslash before it: nothing but a key can look like one,
+        and a text that ends followed by a bracket ends a list.
+        """
+        if not is_postgres(txn):
+            return AccountData.m_direct(txn, owner).get(other)
+        txn.execute(
+            """
+            SELECT split_part(split_part(content, ?, 2), '"]', 1) FROM account_data
+            WHERE user_id = ? AND account_data_type = 'm.direct'
+            """,
+            (f"{json.dumps(other)}:", owner),
+        )
+        row = txn.fetchone()
+        try:
+            return json.loads(f'{row[0]}"]') if row and row[0] else None
+        except (ValueError, RecursionError):
+            return None
+
+    @staticmethod
+    def m_directs(
+        txn: LoggingTransaction, user_ids: Collection[str]
+    ) -> dict[str, dict[str, object]]:
+        """The same of several local users, without those who have none."""
+        found: dict[str, dict[str, object]] = {}
+        for batch in _batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT user_id, content FROM account_data
+                WHERE account_data_type = 'm.direct'
+                AND user_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            for user_id, content in txn.fetchall():
+                with contextlib.suppress(ValueError, RecursionError):
+                    # It belongs to the client, and can be anything.
+                    if isinstance(direct := json.loads(content), dict):
+                        found[user_id] = direct
+        return found
+
+    @staticmethod
+    def is_invited_as_direct(txn: LoggingTransaction, room_id: str, user_id: str) -> bool:
+        """Whether the invitation that stands says that the room is a direct chat."""
+        txn.execute(
+            """
+            SELECT j.json FROM (
+                SELECT event_id FROM current_state_events WHERE room_id = ?
+                AND type = 'm.room.member' AND state_key = ? AND membership = 'invite' LIMIT 1
+            ) AS own JOIN event_json AS j ON j.event_id = own.event_id
+            """,
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        content = json.loads(row[0]).get("content") if row else None
+        return isinstance(content, dict) and content.get("is_direct") is True

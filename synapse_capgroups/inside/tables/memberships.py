@@ -1,0 +1,303 @@
+"""Statements on memberships and their history."""
+
+from collections.abc import Collection
+
+import attrs
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.transactions import _batches
+
+_MOST_HISTORY = 1000
+
+
+@attrs.frozen
+class Membership:
+    """One person's standing in one room.
+
+    Attributes:
+        membership: as in `m.room.member`, None if they never had one there.
+        sender: who sent that event.
+        stream_ordering: its place in this server's order of events, 0 if there is none.
+        since: when this server received it, in milliseconds since 1970.
+    """
+
+    membership: str | None = None
+    sender: str | None = None
+    stream_ordering: int = 0
+    since: int = 0
+
+
+MOST_CHANGES = 2000
+"""How many changes of memberships of one room are read while others wait for a group."""
+
+
+NEVER = 2**62
+"""A time that does not come."""
+
+
+class Memberships:
+    """Statements on `current_state_events`, `room_memberships` and `events`."""
+
+    @staticmethod
+    def membership(txn: LoggingTransaction, room_id: str, user_id: str) -> Membership:
+        # events.stream_ordering and not current_state_events.event_stream_ordering: the latter is
+        # NULL in rows that are older than Synapse 1.80. LIMIT tells PostgreSQL what the unique
+        # index does not: in a large group it expects many rows, and reads all events for them.
+        txn.execute(
+            """
+            SELECT own.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0)
+            FROM (
+                SELECT membership, event_id FROM current_state_events
+                WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? LIMIT 1
+            ) AS own JOIN events AS e ON e.event_id = own.event_id
+            """,
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        return Membership(*row) if row else Membership()
+
+    @staticmethod
+    def is_member(txn: LoggingTransaction, room_id: str, user_id: str) -> bool:
+        txn.execute(
+            """
+            SELECT membership FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member' AND state_key = ?
+            """,
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        return row is not None and row[0] == "join"
+
+    @staticmethod
+    def joined_rooms(txn: LoggingTransaction, user_id: str) -> list[str]:
+        txn.execute(
+            """
+            SELECT room_id FROM current_state_events
+            WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+            """,
+            (user_id,),
+        )
+        return [room_id for (room_id,) in txn]
+
+    @staticmethod
+    def names_of_members(txn: LoggingTransaction, room_id: str) -> list[str]:
+        txn.execute(
+            """
+            SELECT m.display_name
+            FROM current_state_events AS c JOIN room_memberships AS m ON m.event_id = c.event_id
+            WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.membership = 'join'
+            """,
+            (room_id,),
+        )
+        return [name for (name,) in txn if name]
+
+    @staticmethod
+    def latest_stream_ordering(txn: LoggingTransaction) -> int:
+        """The place of the latest event in this server's order of events."""
+        txn.execute("SELECT MAX(stream_ordering) FROM events")
+        row = txn.fetchone()
+        return int(row[0] or 0) if row else 0
+
+    @staticmethod
+    def was_out_since(
+        txn: LoggingTransaction,
+        room_id: str,
+        user_id: str,
+        *,
+        place: int | None,
+        time: int,
+        by_others: bool,
+    ) -> bool | None:
+        """Whether somebody was out of a room at any time since, whatever they are now.
+
+        Args:
+            place: since which place in the order of events; None if only the time is known.
+            time: since when, in milliseconds since 1970.
+            by_others: whether only removals count, and not that they left by themselves.
+
+        Returns:
+            None if their history there is too long to be read while others wait: somebody has
+            changed their name a thousand times.
+        """
+        since = "e.received_ts >= ?" if place is None else "e.stream_ordering > ?"
+        txn.execute(
+            f"""
+            SELECT COUNT(*), MAX(CASE WHEN history.membership IN ('leave', 'ban')
+                AND {"history.sender <> history.user_id AND" if by_others else ""}
+                {since} THEN 1 ELSE 0 END)
+            FROM (
+                SELECT user_id, sender, membership, event_id FROM room_memberships
+                WHERE user_id = ? AND room_id = ? LIMIT ?
+            ) AS history LEFT JOIN events AS e ON e.event_id = history.event_id
+            """,
+            (time if place is None else place, user_id, room_id, _MOST_HISTORY + 1),
+        )
+        row = txn.fetchone()
+        assert row is not None
+        events, was_out = row
+        if was_out:
+            return True
+        return None if events > _MOST_HISTORY else False
+
+    @staticmethod
+    def became_state(txn: LoggingTransaction, event_id: str) -> bool:
+        """Whether an event is or was the state of its room: it was neither refused nor ignored.
+
+        By the index on `stream_id`: a change is written with the place of the first event of the
+        few that are persisted together.
+        """
+        txn.execute(
+            """
+            SELECT 1 FROM events AS e JOIN current_state_delta_stream AS change
+            ON change.room_id = e.room_id AND change.event_id = e.event_id
+            AND change.stream_id > e.stream_ordering - 1000
+            AND change.stream_id <= e.stream_ordering
+            WHERE e.event_id = ?
+            """,
+            (event_id,),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
+    def joined_by_both(
+        txn: LoggingTransaction, room_ids: Collection[str], a: str, b: str
+    ) -> list[str]:
+        """Those of the rooms in which both are members. One look-up per room and person."""
+        found: list[str] = []
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"""
+                SELECT one.room_id
+                FROM current_state_events AS one JOIN current_state_events AS two
+                ON two.room_id = one.room_id
+                WHERE one.type = 'm.room.member' AND one.state_key = ? AND one.membership = 'join'
+                AND two.type = 'm.room.member' AND two.state_key = ? AND two.membership = 'join'
+                AND one.room_id IN ({", ".join("?" * len(batch))})
+                """,
+                (a, b, *batch),
+            )
+            found.extend(room_id for (room_id,) in txn)
+        return found
+
+    @staticmethod
+    def joined_by(txn: LoggingTransaction, room_ids: Collection[str], user_id: str) -> list[str]:
+        """Those of the rooms in which somebody is a member. One look-up per room."""
+        found: list[str] = []
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"""
+                SELECT room_id FROM current_state_events
+                WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+                AND room_id IN ({", ".join("?" * len(batch))})
+                """,
+                (user_id, *batch),
+            )
+            found.extend(room_id for (room_id,) in txn)
+        return found
+
+    @staticmethod
+    def present_in(
+        txn: LoggingTransaction, room_ids: Collection[str]
+    ) -> dict[str, list[tuple[str, str]]]:
+        """Who is joined or invited in each of the rooms, with the membership."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"""
+                SELECT room_id, state_key, membership FROM current_state_events
+                WHERE type = 'm.room.member' AND membership IN ('join', 'invite')
+                AND room_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            for room_id, user_id, membership in txn:
+                found.setdefault(room_id, []).append((user_id, membership))
+        return found
+
+    @staticmethod
+    def known_rooms(txn: LoggingTransaction, room_ids: Collection[str]) -> set[str]:
+        """Those of the rooms that this server has; a deleted one is gone from here first."""
+        found: set[str] = set()
+        for batch in _batches(sorted(room_ids)):
+            txn.execute(
+                f"SELECT room_id FROM rooms WHERE room_id IN ({', '.join('?' * len(batch))})", batch
+            )
+            found.update(room_id for (room_id,) in txn)
+        return found
+
+    @staticmethod
+    def rooms_of_two(txn: LoggingTransaction, user_id: str, most: int) -> list[tuple[str, str]]:
+        """The latest rooms that somebody shares with one other person and nobody else.
+
+        In each room no more than three rows are read, as nobody else may be invited either.
+
+        Args:
+            most: how many of their rooms are looked at.
+
+        Returns:
+            The room's ID and the other person's.
+        """
+        others = """
+            SELECT state_key, membership FROM current_state_events AS there
+            WHERE there.room_id = mine.room_id AND there.type = 'm.room.member'
+            AND there.membership IN ('join', 'invite') ORDER BY there.state_key
+        """  # Without an order, PostgreSQL may look for three rows of a room in the whole table.
+        txn.execute(
+            f"""
+            SELECT mine.room_id, (
+                SELECT state_key FROM ({others} LIMIT 2) AS two WHERE state_key <> ?
+                AND membership = 'join' LIMIT 1
+            ) FROM (
+                SELECT room_id FROM current_state_events
+                WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+                ORDER BY COALESCE(event_stream_ordering, 0) DESC LIMIT ?
+            ) AS mine
+            WHERE (SELECT COUNT(*) FROM ({others} LIMIT 3) AS three) = 2
+            """,
+            (user_id, user_id, most),
+        )
+        return [(room_id, other) for room_id, other in txn.fetchall() if other is not None]
+
+    @staticmethod
+    def present(txn: LoggingTransaction, room_id: str, most: int) -> list[tuple[str, str]]:
+        """Who is joined or invited, with the membership; `most` of them at most."""
+        txn.execute(
+            """
+            SELECT state_key, membership FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member' AND membership IN ('join', 'invite')
+            LIMIT ?
+            """,
+            (room_id, most),
+        )
+        return [(user, membership) for user, membership in txn]
+
+    @staticmethod
+    def joined_since(txn: LoggingTransaction, room_id: str, user_id: str) -> int:
+        """When a member's unbroken membership began, in milliseconds since 1970.
+
+        By this server's clock (`received_ts`): the other timestamp of an event is its sender's
+        word. A name change is a join after a join and begins nothing. Others wait for the group
+        meanwhile, so a room with more changes than `MOST_CHANGES` is not read: nobody is a member
+        there for any time at all.
+        """
+        txn.execute(
+            """
+            SELECT changes.user_id, changes.membership, e.received_ts
+            FROM (
+                SELECT event_id, user_id, membership FROM room_memberships WHERE room_id = ?
+                LIMIT ?
+            ) AS changes JOIN events AS e ON e.event_id = changes.event_id
+            ORDER BY e.stream_ordering DESC
+            """,
+            (room_id, MOST_CHANGES + 1),
+        )
+        changes = txn.fetchall()
+        if len(changes) > MOST_CHANGES:
+            return NEVER
+        since = 0
+        for who, membership, received_ts in changes:
+            if who == user_id:
+                if membership != "join":
+                    break
+                since = received_ts or 0
+        return since

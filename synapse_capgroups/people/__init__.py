@@ -1,0 +1,1 @@
+"""People: friends, direct chats, remarks, search, and forgetting them."""

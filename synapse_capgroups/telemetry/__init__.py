@@ -1,0 +1,1 @@
+"""The journal, the metrics, and what must never be logged."""

@@ -1,0 +1,52 @@
+"""One structured log line for each admission and each refusal.
+
+The line is a word and a JSON object, so that it can be read by people and taken apart by machines,
+and nothing that a user chose can break it in two: it is ASCII, other line ends escaped.
+The logger is `synapse_capgroups.journal`.
+"""
+
+import json
+import logging
+from typing import Any
+
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.storage.admissions import Admission
+
+# Named in admins' log configurations; it stays whatever file this is.
+logger = logging.getLogger("synapse_capgroups.journal")
+
+
+def admitted(admission: Admission) -> None:
+    """Somebody was let in, and is in."""
+    facts = {
+        "group": admission.room_id,
+        "user": admission.user_id,
+        "how": admission.how.value,
+        "by": admission.inviter,
+        "friend": admission.inviter_was_friend,
+        "mode": admission.mode.value,
+        "members": admission.members_after,
+    }
+    if admission.code_id is not None:
+        facts["code"] = admission.code_id
+    _write("admitted", facts)
+
+
+def refused(refusal: Refusal, *, enforced: bool, **facts: Any) -> None:
+    """Something was refused, or would have been if `enforce` were true."""
+    facts["reason"] = refusal.reason.value
+    if refusal.limit is not None:
+        facts["limit"] = refusal.limit
+    if refusal.members is not None:
+        facts["members"] = refusal.members
+    _write("refused" if enforced else "not_enforced", facts)
+
+
+def breach(room_id: str, event_id: str, sender: str, event_type: str, reason: Reason) -> None:
+    """A group was opened by somebody who stands above the rules."""
+    facts = {"group": room_id, "event": event_id, "by": sender, "type": event_type}
+    _write("breach", {**facts, "reason": reason.value})
+
+
+def _write(word: str, facts: dict[str, Any]) -> None:
+    logger.info("%s %s", word, json.dumps(facts, sort_keys=True))

@@ -1,0 +1,65 @@
+"""A group's avatar for the join page: small, and within the answer itself.
+
+The page belongs to people without a login, to whom Synapse gives no media. Nothing is drawn for
+them: a picture of 100 kB can have 32 million pixels and take 300 MB to draw. Synapse drew small
+ones when the picture was uploaded, and one of those is taken as it is.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.inside.media import SmallPicture, small_pictures
+
+_SIZE = 96  # px; the page shows it at 72 at most, and phones have more than one px for each
+_MOST_BYTES = 64 * 1024  # Of 96 by 96 pixels, even noise with transparency takes less.
+_STILL = ("image/jpeg", "image/png")  # A WebP is what Synapse makes of a picture that moves.
+_ADDRESS = re.compile(r"mxc://([^/]+)/([A-Za-z0-9_-]+)")
+
+
+class Avatars:
+    """Finds the small picture of a group's avatar."""
+
+    def __init__(self, api: ModuleApi) -> None:
+        self._api = api
+
+    async def of_group(self, room_id: str) -> str | None:
+        """A group's avatar as a `data:` address of a picture of about 96 by 96 pixels.
+
+        None if it has none, or one that Synapse made no small picture of, or that this process
+        cannot read: from another server, in quarantine, in a store that only another process has.
+        """
+        key = ("m.room.avatar", "")
+        event = (await self._api.get_room_state(room_id, [key])).get(key)
+        address = event.content.get("url") if event else None
+        match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+        if match is None or match[1] != self._api.server_name:
+            return None
+        # Looked up each time, and so not shown from the moment that it is in quarantine.
+        small = suitable(await small_pictures(self._api, match[2]))
+        return await self._api.defer_to_thread(_embedded, small) if small else None
+
+
+def suitable(pictures: Sequence[SmallPicture]) -> SmallPicture | None:
+    """The smallest that is large enough for the page; if there is none, the largest."""
+    fitting = [
+        small for small in pictures
+        if small.media_type in _STILL and 0 < small.length <= _MOST_BYTES
+    ]  # fmt: skip
+    large = [small for small in fitting if small.side >= _SIZE]
+    if large:
+        return min(large, key=lambda small: small.side)
+    return max(fitting, key=lambda small: small.side, default=None)
+
+
+def _embedded(small: SmallPicture) -> str | None:
+    try:
+        with small.file.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError:
+        return None
+    if not content or len(content) > _MOST_BYTES:
+        return None
+    return f"data:{small.media_type};base64,{base64.b64encode(content).decode()}"
