@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
         except ImportError as e:
             if e.name is None or not e.name.startswith("synapse."):
                 raise
-            # A name that `inside.py` imports is gone: the server ends with a sentence.
+            # A name that `inside/` imports is gone: the server ends with a sentence.
             from synapse_capgroups.inside.probe import unsuitable
 
             raise unsuitable([str(e)]) from e

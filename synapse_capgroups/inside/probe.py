@@ -7,6 +7,7 @@ without anybody noticing. So the server does not start then, and says what to do
 
 import importlib
 import inspect
+from importlib import metadata
 from operator import attrgetter
 from typing import Any
 from weakref import WeakSet
@@ -15,8 +16,6 @@ import attrs
 from synapse.module_api import ModuleApi
 from synapse.module_api.errors import ConfigError
 from synapse.util import SYNAPSE_VERSION
-
-import synapse_capgroups
 
 OLDEST, NEWEST = (1, 143), (1, 163)
 """The Synapse versions in which `inside.py` was read."""
@@ -237,7 +236,7 @@ def unsuitable(wrong: list[str]) -> ConfigError:
             "its installation is broken. Install Synapse anew, or take out the other module."
         )
     return ConfigError(
-        f"synapse-capgroups {synapse_capgroups.__version__} cannot work with this Synapse, "
+        f"synapse-capgroups {metadata.version('synapse-capgroups')} cannot work with this Synapse, "
         f"{SYNAPSE_VERSION}, and without it groups would be open: {'; '.join(wrong)}. "
         f"It is made for Synapse {oldest} to {newest}. {advice}"
     )

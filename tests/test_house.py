@@ -1,0 +1,64 @@
+"""The shape of the code: a room for each word, and imports that only go down."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter import cli
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "synapse_capgroups"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def classes() -> Iterator[tuple[str, ast.ClassDef]]:
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                yield f"{file.relative_to(PACKAGE)}: {node.name}", node
+
+
+def test_imports_go_down_and_never_in_circles(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    broken = cli.lint_imports(config_filename="pyproject.toml", no_cache=True)
+    assert broken == 0, capsys.readouterr().out
+
+
+def test_no_class_has_more_than_250_lines() -> None:
+    long = [name for name, node in classes() if (node.end_lineno or 0) - node.lineno >= 250]
+    assert long == []
+
+
+def test_no_class_needs_more_than_five_collaborators() -> None:
+    """A value of attrs may have as many fields as there are facts."""
+    many = [
+        name
+        for name, node in classes()
+        for method in node.body
+        if isinstance(method, ast.FunctionDef)
+        and method.name == "__init__"
+        and len(method.args.args) - 1 + len(method.args.kwonlyargs) > 5
+    ]
+    assert many == []
+
+
+def test_no_two_modules_have_one_name_except_a_nouns_storage_and_rules() -> None:
+    places = defaultdict(list)
+    for file in FILES:
+        room = file.relative_to(PACKAGE).parts[0]
+        if not file.name.startswith("__") and room not in ("storage", "rules"):
+            places[file.name].append(str(file.relative_to(PACKAGE)))
+    assert [found for found in places.values() if len(found) > 1] == []
+
+
+def test_the_wiring_is_read_in_two_minutes() -> None:
+    assert len((PACKAGE / "module.py").read_text().splitlines()) <= 160
+
+
+def test_each_file_says_in_its_first_line_what_it_is_about() -> None:
+    silent = [str(file) for file in FILES if not ast.get_docstring(ast.parse(file.read_text()))]
+    assert silent == []
