@@ -1,6 +1,7 @@
 """What the module costs, as ratios to the same homeserver without it: `python -m benchmarks`.
 
-Nothing here asserts a time. The results are written to docs/performance.md, with plots.
+No time is asserted here. The tables are written to docs/performance.md; data, plots and query
+plans to benchmarks/results/.
 
 * `measuring`: CPU seconds and latency of operations, on several servers in turn
 * `servers`, `engines`: homeservers on copies of one database, PostgreSQL or SQLite

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures what the module costs and writes docs/performance.md."""
+"""`python -m benchmarks`: measure what the module costs and write docs/performance.md."""
 
 import argparse
 import sys
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="small and rough: for a first look")
     parser.add_argument("--tiny", action="store_true", help="only to see that it runs")
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="where to write; docs")
+    parser.add_argument("--out", type=Path, default=Path(), help="where to write; the checkout")
     parser.add_argument(
         "--database",
         choices=("auto", "postgres", "sqlite"),

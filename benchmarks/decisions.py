@@ -119,7 +119,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         f"{sizes.all_admissions:,} admissions and, of one person, {sizes.direct_chats:,} direct "
         "chats in the database. `capgroups_decision_seconds` and, of it, the database "
         "transaction; and the transactions of each minute's sweep. "
-        "[Plans of all statements](query-plans.md) at that size.",
+        "[Plans of all statements](../benchmarks/results/query-plans.md) at that size.",
         # Decisions first, then what the sweep took.
         readings=sorted(readings, key=lambda r: ("join", "its ", "swee", "a ro").index(r.name[:4])),
         scale="groups",

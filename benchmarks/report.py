@@ -1,6 +1,7 @@
-"""Results as tables in docs/performance.md, between two markers, and the pages beside it."""
+"""Results as tables in docs/performance.md, between two markers; data and plots beside this."""
 
 from collections.abc import Iterable
+from os.path import relpath
 from pathlib import Path
 
 from benchmarks import plots
@@ -8,25 +9,27 @@ from benchmarks.results import Comparison, Figures, Reading, Results, Spread
 
 BEGIN = "<!-- results: written by `python -m benchmarks` -->"
 END = "<!-- end of results -->"
-PAGE = "performance.md"
-DATA = "performance.json"
-PICTURES = Path("images")
+PAGE = Path("docs/performance.md")
+RESULTS = Path("benchmarks/results")
+DATA = RESULTS / "performance.json"
 
 
 def write(results: Results, out: Path) -> None:
     """Write the data, the plots and the tables.
 
     Args:
-        out: a folder. If its page has no markers, they come at the end.
+        out: the root of a checkout, or a folder like it. If its page has no markers, they are
+            appended.
     """
-    pictures = out / PICTURES
-    pictures.mkdir(parents=True, exist_ok=True)
+    folder = out / RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
     results.write(out / DATA)
-    drawn = plots.draw(results, pictures)
+    drawn = plots.draw(results, folder)
     for figures in results.figures.values():
         for name, text in figures.documents.items():
-            (out / name).write_text(text)
+            (folder / name).write_text(text)
     page = out / PAGE
+    page.parent.mkdir(parents=True, exist_ok=True)
     text = page.read_text() if page.exists() else "# Performance\n"
     if BEGIN not in text:
         text += f"\n{BEGIN}\n{END}\n"
@@ -41,14 +44,19 @@ def markdown(results: Results, drawn: Iterable[tuple[str, str]] = ()) -> str:
     Args:
         drawn: the plots: file name and what can be seen there.
     """
-    lines = [f"The numbers behind the tables and plots are in [{DATA}]({DATA}).", ""]
+    lines = [f"The numbers behind the tables and plots are in [{DATA.name}]({_link(DATA)}).", ""]
     lines += ["| machine | |", "| --- | --- |"]
     lines += [f"| {what} | {value} |" for what, value in results.machine.items()]
     for name, text in drawn:
-        lines += ["", f"![{text}]({PICTURES}/{name})"]
+        lines += ["", f"![{text}]({_link(RESULTS / name)})"]
     for figures in results.figures.values():
         lines += ["", *_section(figures)]
     return "\n".join(lines) + "\n"
+
+
+def _link(path: Path) -> str:
+    """The way from the page to a file; both are relative to the root."""
+    return Path(relpath(path, PAGE.parent)).as_posix()
 
 
 def _section(figures: Figures) -> list[str]:

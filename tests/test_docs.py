@@ -6,10 +6,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+]
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|\b(?:src|href)=\"([^\"]+)\"")
-_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# A file of this repository by its address, as README names them for readers on PyPI.
+_PROJECT = (ROOT / "pyproject.toml").read_text()
+_NAME = re.findall(r'^Source = "https://github.com/([^"]*)"$', _PROJECT, re.MULTILINE)[0]
+_OURS = re.compile(
+    rf"https://(?:github\.com/{_NAME}/blob|raw\.githubusercontent\.com/{_NAME})/main/(.*)"
+)
 _MARKDOWN_PICTURE, _HTML_PICTURE = re.compile(r"!\[([^\]]*)\]"), re.compile(r"<img\b([^>]*)>")
 
 
@@ -18,14 +31,22 @@ def text(page: Path) -> str:
     return _CODE.sub("", page.read_text())
 
 
+def links(page: Path) -> list[str]:
+    """The addresses that a page links to or shows, without the headings in them."""
+    found = (markdown or html for markdown, html in _LINK.findall(text(page)))
+    return [link.partition("#")[0] for link in found if not link.startswith("#")]
+
+
 def targets(page: Path) -> list[Path]:
-    """The files that a page links to or shows."""
-    links = [markdown or html for markdown, html in _LINK.findall(text(page))]
-    return [
-        (page.parent / link.partition("#")[0]).resolve()
-        for link in links
-        if not _ELSEWHERE.match(link)
-    ]
+    """The files of this repository that a page links to or shows."""
+    found = []
+    for link in links(page):
+        ours = _OURS.match(link)
+        if ours is not None:
+            found.append((ROOT / ours[1]).resolve())
+        elif not _ELSEWHERE.match(link):
+            found.append((page.parent / link).resolve())
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -44,7 +65,22 @@ def test_every_picture_is_told_in_words(page: Path) -> None:
 
 def test_every_picture_is_shown_somewhere_and_small() -> None:
     shown = {target for page in PAGES for target in targets(page)}
-    pictures = list((ROOT / "docs" / "images").iterdir())
+    pictures = [
+        *(ROOT / "docs" / "images").iterdir(),
+        *(ROOT / "benchmarks" / "results").glob("*.svg"),
+    ]
     assert pictures
     assert [picture.name for picture in pictures if picture.resolve() not in shown] == []
     assert [picture.name for picture in pictures if picture.stat().st_size > 120_000] == []
+
+
+def test_links_of_the_readme_work_on_pypi() -> None:
+    assert [link for link in links(README) if not link.startswith("https://")] == []
+
+
+def test_the_readme_is_short_and_has_the_commands_that_ci_runs() -> None:
+    lines = README.read_text().splitlines()
+    assert len(lines) < 200
+    for command in (".venv/bin/pytest", ".venv/bin/capgroups demo"):
+        assert next(line for line in lines if command in line).startswith("python3 -m venv .venv")
+    assert any("needs Synapse 1." in line for line in lines)
