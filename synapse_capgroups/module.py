@@ -25,7 +25,6 @@ from synapse_capgroups.callbacks.answers import (
     Answer,
     Answers,
     raise_refusal,
-    refusal_fields,
     refused,
 )
 from synapse_capgroups.codes.cards import Cards
@@ -34,6 +33,8 @@ from synapse_capgroups.codes.door_rooms import DoorRooms, is_like_a_code
 from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.codes.life import POWER_LEVELS, TOMBSTONE, CodeLife
 from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.codes.previews import Previews
+from synapse_capgroups.codes.sharing import CodePictures, Sharing
 from synapse_capgroups.concierge.account import ConciergeAccount
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.conversation import Concierge
@@ -41,6 +42,7 @@ from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.groups import lobbies
 from synapse_capgroups.groups.aliases import AliasKeeper
 from synapse_capgroups.groups.breaches import Breaches
+from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Group, Scope, about
 from synapse_capgroups.inside import probe
 from synapse_capgroups.inside.addresses import (
@@ -78,7 +80,13 @@ from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry import journal
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.web import serve as web
+from synapse_capgroups.web.api import Api
+from synapse_capgroups.web.calls import Callers
+from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.group_calls import GroupCalls
+from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.refusal_fields import refusal_fields
 from synapse_capgroups.words.spoken import LANGUAGES
 
 logger = logging.getLogger(__name__)
@@ -148,6 +156,9 @@ class CapGroups:
             on_user_deactivation_status_changed=self.on_user_deactivation_status_changed,
         )
         cards = Cards(api, self._doors, personal, said)
+        members = Members(api, self._database, self._scope, self._gatekeeper)
+        sharing = Sharing(self._database, members, self._doors)
+        pictures = CodePictures(sharing, cards, limits)
         self._chats = ConciergeChats(
             api, self._database, self._scope, limits, concierge, said, enforce=config.enforce
         )
@@ -163,18 +174,14 @@ class CapGroups:
             self._chats,
         )
         if config.enforce:  # In a trial there is nothing to see (rule 16).
-            web.serve(
-                api,
-                self._database,
-                self._scope,
-                self._gatekeeper,
-                self._doors,
-                rooms,
-                personal,
-                cards,
-                limits,
-                config,
+            callers = Callers(api, limits, members)
+            previews = Previews(api, self._database, self._doors, rooms, personal)
+            http_api = Api(
+                PreviewCall(api, limits, previews, config),
+                GroupCalls(callers, members),
+                CodeCalls(callers, sharing, pictures, config),
             )
+            web.serve(api, http_api, config.codes.element_url)
         account = ConciergeAccount(api, self._database, concierge, enforce=config.enforce)
         chores.start(api, self._database, self._doors, account, self._chats, self._forgetter)
 

@@ -22,7 +22,11 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode, checks
 
 from synapse_capgroups.demo.person import Person, expect
-from synapse_capgroups.web.api import PREFIX, Api
+from synapse_capgroups.web.api import Api
+from synapse_capgroups.web.calls import PREFIX
+from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.group_calls import GroupCalls
+from synapse_capgroups.web.preview_call import PreviewCall
 from tests.conftest import CODE_LIMIT, Server, Starter
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load(
@@ -244,7 +248,9 @@ def test_the_join_page_is_as_described(server: Server) -> None:
 
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     nothing: Any = None
-    routes = Api(*[nothing] * 10)._routes
+    routes = Api(
+        PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2), CodeCalls(*[nothing] * 4)
+    )._routes
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():
         if path.startswith(f"{PREFIX}/"):
@@ -252,8 +258,8 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
             below = path.removeprefix(f"{PREFIX}/").replace("{", "").replace("}", "")
             described[operation_id] = [
                 number
-                for number, (wanted, pattern, _) in enumerate(routes)
-                if wanted == method and pattern.fullmatch(below)
+                for number, route in enumerate(routes)
+                if route.method == method and route.path.fullmatch(below)
             ]
     assert {operation_id: len(found) for operation_id, found in described.items()} == dict.fromkeys(
         described, 1

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
 from synapse_capgroups.telemetry import journal, metrics
-from synapse_capgroups.words.refusals import sentence
+from synapse_capgroups.words.refusal_fields import refusal_fields
 
 logger = logging.getLogger(__name__)
 
@@ -88,16 +88,3 @@ def raise_refusal(answer: Answer) -> None:
     if answer != NOT_SPAM:
         errcode, fields = answer
         raise SynapseError(403, fields["error"], errcode, additional_fields=fields)
-
-
-def refusal_fields(refusal: Refusal, audience: dict[Reason, str]) -> JsonDict:
-    """The sentence, the reason and the numbers of a refusal, as rule 8 has them."""
-    fields: JsonDict = {
-        "error": sentence(refusal, audience),
-        "org.capgroups.reason": refusal.reason.value,
-    }
-    if refusal.members is not None:
-        fields["org.capgroups.members"] = refusal.members
-    if refusal.limit is not None:
-        fields["org.capgroups.limit"] = refusal.limit
-    return fields

@@ -1,0 +1,87 @@
+"""What a person who holds a code may know of it before they use it."""
+
+import attrs
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.codes.door_rooms import DoorRooms
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.codes.sharing import NoSuchCodeError
+from synapse_capgroups.groups.names import group_name, member_name
+from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.forgetting import ERASED
+
+
+@attrs.frozen
+class Preview:
+    """A code as its holder sees it.
+
+    Attributes:
+        room_id: the group's; None for a personal code.
+        group: the group's name, None if it has none.
+        sharer: the sharer's name; None if the account is erased.
+        expires_at: milliseconds since 1970.
+        died_of: None if the code lives.
+        members: how many the group has, seats of joins under way included.
+        door: the address of the room to join.
+    """
+
+    room_id: str | None
+    group: str | None
+    sharer: str | None
+    expires_at: int
+    died_of: Reason | None
+    members: int
+    door: str
+
+
+class Previews:
+    """Looks at codes for the people who hold them."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        doors: Doors,
+        rooms: DoorRooms,
+        personal: PersonalCodes,
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._doors = doors
+        self._rooms = rooms
+        self._personal = personal
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever this process may have changed what a preview says."""
+        return self._doors.life.changes
+
+    async def preview(self, secret: str) -> Preview:
+        """Look at the code with this secret.
+
+        Raises:
+            NoSuchCodeError: nobody was ever given this secret, or it is forgotten.
+        """
+        code = await self._database.run("preview", lambda txn: Codes.by_secret(txn, secret))
+        if code is None:
+            raise NoSuchCodeError
+        died_of, members = await self._doors.state(code)
+        return Preview(
+            room_id=None if code.is_personal else code.room_id,
+            group=None if code.is_personal else await group_name(self._api, code.room_id),
+            sharer=await self._sharer(code),
+            expires_at=code.expires_at,
+            died_of=died_of,
+            members=members,
+            door=self._rooms.address(code.secret),
+        )
+
+    async def _sharer(self, code: Code) -> str | None:
+        if code.sharer == ERASED:
+            return None
+        if code.is_personal:
+            return await self._personal.name(code.sharer)
+        return await member_name(self._api, code.room_id, code.sharer)

@@ -1,0 +1,130 @@
+"""The deeds of a group's members: finding their groups, looking at them, naming themselves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from synapse.module_api import LoggingTransaction, ModuleApi
+
+from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.groups.aliases import choose_name
+from synapse_capgroups.groups.names import group_name
+from synapse_capgroups.groups.scope import Group, Scope
+from synapse_capgroups.inside.tables.account_data import AccountData
+from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.storage.admissions import Admission, Admissions
+from synapse_capgroups.storage.database import Database
+
+
+class NoSuchGroupError(Exception):
+    """There is no such group, or the person is not in it: nobody learns which."""
+
+
+@attrs.frozen
+class Member:
+    """A person in a group. Only `Members` makes one, after it has looked.
+
+    Every deed of members takes one, so no caller can forget to look.
+    """
+
+    group: Group
+    user_id: str
+
+
+@attrs.frozen
+class Sharer(Member):
+    """A member who may make join codes. Only `codes.sharing` makes one, after it has looked."""
+
+
+@attrs.frozen
+class GroupState:
+    """A group as one of its members sees it.
+
+    Attributes:
+        members: how many it has, seats of joins under way included.
+        name: the member's own display name in it, if any.
+    """
+
+    mode: Mode
+    members: int
+    cap: int
+    code_limit: int
+    name: str | None
+
+    @property
+    def seats_left(self) -> int:
+        """How many more people can join."""
+        return max(0, self.cap - self.members)
+
+
+class Members:
+    """What the HTTP API and the concierge do for members."""
+
+    def __init__(
+        self, api: ModuleApi, database: Database, scope: Scope, gatekeeper: Gatekeeper
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._scope = scope
+        self._gatekeeper = gatekeeper
+
+    async def member(self, user_id: str, room_id: str) -> Member:
+        """A person as a member of this group.
+
+        Raises:
+            NoSuchGroupError: there is no such group, or they are not in it.
+        """
+        group = await self._scope.group(room_id) if room_id.isprintable() else None
+        if group is None or not await self._gatekeeper.is_member(room_id, user_id):
+            raise NoSuchGroupError
+        return Member(group, user_id)
+
+    async def of_person(self, user_id: str) -> list[tuple[Member, str | None]]:
+        """A person's groups without their direct chats, each with its name."""
+
+        def look(txn: LoggingTransaction) -> tuple[list[str], dict[str, object]]:
+            return Memberships.joined_rooms(txn, user_id), AccountData.m_direct(txn, user_id)
+
+        room_ids, direct = await self._database.run("groups_of", look)
+        found = []
+        for room_id in room_ids:
+            group = await self._scope.group(room_id)
+            if group is not None and not _lists(direct, room_id):
+                found.append((Member(group, user_id), await group_name(self._api, room_id)))
+        return found
+
+    async def count(self, member: Member) -> int:
+        """How many members the group has, seats of joins under way included."""
+        return await self._gatekeeper.seats_taken(member.group)
+
+    async def describe(self, member: Member) -> GroupState:
+        """The state of a member's group."""
+        taken = await self.count(member)
+        limits = self._gatekeeper.limits
+        name = (await self._content(member)).get("displayname")
+        return GroupState(limits.mode(taken), taken, limits.cap, limits.code_limit, name)
+
+    async def rename(self, member: Member, name: str) -> None:
+        """Set a member's display name in this group; an empty one clears it.
+
+        Raises:
+            SynapseError: as Synapse answers a state event by which a client does the same.
+        """
+        await choose_name(self._api, member.group.room_id, member.user_id, name)
+
+    async def admissions(self, sharer: Sharer, most: int) -> list[Admission]:
+        """The latest so many admissions of a group, for those who may make codes."""
+        room_id = sharer.group.room_id
+        return await self._database.run("who", lambda txn: Admissions.latest(txn, room_id, most))
+
+    async def _content(self, member: Member) -> Mapping[str, Any]:
+        """The content of the member's `m.room.member`."""
+        key = ("m.room.member", member.user_id)
+        state = await self._api.get_room_state(member.group.room_id, [key])
+        return state[key].content if key in state else {}
+
+
+def _lists(m_direct: dict[str, object], room_id: str) -> bool:
+    """Whether anybody's list of direct chats in `m.direct` has this room."""
+    return any(isinstance(rooms, list) and room_id in rooms for rooms in m_direct.values())

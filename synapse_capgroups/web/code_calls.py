@@ -1,0 +1,93 @@
+"""The calls about join codes, for the people who share them."""
+
+from typing import Any
+
+from synapse.module_api import JsonDict
+
+from synapse_capgroups.codes.doors import CodeRequestError
+from synapse_capgroups.codes.life import CodeState
+from synapse_capgroups.codes.sharing import CodePictures, Sharing
+from synapse_capgroups.config import Config
+from synapse_capgroups.groups.members import Sharer
+from synapse_capgroups.storage.codes import Page
+from synapse_capgroups.storage.forgetting import ERASED
+from synapse_capgroups.web import paging
+from synapse_capgroups.web.calls import CODE, ROOM, Callers, Route, body, send
+from synapse_capgroups.web.errors import not_made
+
+
+class CodeCalls:
+    """Makes, lists, draws and revokes codes."""
+
+    def __init__(
+        self, callers: Callers, sharing: Sharing, pictures: CodePictures, config: Config
+    ) -> None:
+        self._callers = callers
+        self._sharing = sharing
+        self._pictures = pictures
+        self._config = config
+
+    def routes(self) -> list[Route]:
+        """All calls about codes but the preview."""
+        return [
+            Route.to(self._make, "POST", f"{ROOM}/codes"),
+            Route.to(self._list, "GET", f"{ROOM}/codes"),
+            Route.to(self._revoke_of_group, "DELETE", f"{ROOM}/{CODE}"),
+            Route.to(self._png, "GET", rf"{ROOM}/{CODE}/qr\.png"),
+            Route.to(self._svg, "GET", rf"{ROOM}/{CODE}/qr\.svg"),
+        ]
+
+    async def _make(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
+        member = await self._callers.member(request, room_id)
+        wish = body(request, allow_empty=True)
+        try:
+            code = await self._sharing.make(member, wish.get("lifetime_ms"), wish.get("max_uses"))
+        except CodeRequestError as e:
+            raise not_made(e, self._config) from e
+        return 200, {
+            "code_id": code.code_id,
+            "url": self._sharing.url(code),
+            "secret": code.secret,
+            "expires_at": code.expires_at,
+        }
+
+    async def _list(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
+        sharer = await self._sharer(request, room_id)
+        limit, before = paging.limit(request), paging.place(request)
+        found = await self._sharing.page(sharer, Page(limit + 1, before))
+        answer: JsonDict = {"codes": [_described(state) for state in found[:limit]]}
+        if len(found) > limit:
+            last = found[limit - 1].code
+            answer["next"] = paging.after(last.created_at, last.code_id)
+        return 200, answer
+
+    async def _revoke_of_group(
+        self, request: Any, room_id: str, code_id: str
+    ) -> tuple[int, JsonDict]:
+        member = await self._callers.member(request, room_id)
+        await self._sharing.revoke_of_group(member, code_id)
+        return 200, {}
+
+    async def _png(self, request: Any, room_id: str, code_id: str) -> None:
+        sharer = await self._sharer(request, room_id)
+        send(request, b"image/png", await self._pictures.png(sharer, code_id))
+
+    async def _svg(self, request: Any, room_id: str, code_id: str) -> None:
+        sharer = await self._sharer(request, room_id)
+        send(request, b"image/svg+xml", await self._pictures.svg(sharer, code_id))
+
+    async def _sharer(self, request: Any, room_id: str) -> Sharer:
+        return await self._sharing.sharer(await self._callers.member(request, room_id))
+
+
+def _described(state: CodeState) -> JsonDict:
+    code = state.code
+    return {
+        "code_id": code.code_id,
+        "sharer": None if code.sharer == ERASED else code.sharer,
+        "state": state.died_of.value if state.died_of else "alive",
+        "created_at": code.created_at,
+        "expires_at": code.expires_at,
+        "uses": code.uses,
+        "max_uses": code.max_uses,
+    }

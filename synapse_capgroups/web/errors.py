@@ -1,0 +1,72 @@
+"""What the HTTP API answers when a deed cannot be done."""
+
+from synapse.module_api.errors import Codes as ErrorCodes
+from synapse.module_api.errors import SynapseError
+
+from synapse_capgroups.codes.doors import CodeProblem, CodeRequestError
+from synapse_capgroups.codes.sharing import DeadCodeError, NoSuchCodeError, NotASharerError
+from synapse_capgroups.config import Config
+from synapse_capgroups.groups.members import NoSuchGroupError
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.refusal_fields import refusal_fields
+
+DEED_ERRORS = (NoSuchGroupError, NoSuchCodeError, NotASharerError, DeadCodeError)
+"""Raised by deeds of `groups` and `codes`, and translated for every call alike."""
+
+_MALFORMED = {
+    CodeProblem.LIFETIME: "'lifetime_ms' must be a number from 1 to {longest}",
+    CodeProblem.USES: "'max_uses' must be null or a number, 1 or more",
+}
+
+
+def translated(
+    error: NoSuchGroupError | NoSuchCodeError | NotASharerError | DeadCodeError,
+) -> SynapseError:
+    """The answer to a deed that cannot be done."""
+    match error:
+        case NoSuchGroupError():
+            return _not_found("There is no such group, or you are not in it.")
+        case NoSuchCodeError():
+            return _not_found("This group has no such join code.")
+        case NotASharerError():
+            return forbidden(Refusal(Reason.NOT_ENTITLED))
+        case DeadCodeError(died_of=died_of):
+            return SynapseError(
+                404, words.sentence(Refusal(died_of), words.JOINING), ErrorCodes.NOT_FOUND,
+                {"org.capgroups.reason": died_of.value},
+            )  # fmt: skip
+
+
+def no_code(text: str) -> SynapseError:
+    """The answer about a code that does not exist, in the words of its call."""
+    return _not_found(text)
+
+
+def not_made(error: CodeRequestError, config: Config) -> SynapseError:
+    """The answer to somebody whose code cannot be made."""
+    if error.problem in _MALFORMED:
+        text = _MALFORMED[error.problem].format(longest=config.codes.max_lifetime)
+        return SynapseError(400, text, ErrorCodes.INVALID_PARAM)
+    if error.problem is CodeProblem.SUSPENDED:
+        # As Synapse refuses what suspended people cannot do.
+        text = words.SHARING[Reason.SUSPENDED]
+        return SynapseError(403, text, ErrorCodes.USER_ACCOUNT_SUSPENDED)
+    return forbidden(
+        {
+            CodeProblem.NOT_ENTITLED: Refusal(Reason.NOT_ENTITLED),
+            CodeProblem.TOO_MANY: Refusal(Reason.TOO_MANY_CODES),
+            CodeProblem.REPLACED: Refusal(Reason.CODE_REVOKED),
+            CodeProblem.CLOSED: Refusal(Reason.CODE_CLOSED, error.members, config.code_limit),
+        }[error.problem]
+    )
+
+
+def forbidden(refusal: Refusal) -> SynapseError:
+    """A refusal as the one who shares a code reads it."""
+    fields = refusal_fields(refusal, words.SHARING)
+    return SynapseError(403, fields["error"], ErrorCodes.FORBIDDEN, fields)
+
+
+def _not_found(text: str) -> SynapseError:
+    return SynapseError(404, text, ErrorCodes.NOT_FOUND)
