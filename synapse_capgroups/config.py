@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import attrs
 
+from synapse_capgroups.rules.joining import Limits
+
 T = TypeVar("T")
 
 _MS_PER_UNIT = {
@@ -326,6 +328,11 @@ class Config:
     record: RecordConfig = RecordConfig()
     verified_contact: str = "none"
     exempt: ExemptConfig = ExemptConfig()
+
+    @property
+    def limits(self) -> Limits:
+        """The numbers that decide who may come into a group."""
+        return Limits(self.cap, self.code_limit, self.friends.max_vouches_per_day)
 
     @classmethod
     def from_yaml(cls, raw: object) -> "Config":

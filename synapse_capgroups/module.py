@@ -20,7 +20,17 @@ from synapse.module_api import (
 from synapse.module_api.errors import Codes, ConfigError
 
 from synapse_capgroups import lifecycle as chores
-from synapse_capgroups.admission.gatekeeper import Gatekeeper, JoinDecision
+from synapse_capgroups.admission.code_states import CodeStates
+from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.admission.deciding import Deciding
+from synapse_capgroups.admission.decision import JoinDecision
+from synapse_capgroups.admission.direct_record import is_created_as_direct
+from synapse_capgroups.admission.holds import Holds
+from synapse_capgroups.admission.inviting import Inviting
+from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.admission.record import Record
+from synapse_capgroups.admission.settling import Settling
+from synapse_capgroups.admission.ways import ByInvitation
 from synapse_capgroups.callbacks.answers import (
     Answer,
     Answers,
@@ -43,7 +53,7 @@ from synapse_capgroups.groups import lobbies
 from synapse_capgroups.groups.aliases import AliasKeeper
 from synapse_capgroups.groups.breaches import Breaches
 from synapse_capgroups.groups.members import Members
-from synapse_capgroups.groups.scope import Group, Scope, about
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside import probe
 from synapse_capgroups.inside.addresses import (
     AddressWanted,
@@ -69,11 +79,11 @@ from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.upgrades import upgrade_under_way, watch_upgrades
 from synapse_capgroups.inside.user_search import filter_user_search
 from synapse_capgroups.limits.spending import RateLimits
-from synapse_capgroups.people.direct_record import is_created_as_direct
 from synapse_capgroups.people.forgetting import Forgetter
 from synapse_capgroups.people.random_ids import random_ids
 from synapse_capgroups.people.user_directory import MOST_LOOKED_AT, UserDirectory
 from synapse_capgroups.rules import creation, seclusion
+from synapse_capgroups.rules.scope import Group, about
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Verdict
 from synapse_capgroups.storage.database import Database
@@ -102,19 +112,26 @@ class CapGroups:
         self._database = Database(api)
         concierge = api.get_qualified_user_id(config.concierge)
         self._scope = Scope(api, self._database, config.exempt, concierge)
-        self._gatekeeper = Gatekeeper(api, self._database, config)
+        holds = Holds(api, self._database)
+        self._contacts = Contacts(api, self._database, config.verified_contact)
+        self._deciding = Deciding(api, self._database, holds, config)
+        self._settling = Settling(api, self._database, holds, config)
+        self._inviting = Inviting(api, self._database, config)
+        self._record = Record(api, self._database, config)
+        presence = Presence(api, self._database)
+        states = CodeStates(api, self._database, config)
         limits = RateLimits(api)
         said = LANGUAGES[config.language]
         rooms = DoorRooms(api, concierge, said)
-        personal = PersonalCodes(api, self._database, self._gatekeeper, limits, config.codes)
+        personal = PersonalCodes(api, self._database, self._contacts, limits, config)
         self._dead_ends = DeadEnds(api, self._database, self._scope, concierge, said)
         life = CodeLife(
-            api, self._database, self._scope, self._gatekeeper, rooms, personal, self._dead_ends,
+            api, self._database, self._scope, states, rooms, personal, self._dead_ends,
             config.codes,
         )  # fmt: skip
         self._doors = Doors(
-            api, self._database, self._scope, self._gatekeeper, rooms, personal, life, limits,
-            concierge, config.codes,
+            api, self._database, self._scope, self._deciding, self._settling, presence, rooms,
+            personal, life, limits, concierge, config,
         )  # fmt: skip
         self._answers = Answers(config.enforce)
         self._enforce = config.enforce
@@ -156,7 +173,7 @@ class CapGroups:
             on_user_deactivation_status_changed=self.on_user_deactivation_status_changed,
         )
         cards = Cards(api, self._doors, personal, said)
-        members = Members(api, self._database, self._scope, self._gatekeeper)
+        members = Members(api, self._database, self._scope, presence, config.limits)
         sharing = Sharing(self._database, members, self._doors)
         pictures = CodePictures(sharing, cards, limits)
         self._chats = ConciergeChats(
@@ -166,7 +183,7 @@ class CapGroups:
             api,
             self._database,
             self._scope,
-            self._gatekeeper,
+            presence,
             self._doors,
             cards,
             limits,
@@ -221,13 +238,13 @@ class CapGroups:
             return None
         decision = await self._doors.accept(group, user_id)
         if decision is None:
-            decision = await self._gatekeeper.join(group, user_id, is_invited=is_invited)
+            decision = await self._deciding.enter(group, user_id, ByInvitation(is_invited))
         if decision.admission and not when_done(partial(self._join_ended, decision)):
-            self._gatekeeper.abandon(decision)
+            self._settling.abandon(decision)
         return group.concerned(decision.verdict)
 
     async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:
-        if await self._gatekeeper.settle(decision, joined=succeeded):
+        if await self._settling.settle(decision, joined=succeeded):
             self._doors.clear_up_soon()
 
     async def _membership_changes(self, change: MembershipChange) -> None:
@@ -277,7 +294,7 @@ class CapGroups:
             group = await self._scope.group(room_id)
             if group is None:
                 return None
-            return group.concerned(await self._gatekeeper.invitation(group, inviter, invitee))
+            return group.concerned(await self._inviting.invitation(group, inviter, invitee))
 
         if invitee == self._chats.user_id:
             return NOT_SPAM  # It declines, and takes no seat.
@@ -303,7 +320,7 @@ class CapGroups:
             group = await self._scope.group(room_id)
             if group is None:
                 return None
-            return group.concerned(await self._gatekeeper.address_invitation(group, inviter_userid))
+            return group.concerned(await self._inviting.address_invitation(group, inviter_userid))
 
         return await self._answers.give(
             "invitation", words.INVITING, decide, group=room_id, by=inviter_userid
@@ -332,9 +349,9 @@ class CapGroups:
                 self._check_shape(config)
             verdict = seclusion.decide_creation(config)
             if verdict == ALLOWED and not is_admin:
-                verdict = await self._gatekeeper.creation(creator)
+                verdict = await self._contacts.creation(creator)
             if verdict == ALLOWED:
-                verdict = await self._gatekeeper.creation_invitations(
+                verdict = await self._inviting.creation_invitations(
                     creator, seclusion.invitees(config), seclusion.address_invitations(config)
                 )
             return about(kind, verdict)
@@ -381,7 +398,7 @@ class CapGroups:
         if not succeeded:
             return
         if on_record:
-            await self._gatekeeper.created(
+            await self._record.created(
                 Group(room[0], creator, self._api.get_current_time_msec()),
             )
         if greet and self._enforce:

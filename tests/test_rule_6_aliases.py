@@ -10,8 +10,8 @@ import nio
 import pytest
 
 from synapse_capgroups.demo.person import Person, expect
-from synapse_capgroups.groups.pseudonyms import a_pseudonym
 from synapse_capgroups.rules.names import pseudonym
+from synapse_capgroups.words.pseudonyms import a_pseudonym
 from tests.conftest import API, Server, Starter, eventually
 
 OTHER_AVATAR = "mxc://localhost/another"

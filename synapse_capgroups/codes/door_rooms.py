@@ -11,8 +11,8 @@ import attrs
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.groups.names import group_name
-from synapse_capgroups.groups.scope import Group
 from synapse_capgroups.inside.creations import create_plain_room
+from synapse_capgroups.rules.scope import Group
 
 _LIKE_A_CODE = re.compile(r"#?j-[a-z2-7]{20,}(:.*)?", re.IGNORECASE)
 

@@ -20,12 +20,16 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.admission.gatekeeper import Gatekeeper, JoinDecision, admitting
+from synapse_capgroups.admission.deciding import Deciding
+from synapse_capgroups.admission.decision import JoinDecision, admitting
+from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.admission.settling import Settling
+from synapse_capgroups.admission.ways import ByCode
 from synapse_capgroups.codes.door_rooms import Doorplate, DoorRooms
 from synapse_capgroups.codes.life import CodeLife
 from synapse_capgroups.codes.personal import PersonalCodes
-from synapse_capgroups.config import CodesConfig
-from synapse_capgroups.groups.scope import Group, Scope
+from synapse_capgroups.config import Config
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.membership_changes import (
     MembershipChange,
     forget,
@@ -40,6 +44,7 @@ from synapse_capgroups.limits.table import CODES, SCANS
 from synapse_capgroups.rules.codes import MAX_LIVING_CODES
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.names import Alias
+from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
 from synapse_capgroups.storage.codes import Code, Codes, Visits
 from synapse_capgroups.storage.database import Database, lock_person
@@ -100,13 +105,15 @@ class Doors:
         api: ModuleApi,
         database: Database,
         scope: Scope,
-        gatekeeper: Gatekeeper,
+        deciding: Deciding,
+        settling: Settling,
+        presence: Presence,
         rooms: DoorRooms,
         personal: PersonalCodes,
         life: CodeLife,
         limits: RateLimits,
         concierge: str,
-        config: CodesConfig,
+        config: Config,
     ) -> None:
         """
         Args:
@@ -115,12 +122,15 @@ class Doors:
         self._api = api
         self._database = database
         self._scope = scope
-        self._gatekeeper = gatekeeper
+        self._deciding = deciding
+        self._settling = settling
+        self._presence = presence
         self._concierge = concierge
         self._rooms = rooms
         self._personal = personal
         self._limits = limits
-        self._config = config
+        self._config = config.codes
+        self._group_limits = config.limits
         self.life = life
 
     def url(self, secret: str) -> str:
@@ -146,8 +156,8 @@ class Doors:
         if not await self.may_share(group, sharer):
             raise CodeRequestError(CodeProblem.NOT_ENTITLED)
         code = self._new(group.room_id, sharer, lifetime, max_uses)
-        taken = await self._gatekeeper.seats_taken(group)
-        if self._gatekeeper.limits.mode(taken) is not Mode.OPEN:
+        taken = await self._presence.seats_taken(group)
+        if self._group_limits.mode(taken) is not Mode.OPEN:
             raise CodeRequestError(CodeProblem.CLOSED, taken)
         return await self._make(code, await self._rooms.of_group(group))
 
@@ -282,12 +292,10 @@ class Doors:
         if group is None:  # It was deleted, or has become exempt.
             return _LEADS_NOWHERE
         local = self._api.is_mine(user_id)
-        decision = await self._gatekeeper.entry(
+        decision = await self._deciding.enter(
             group,
-            code,
             user_id,
-            sharer_may_share=await self.may_share(group, code.sharer),
-            invites=not local,
+            ByCode(code, await self.may_share(group, code.sharer), invites=not local),
         )
         if is_kept_out(decision.verdict):
             self.clear_up_soon()
@@ -295,11 +303,11 @@ class Doors:
             try:
                 await self._bring_in(group, code.sharer, user_id, decision.alias)
             except Exception:
-                await self._gatekeeper.settle(decision, joined=False)
+                await self._settling.settle(decision, joined=False)
                 raise
-            if await self._gatekeeper.settle(decision, joined=True):
+            if await self._settling.settle(decision, joined=True):
                 self.clear_up_soon()
-        elif not local and not await self._gatekeeper.is_member(group.room_id, user_id):
+        elif not local and not await self._presence.is_member(group.room_id, user_id):
             # Only their own server can join them. They accept there, and `accept` judges them.
             await self._invite_remote(group, code.sharer, user_id)
         return decision.verdict
@@ -372,14 +380,14 @@ class Doors:
             joined = await self._arrives(admission.room_id, admission.user_id)
         finally:
             # Also if it could not be seen: their seat would be held for ever. `settle` looks again.
-            died = await self._gatekeeper.settle(decision, joined=joined)
+            died = await self._settling.settle(decision, joined=joined)
         if died:
             await self.life.close_dead()
 
     async def _arrives(self, room_id: str, user_id: str) -> bool:
         """Wait until somebody whose join was just received is a member; False if that fails."""
         for _ in range(50):
-            if await self._gatekeeper.is_member(room_id, user_id):
+            if await self._presence.is_member(room_id, user_id):
                 return True
             await self._api.sleep(0.1)
         return False
@@ -400,11 +408,8 @@ class Doors:
         code = await self._database.run("accept", look)
         if code is None:
             return None
-        return await self._gatekeeper.entry(
-            group,
-            code,
-            user_id,
-            sharer_may_share=await self.may_share(group, code.sharer),
+        return await self._deciding.enter(
+            group, user_id, ByCode(code, await self.may_share(group, code.sharer))
         )
 
     async def _invite(
@@ -429,7 +434,7 @@ class Doors:
             admitting.reset(token)
 
     async def _invite_remote(self, group: Group, sharer: str, user_id: str) -> None:
-        was_invited = await self._gatekeeper.is_invited(group.room_id, user_id)
+        was_invited = await self._presence.is_invited(group.room_id, user_id)
         try:
             await self._invite(group, sharer, user_id)
         except Exception:
@@ -444,14 +449,14 @@ class Doors:
     async def _bring_in(self, group: Group, sharer: str, user_id: str, alias: Alias | None) -> None:
         # The invitation shows a name, too.
         look = attrs.asdict(alias) if alias else None
-        was_invited = await self._gatekeeper.is_invited(group.room_id, user_id)
+        was_invited = await self._presence.is_invited(group.room_id, user_id)
         await self._invite(group, sharer, user_id, look)
         token = admitting.set((group.room_id, user_id))
         try:
             await set_membership(self._api, user_id, user_id, group.room_id, "join", look)
         except Exception:
             # An invitation that stays would be a way in when the code is dead.
-            if not was_invited and await self._gatekeeper.is_invited(group.room_id, user_id):
+            if not was_invited and await self._presence.is_invited(group.room_id, user_id):
                 await withdraw(self._api, user_id, group.room_id)
             raise
         finally:
@@ -484,7 +489,7 @@ class Doors:
         self.life.clear_up_soon()
 
     async def _take_out(self, door: str, user_id: str) -> None:
-        if await self._gatekeeper.is_member(door, user_id):
+        if await self._presence.is_member(door, user_id):
             local = self._api.is_mine(user_id)
             leaver = user_id if local else self._concierge
             await set_membership(self._api, leaver, user_id, door, "leave")

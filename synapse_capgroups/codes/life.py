@@ -15,15 +15,16 @@ import attrs
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.admission.code_states import CodeStates
 from synapse_capgroups.codes.dead_ends import DeadEnds
 from synapse_capgroups.codes.door_rooms import DoorRooms
 from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.config import CodesConfig
-from synapse_capgroups.groups.scope import Group, Scope
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.creations import has_creators_of_all_power
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.codes import may_share
+from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes, Page, Visits
 from synapse_capgroups.storage.database import Database
@@ -54,7 +55,7 @@ class CodeLife:
         api: ModuleApi,
         database: Database,
         scope: Scope,
-        gatekeeper: Gatekeeper,
+        states: CodeStates,
         rooms: DoorRooms,
         personal: PersonalCodes,
         dead_ends: DeadEnds,
@@ -63,7 +64,7 @@ class CodeLife:
         self._api = api
         self._database = database
         self._scope = scope
-        self._gatekeeper = gatekeeper
+        self._states = states
         self._rooms = rooms
         self._personal = personal
         self._dead_ends = dead_ends
@@ -111,7 +112,7 @@ class CodeLife:
         else:
             group = await self._scope.group(code.room_id)
             entitled = group is not None and await self.may_share(group, code.sharer)
-            died_of, members = await self._gatekeeper.code_state(code, sharer_may_share=entitled)
+            died_of, members = await self._states.code_state(code, sharer_may_share=entitled)
         if died_of is not None and code.died_of is None:
             self.clear_up_soon()
         return died_of, members
@@ -119,7 +120,7 @@ class CodeLife:
     async def page(self, group: Group, page: Page) -> list[CodeState]:
         """A group's codes, the living and the recently dead, the newest first."""
         power = await self._power(group)
-        found = await self._gatekeeper.code_states(group.room_id, page, power)
+        found = await self._states.code_states(group.room_id, page, power)
         if any(died_of is not None and code.died_of is None for code, died_of in found):
             self.clear_up_soon()
         return [CodeState(code, died_of) for code, died_of in found]
@@ -215,7 +216,7 @@ class CodeLife:
             Codes.sweep(txn, now, now - _REMEMBER_DEAD_MS)
             return Codes.without_door(txn, now - _MAKING_MS)
 
-        await self._gatekeeper.close_codes()
+        await self._states.close_codes()
         for code in await self._database.run("sweep_codes", mind):
             await self.each("abandoned code", partial(self._abandon, code))
         await self.each("codes", self._judge)

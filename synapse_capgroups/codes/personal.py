@@ -9,8 +9,8 @@ import logging
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi, UserID
 
-from synapse_capgroups.admission.gatekeeper import Gatekeeper
-from synapse_capgroups.config import CodesConfig
+from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.config import Config
 from synapse_capgroups.groups.names import shortened
 from synapse_capgroups.inside.creations import create_room
 from synapse_capgroups.inside.tables.account_data import AccountData
@@ -35,15 +35,15 @@ class PersonalCodes:
         self,
         api: ModuleApi,
         database: Database,
-        gatekeeper: Gatekeeper,
+        contacts: Contacts,
         limits: RateLimits,
-        config: CodesConfig,
+        config: Config,
     ) -> None:
         self._api = api
         self._database = database
-        self._gatekeeper = gatekeeper
+        self._contacts = contacts
         self._limits = limits
-        self._config = config
+        self._enforce = config.enforce
 
     async def name(self, user_id: str) -> str:
         """What a local person is called everywhere; their Matrix ID if they have no name."""
@@ -74,8 +74,8 @@ class PersonalCodes:
         """
         if user_id == code.sharer:
             return ALLOWED
-        entitled = await self._gatekeeper.creation(user_id)
-        if isinstance(entitled, Refusal) and self._gatekeeper.enforce:
+        entitled = await self._contacts.creation(user_id)
+        if isinstance(entitled, Refusal) and self._enforce:
             return attrs.evolve(entitled, always=True)
         if await self._has_chat(user_id, code.sharer):
             return ALLOWED

@@ -12,7 +12,7 @@ import attrs
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.codes.cards import Cards, date
 from synapse_capgroups.codes.doors import CodeRequestError, Doors
 from synapse_capgroups.concierge.chats import ConciergeChats
@@ -30,13 +30,14 @@ from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.aliases import choose_name
 from synapse_capgroups.groups.names import group_name
-from synapse_capgroups.groups.scope import Group, Scope
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.media import upload
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import COMMANDS
 from synapse_capgroups.people.remarks import Remarks
+from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
@@ -77,7 +78,7 @@ class Concierge:
         api: ModuleApi,
         database: Database,
         scope: Scope,
-        gatekeeper: Gatekeeper,
+        presence: Presence,
         doors: Doors,
         cards: Cards,
         limits: RateLimits,
@@ -87,7 +88,7 @@ class Concierge:
         self._api = api
         self._database = database
         self._scope = scope
-        self._gatekeeper = gatekeeper
+        self._presence = presence
         self._doors = doors
         self._config = config
         self._words = LANGUAGES[config.language]
@@ -199,7 +200,7 @@ class Concierge:
                 self._words["group_line"].format(
                     number=number,
                     name=named.called,
-                    members=await self._gatekeeper.seats_taken(named.group),
+                    members=await self._presence.seats_taken(named.group),
                     cap=self._config.cap,
                 )
             )
@@ -298,7 +299,7 @@ class Concierge:
         if (
             code is None
             or group is None
-            or not await self._gatekeeper.is_member(group.room_id, user_id)
+            or not await self._presence.is_member(group.room_id, user_id)
             or not (code.sharer == user_id or await self._doors.may_share(group, user_id))
         ):
             raise self._no("no_such_code")

@@ -6,13 +6,14 @@ from typing import Any
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_capgroups.admission.gatekeeper import Gatekeeper
+from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.groups.aliases import choose_name
 from synapse_capgroups.groups.names import group_name
-from synapse_capgroups.groups.scope import Group, Scope
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
-from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.rules.joining import Limits, Mode
+from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions
 from synapse_capgroups.storage.database import Database
 
@@ -62,12 +63,18 @@ class Members:
     """What the HTTP API and the concierge do for members."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, scope: Scope, gatekeeper: Gatekeeper
+        self,
+        api: ModuleApi,
+        database: Database,
+        scope: Scope,
+        presence: Presence,
+        limits: Limits,
     ) -> None:
         self._api = api
         self._database = database
         self._scope = scope
-        self._gatekeeper = gatekeeper
+        self._presence = presence
+        self._limits = limits
 
     async def member(self, user_id: str, room_id: str) -> Member:
         """A person as a member of this group.
@@ -76,7 +83,7 @@ class Members:
             NoSuchGroupError: there is no such group, or they are not in it.
         """
         group = await self._scope.group(room_id) if room_id.isprintable() else None
-        if group is None or not await self._gatekeeper.is_member(room_id, user_id):
+        if group is None or not await self._presence.is_member(room_id, user_id):
             raise NoSuchGroupError
         return Member(group, user_id)
 
@@ -96,12 +103,12 @@ class Members:
 
     async def count(self, member: Member) -> int:
         """How many members the group has, seats of joins under way included."""
-        return await self._gatekeeper.seats_taken(member.group)
+        return await self._presence.seats_taken(member.group)
 
     async def describe(self, member: Member) -> GroupState:
         """The state of a member's group."""
         taken = await self.count(member)
-        limits = self._gatekeeper.limits
+        limits = self._limits
         name = (await self._content(member)).get("displayname")
         return GroupState(limits.mode(taken), taken, limits.cap, limits.code_limit, name)
 

@@ -10,42 +10,12 @@ from synapse_capgroups.config import ExemptConfig
 from synapse_capgroups.inside.registration import server_notices_user
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.users import Users
-from synapse_capgroups.rules.scope import SPACE, Kind, RoomFacts, kind_of, room_type
+from synapse_capgroups.rules.scope import SPACE, Group, Kind, RoomFacts, kind_of, room_type
 from synapse_capgroups.rules.seclusion import predecessor
-from synapse_capgroups.rules.verdict import Refusal, Verdict
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.server_rooms import ServerRooms
 
 _REMEMBERED_ROOMS = 10_000
-
-
-@attrs.frozen
-class Group:
-    """A room that the module governs.
-
-    Attributes:
-        created_at: milliseconds since 1970.
-        predecessor: the room ID of the room that it replaces, None if it replaces none.
-    """
-
-    room_id: str
-    creator: str
-    created_at: int
-    predecessor: str | None = None
-    is_space: bool = False
-
-    def concerned(self, verdict: Verdict) -> Verdict:
-        """A verdict on this group: the refusal of a space says that it is one."""
-        return _of_space(verdict) if self.is_space else verdict
-
-
-def about(creation_content: Any, verdict: Verdict) -> Verdict:
-    """A verdict on a creation: the refusal of a space says that it is one."""
-    return _of_space(verdict) if room_type(creation_content) == SPACE else verdict
-
-
-def _of_space(verdict: Verdict) -> Verdict:
-    return attrs.evolve(verdict, of_space=True) if isinstance(verdict, Refusal) else verdict
 
 
 class Scope:

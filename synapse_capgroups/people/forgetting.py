@@ -8,10 +8,10 @@ from functools import partial
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
+from synapse_capgroups.admission.direct_record import is_listed
 from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.config import RecordConfig
 from synapse_capgroups.inside.tables.memberships import Memberships
-from synapse_capgroups.people.direct_record import is_listed
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.database import Database, lock_room
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting, Slice

@@ -5,6 +5,8 @@ from enum import Enum
 
 import attrs
 
+from synapse_capgroups.rules.verdict import Refusal, Verdict
+
 SPACE = "m.space"
 
 
@@ -60,3 +62,32 @@ def kind_of(room: RoomFacts) -> Kind:
 def room_type(creation_content: object) -> object:
     """The `type` of an m.room.create event's content, or of what a client asked for."""
     return creation_content.get("type") if isinstance(creation_content, Mapping) else None
+
+
+@attrs.frozen
+class Group:
+    """A room that the module governs.
+
+    Attributes:
+        created_at: milliseconds since 1970.
+        predecessor: the room ID of the room that it replaces, None if it replaces none.
+    """
+
+    room_id: str
+    creator: str
+    created_at: int
+    predecessor: str | None = None
+    is_space: bool = False
+
+    def concerned(self, verdict: Verdict) -> Verdict:
+        """A verdict on this group: the refusal of a space says that it is one."""
+        return _of_space(verdict) if self.is_space else verdict
+
+
+def about(creation_content: object, verdict: Verdict) -> Verdict:
+    """A verdict on a creation: the refusal of a space says that it is one."""
+    return _of_space(verdict) if room_type(creation_content) == SPACE else verdict
+
+
+def _of_space(verdict: Verdict) -> Verdict:
+    return attrs.evolve(verdict, of_space=True) if isinstance(verdict, Refusal) else verdict

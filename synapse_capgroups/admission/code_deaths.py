@@ -1,0 +1,88 @@
+"""Finds what a code is dead of, and writes it down, inside a transaction (rule 5)."""
+
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.config import Config
+from synapse_capgroups.rules.codes import CodeFacts, cause_of_death
+from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.codes import Code, Codes, Sharer
+from synapse_capgroups.storage.seats import Seats
+
+
+class CodeDeaths:
+    """Knows what kills the codes of groups. In a trial no code dies by a limit."""
+
+    def __init__(self, config: Config) -> None:
+        self._enforce = config.enforce
+        self._limits = config.limits
+
+    def find(
+        self,
+        txn: LoggingTransaction,
+        code: Code,
+        sharer: Sharer,
+        now: int,
+        members: int,
+        *,
+        sharer_may_share: bool,
+    ) -> Reason | None:
+        """What a code is dead of, None if it lives. If it is found dead, that is written down.
+
+        Args:
+            members: of the group.
+            sharer_may_share: whether the sharer has the power to make codes, if a member.
+        """
+        # The sharer's history is read only if nothing else ends their right.
+        entitled = sharer_may_share and _is_able(sharer) and not Codes.was_broken(txn, code, sharer)
+        return self._write_down(txn, code, self._cause(code, sharer, entitled, now, members), now)
+
+    def find_on_page(
+        self,
+        txn: LoggingTransaction,
+        code: Code,
+        sharer: Sharer,
+        now: int,
+        members: int,
+        *,
+        sharer_may_share: bool,
+    ) -> Reason | None:
+        """The same for a code of a list.
+
+        The history of each sharer would make a page too slow, so only the sweep reads it.
+        """
+        entitled = sharer_may_share and _is_able(sharer)
+        return self._write_down(txn, code, self._cause(code, sharer, entitled, now, members), now)
+
+    def _cause(
+        self, code: Code, sharer: Sharer, entitled: bool, now: int, members: int
+    ) -> Reason | None:
+        facts = CodeFacts(
+            code.expires_at,
+            code.max_uses,
+            code.uses,
+            entitled,
+            code.died_of,
+            sharer.account.is_suspended,
+        )
+        members = members if self._enforce else 0
+        return cause_of_death(facts, now=now, members=members, limits=self._limits)
+
+    @staticmethod
+    def _write_down(
+        txn: LoggingTransaction, code: Code, died_of: Reason | None, now: int
+    ) -> Reason | None:
+        # The last use may still be under way, and fail.
+        if code.died_of is None and died_of not in (None, Reason.CODE_USED_UP):
+            Codes.kill(txn, code.code_id, died_of, now)
+        return died_of
+
+    def close_if_reached(self, txn: LoggingTransaction, room_id: str, now: int) -> int:
+        """Kill a group's codes if its members have reached the code limit; returns how many."""
+        if not self._enforce or self._limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
+            return 0
+        return Codes.kill_of_group(txn, room_id, Reason.CODE_CLOSED, now)
+
+
+def _is_able(sharer: Sharer) -> bool:
+    return sharer.account.is_active and sharer.is_member

@@ -1,0 +1,118 @@
+"""Gathers the facts of a join or an invitation, inside the transaction that decides it."""
+
+import attrs
+from synapse.module_api import LoggingTransaction, ModuleApi
+
+from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.config import Config
+from synapse_capgroups.inside.tables.account_data import AccountData
+from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
+from synapse_capgroups.rules.joining import JoinFacts, Mode
+from synapse_capgroups.rules.scope import Group
+from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.database import lock_person
+from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.storage.situations import Situation, Situations
+
+
+@attrs.frozen
+class Arrival:
+    """A person who wants to come into a group, or is to be invited.
+
+    Attributes:
+        there: how the person and the group stand.
+        now: milliseconds since 1970.
+    """
+
+    group: Group
+    user_id: str
+    there: Situation
+    now: int
+
+
+class Facts:
+    """Gathers what `rules.joining` decides from."""
+
+    def __init__(self, api: ModuleApi, contacts: Contacts, config: Config) -> None:
+        self._api = api
+        self._contacts = contacts
+        self._limits = config.limits
+        self._min_age = config.friends.min_age
+
+    @staticmethod
+    def arrival(
+        txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None, now: int
+    ) -> Arrival:
+        """An arrival under the group's lock. An earlier attempt that has expired is forgotten.
+
+        Args:
+            voucher: the sharer of the person's code; None for an arrival by invitation.
+        """
+        there = Situations.of(txn, group.room_id, user_id, voucher, now)
+        attempt = there.attempt
+        if attempt is not None and attempt.expires_at <= now:
+            Seats.forget_expired(txn, group.room_id, user_id, now)
+            there = attrs.evolve(there, attempt=None)
+        return Arrival(group, user_id, there, now)
+
+    def of_join(self, txn: LoggingTransaction, arrival: Arrival) -> JoinFacts:
+        """The facts of a person's join."""
+        there = arrival.there
+        facts = _facts(there, has_contact=self._contacts.has_contact(txn, arrival.user_id))
+        if facts.inviter is None or not facts.inviter_is_member:
+            return facts
+        return self._with_inviter(txn, facts, facts.inviter, arrival)
+
+    def of_invitation(self, txn: LoggingTransaction, arrival: Arrival) -> JoinFacts:
+        """The facts of a person who is invited now, and is judged again when they join."""
+        # Whether the invitee has a contact is not the inviter's business.
+        facts = _facts(arrival.there, has_contact=True)
+        if facts.inviter is None or not facts.inviter_is_member:
+            return facts
+        if self._limits.mode(facts.seats_taken) is not Mode.FRIENDS:
+            return facts  # Friendship decides nothing, and no record tells of it.
+        return self._with_inviter(txn, facts, facts.inviter, arrival)
+
+    def _with_inviter(
+        self, txn: LoggingTransaction, facts: JoinFacts, inviter: str, arrival: Arrival
+    ) -> JoinFacts:
+        vouches = 0
+        if self._limits.max_vouches_per_day is not None:
+            lock_person(txn, inviter)
+            vouches = Admissions.vouches(txn, inviter, arrival.now)
+        return attrs.evolve(
+            facts,
+            inviter_is_friend=self._are_friends(txn, inviter, arrival.user_id, arrival.now),
+            vouches_today=vouches,
+        )
+
+    def _are_friends(self, txn: LoggingTransaction, a: str, b: str, now: int) -> bool:
+        # The one who joins usually has the shorter list, and it is mostly enough.
+        for owner, other in ((b, a), (a, b)):
+            if self._api.is_mine(owner):
+                listed = listed_rooms(AccountData.listed_as_direct(txn, owner, other))
+                rooms = Memberships.joined_by_both(txn, listed, a, b)
+                chats = (self._chat(txn, room_id, (a, b)) for room_id in rooms)
+                if are_friends(a, b, chats, now=now, min_age=self._min_age):
+                    return True
+        return False
+
+    def _chat(self, txn: LoggingTransaction, room_id: str, pair: tuple[str, str]) -> DirectChat:
+        # Three people are enough to know that a room is no chat of two.
+        present = Memberships.present(txn, room_id, most=3)
+        since = 0
+        if self._min_age:
+            since = max(Memberships.joined_since(txn, room_id, who) for who in pair)
+        return DirectChat.of(present, since)
+
+
+def _facts(there: Situation, *, has_contact: bool) -> JoinFacts:
+    return JoinFacts(
+        there.standing.membership,
+        there.seats_taken,
+        guest=there.is_guest,
+        has_contact=has_contact,
+        inviter=there.inviter,
+        inviter_is_member=there.inviter_is_member,
+    )
