@@ -1,7 +1,7 @@
 """The random walk: each step is one thing that somebody does, and then everything is looked at."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -33,10 +33,12 @@ class Machine(RuleBasedStateMachine):
 
     server: Server
     promises: Collection[Promise] = tuple(Promise)
+    worlds: ClassVar[list[World]]
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World(self.server, self.promises)
+        self.worlds.append(self.world)
 
     def _group(self, number: int) -> int:
         # The youngest first: most is of interest there. The same for codes.
@@ -286,5 +288,6 @@ def machine(on: Server, checked: Collection[Promise]) -> type[Machine]:
     class Here(Machine):
         server = on
         promises = checked
+        worlds: ClassVar[list[World]] = []
 
     return Here

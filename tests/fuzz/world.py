@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import deque
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,8 @@ _numbers = itertools.count(1)
 class World:
     """Five people on a server.
 
+    `broken` has the promises that were found broken, with the calls that led there.
+
     Args:
         promises: which promises are checked; all if not given. What breaks another one is taken as
             it is, so that one fault does not hide the next.
@@ -45,6 +48,8 @@ class World:
         self.chats: dict[int, str] = {}
         self.direct: dict[frozenset[int], tuple[int, str]] = {}
         self.restarts = 0
+        self.broken: list[BrokenPromise] = []
+        self._calls: deque[str] = deque(maxlen=60)
 
     @property
     def groups(self) -> list[Group]:
@@ -56,10 +61,15 @@ class World:
 
     def _check(self, promise: Promise, kept: bool, what: str) -> None:
         if not kept and promise in self._promises:
-            raise BrokenPromise(promise, what)
+            # A walk over a live server cannot always be repeated, so what led here is kept.
+            self.broken.append(BrokenPromise(promise, "\n".join([what, *self._calls])))
+            raise self.broken[-1]
 
     def _call(self, person: int, method: str, path: str, body: Any = None) -> Reply:
-        return self._seen(self.people[person].call(method, path, body), f"{method} {path}")
+        reply = self.people[person].call(method, path, body)
+        if method != "GET":
+            self._calls.append(f"{person}: {method} {path} {body} -> {reply.status}")
+        return self._seen(reply, f"{method} {path}")
 
     def _seen(self, reply: Reply, what: str) -> Reply:
         self._check(Promise.NO_ERRORS, reply.status < 500, f"{what}: {reply}")
