@@ -18,10 +18,12 @@ import psycopg2
 import pytest
 import yaml
 
+from synapse_capgroups.demo import process
 from synapse_capgroups.demo.cluster import Cluster, missing_for_workers
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.postgres import Postgres, binaries
+from tests.fork_server import ForkServer
 
 API = "/_synapse/client/capgroups/v1"
 CAP = 6
@@ -145,6 +147,18 @@ def nothing_is_written(server: Server, table: str) -> Iterator[None]:
 
 
 Starter = Callable[..., Server]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Synapse is imported once in each process of pytest's, not for each homeserver."""
+    server = ForkServer()
+    process.launch = server.launch
+    try:
+        yield
+    finally:
+        process.launch = process.interpreter
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,8 @@
 """A Synapse of several processes on loopback: PostgreSQL, Redis, the main process and workers."""
 
 import itertools
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -14,9 +12,11 @@ from typing import Any
 import httpx
 import yaml
 
+from synapse_capgroups.demo import process
 from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port, listener
 from synapse_capgroups.demo.person import Person
 from synapse_capgroups.demo.postgres import binaries
+from synapse_capgroups.demo.process import Process
 
 
 def missing_for_workers() -> str | None:
@@ -111,7 +111,7 @@ class Worker:
             base_url=f"http://127.0.0.1:{self.port}", timeout=120,
             limits=httpx.Limits(max_connections=None),
         )  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         log = {**log_config, "handlers": {"file": {
             **log_config["handlers"]["file"], "filename": str(self.log),
         }}}  # fmt: skip
@@ -130,12 +130,12 @@ class Worker:
     def start(self) -> None:
         """Start the process, without waiting for it."""
         with (self._folder / f"{self.name}.out").open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "synapse.app.generic_worker", "-c", "homeserver.yaml",
-                 "-c", f"{self.name}.yaml"],
-                cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            )  # fmt: skip
+            self._process = process.launch(
+                "synapse.app.generic_worker",
+                ["-c", "homeserver.yaml", "-c", f"{self.name}.yaml"],
+                self._folder,
+                output,
+            )
 
     def is_up(self) -> bool:
         if self._process is not None and self._process.poll() is not None:

@@ -4,12 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +16,9 @@ from typing import Any
 import httpx
 import yaml
 
+from synapse_capgroups.demo import process
 from synapse_capgroups.demo.person import Person
+from synapse_capgroups.demo.process import Process
 
 _LOTS = {"per_second": 10_000, "burst_count": 10_000}
 _NO_RATE_LIMITS = {
@@ -72,7 +72,7 @@ class Homeserver:
         self.log = folder / "homeserver.log"
         self._output = folder / "output.txt"
         self._secret = secrets.token_hex(16)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._http = httpx.Client(
             base_url=self.url, timeout=120, limits=httpx.Limits(max_connections=None)
         )
@@ -149,13 +149,8 @@ class Homeserver:
             StartError: it ended or did not answer in time.
         """
         with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"],
-                cwd=self.folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            self._process = process.launch(
+                "synapse.app.homeserver", ["-c", "homeserver.yaml"], self.folder, output
             )
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
