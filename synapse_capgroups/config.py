@@ -12,6 +12,7 @@ from typing import TypeVar
 import attrs
 
 from synapse_capgroups.rules.joining import Limits
+from synapse_capgroups.words.languages import LANGUAGES
 
 T = TypeVar("T")
 
@@ -354,7 +355,7 @@ class Config:
                 lambda v: v if isinstance(v, str) and _LOCALPART.fullmatch(v) else None,
                 "the localpart of a Matrix ID: a-z, 0-9 and . _ = / + -",
             ),
-            language=section.choice("language", default.language, ("en", "zh-Hans", "de")),
+            language=section.choice("language", default.language, LANGUAGES),
             codes=CodesConfig.take(section.section("codes")),
             friends=FriendsConfig.take(section.section("friends")),
             names=NamesConfig.take(section.section("names")),

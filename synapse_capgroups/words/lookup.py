@@ -1,0 +1,90 @@
+"""Looks up what people read, in one language."""
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+from synapse_capgroups.rules.names import pseudonym
+from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.words.languages import DEFAULT, is_plural, texts
+
+_OF_SHARING = {
+    "not_entitled": "not_entitled",
+    "closed": "code_closed",
+    "too_many": "too_many_codes",
+    "suspended_sharer": "suspended",
+    "replaced": "code_revoked",
+}
+_SAID = ("concierge", "states", "cards", "doors")
+
+
+class Audience(Enum):
+    """Who reads a refusal; the value is a section of `refusals` in a language's file."""
+
+    JOINING = "joining"
+    INVITING = "inviting"
+    SHARING = "sharing"
+    CREATING = "creating"
+    ADDRESSING_A_DOOR = "addressing_a_door"
+    ADDRESSING_LIKE_A_CODE = "addressing_like_a_code"
+
+
+class Words(Mapping[str, str]):
+    """The texts of one language."""
+
+    def __init__(self, language: str = DEFAULT) -> None:
+        """
+        Args:
+            language: one of `languages.LANGUAGES`.
+        """
+        self.language = language
+        self._texts = texts(language)
+        self._said = {k: v for section in _SAID for k, v in self._texts[section].items()}
+        refusals = self._texts["refusals"]
+        self._said |= {f"dead_{reason}": text for reason, text in refusals["joining"].items()}
+        self._said |= {key: refusals["sharing"][reason] for key, reason in _OF_SHARING.items()}
+
+    def say(self, key: str, /, **values: object) -> str:
+        """What the concierge, a door or a card says.
+
+        Args:
+            key: its name in the language's file.
+            values: what stands for the names in braces.
+        """
+        return _form(self._said[key], values).format(**values)
+
+    def refusal(self, refusal: Refusal, audience: Audience) -> str:
+        """The sentence that this reader is told, with the refusal's numbers filled in."""
+        refusals = self._texts["refusals"]
+        reason = refusal.reason.value
+        text = refusals[audience.value].get(reason) or refusals["anybody"][reason]
+        said = text.format(limit=refusal.limit, members=refusal.members)
+        return f"{said} {refusals['of_space']}" if refusal.of_space else said
+
+    def page(self) -> dict[str, str]:
+        """The texts of the join page, whose script fills in the names in braces."""
+        page: dict[str, str] = self._texts["join_page"]
+        return page
+
+    def pseudonym(self, taken: Collection[str]) -> str:
+        """A generated name that is not among those taken."""
+        parts = self._texts["pseudonyms"]
+        words = parts["adjectives"].split(), parts["nouns"].split()
+        return pseudonym(words, parts["pattern"], taken)
+
+    def __getitem__(self, key: str) -> str:
+        return _form(self._said[key], {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._said)
+
+    def __len__(self) -> int:
+        return len(self._said)
+
+
+def _form(text: Any, values: Mapping[str, object]) -> str:
+    """The form of a text for its number."""
+    if not is_plural(text):
+        return str(text)
+    is_one = values.get(text.get("number")) == 1
+    return str(text["one"] if is_one and "one" in text else text["other"])
