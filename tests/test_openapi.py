@@ -51,6 +51,7 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     "getGroup": {"creator": {"200", "404"}, "member": {"200", "404"}, "nobody": NO_TOKEN},
     "makeCode": {"creator": {"200", "400", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "listCodes": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "revokeAnyCode": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "revokeCode": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "getCodeAsPng": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "getCodeAsSvg": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
@@ -59,7 +60,7 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     },
 }  # fmt: skip
 
-CHANGES_CODES = {"makeCode", "revokeCode"}
+CHANGES_CODES = {"makeCode", "revokeAnyCode", "revokeCode"}
 """These get a group of their own."""
 
 

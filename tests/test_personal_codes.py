@@ -4,13 +4,14 @@ import asyncio
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import nio
 import pytest
 
-from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.story import read_picture
-from tests.conftest import Server, Starter, eventually, joined_rooms, refused
+from tests.conftest import API, Server, Starter, eventually, joined_rooms, refused
 from tests.refusing_module import SENTENCE, beside, refuse
 from tests.test_concierge import Chat
 
@@ -116,6 +117,46 @@ def test_a_personal_code_is_used_up_expires_and_can_be_revoked(server: Server) -
     assert refused(server.scan(server.person(), third), "code_revoked")
     assert expect(server.preview(third)).body["state"] == "code_revoked"
     assert "me 7d 20 uses" in marta.ask("me somebody else")
+
+
+def revoke(person: Person, code_id: str) -> Reply:
+    return person.call("DELETE", f"{API}/codes/{quote(code_id, safe='')}")
+
+
+def test_an_owner_revokes_a_personal_code_over_http_and_may_do_so_again(server: Server) -> None:
+    marta = known(server)
+    code = personal_code(marta)
+    for _ in range(2):
+        expect(revoke(marta.person, code["code_id"]))
+        assert expect(server.preview(code)).body["state"] == "code_revoked"
+    assert refused(server.scan(server.person(), code), "code_revoked")
+
+
+def test_a_dead_personal_code_that_is_revoked_stays_dead_of_its_own_cause(server: Server) -> None:
+    marta = known(server)
+    code = personal_code(marta, "me 2d 1 uses")
+    expect(server.scan(server.person(), code))
+    expect(revoke(marta.person, code["code_id"]))
+    assert expect(server.preview(code)).body["state"] == "code_used_up"
+
+
+def test_a_stranger_learns_nothing_of_a_personal_code_by_revoking_it(server: Server) -> None:
+    marta, stranger = known(server), server.person()
+    code = personal_code(marta)
+    answers = [revoke(stranger, code_id) for code_id in (code["code_id"], "0000000000", "\x00")]
+    assert {answer.status for answer in answers} == {404}
+    assert len({(answer.error, answer.body["errcode"]) for answer in answers}) == 1
+    assert expect(server.preview(code)).body["state"] == "alive"
+
+
+def test_a_groups_code_is_revoked_without_its_group_by_the_same_people(server: Server) -> None:
+    room, (creator, member) = server.group(2)
+    code = server.make_code(room, creator)
+    for person in (member, server.person()):
+        assert revoke(person, code["code_id"]).status == 404
+    assert expect(server.preview(code)).body["state"] == "alive"
+    expect(revoke(creator, code["code_id"]))
+    assert expect(server.preview(code)).body["state"] == "code_revoked"
 
 
 def test_the_sweep_leaves_living_personal_codes_alone(start: Starter) -> None:

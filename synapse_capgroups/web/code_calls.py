@@ -6,14 +6,14 @@ from synapse.module_api import JsonDict
 
 from synapse_capgroups.codes.doors import CodeRequestError
 from synapse_capgroups.codes.life import CodeState
-from synapse_capgroups.codes.sharing import CodePictures, Sharing
+from synapse_capgroups.codes.sharing import CodePictures, NoSuchCodeError, Sharing
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Sharer
 from synapse_capgroups.storage.codes import Page
 from synapse_capgroups.storage.forgetting import ERASED
 from synapse_capgroups.web import paging
 from synapse_capgroups.web.calls import CODE, ROOM, Callers, Route, body, send
-from synapse_capgroups.web.errors import not_made
+from synapse_capgroups.web.errors import no_code, not_made
 
 
 class CodeCalls:
@@ -32,6 +32,7 @@ class CodeCalls:
         return [
             Route.to(self._make, "POST", f"{ROOM}/codes"),
             Route.to(self._list, "GET", f"{ROOM}/codes"),
+            Route.to(self._revoke, "DELETE", CODE),
             Route.to(self._revoke_of_group, "DELETE", f"{ROOM}/{CODE}"),
             Route.to(self._png, "GET", rf"{ROOM}/{CODE}/qr\.png"),
             Route.to(self._svg, "GET", rf"{ROOM}/{CODE}/qr\.svg"),
@@ -60,6 +61,14 @@ class CodeCalls:
             last = found[limit - 1].code
             answer["next"] = paging.after(last.created_at, last.code_id)
         return 200, answer
+
+    async def _revoke(self, request: Any, code_id: str) -> tuple[int, JsonDict]:
+        user_id = await self._callers.person(request)
+        try:
+            await self._sharing.revoke(user_id, code_id)
+        except NoSuchCodeError as e:
+            raise no_code("There is no such join code, or you cannot revoke it.") from e
+        return 200, {}
 
     async def _revoke_of_group(
         self, request: Any, room_id: str, code_id: str
