@@ -11,7 +11,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.concierge.account import ConciergeAccount
-from synapse_capgroups.concierge.chats import ConciergeChats
+from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.inside.start import stop_the_start
 from synapse_capgroups.people.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
@@ -31,7 +31,7 @@ def start(
     database: Database,
     doors: Doors,
     account: ConciergeAccount,
-    chats: ConciergeChats,
+    chats: ChatCare,
     forgetter: Forgetter,
 ) -> None:
     """Make the tables, or end the process if they belong to a newer version of this module.

@@ -46,7 +46,10 @@ from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.codes.previews import Previews
 from synapse_capgroups.codes.sharing import CodePictures, Sharing
 from synapse_capgroups.concierge.account import ConciergeAccount
+from synapse_capgroups.concierge.chat_care import ChatCare
+from synapse_capgroups.concierge.chat_guard import ChatGuard
 from synapse_capgroups.concierge.chats import ConciergeChats
+from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.groups import lobbies
@@ -176,20 +179,11 @@ class CapGroups:
         members = Members(api, self._database, self._scope, presence, config.limits)
         sharing = Sharing(self._database, members, self._doors)
         pictures = CodePictures(sharing, cards, limits)
-        self._chats = ConciergeChats(
-            api, self._database, self._scope, limits, concierge, said, enforce=config.enforce
-        )
-        self._concierge = Concierge(
-            api,
-            self._database,
-            self._scope,
-            presence,
-            self._doors,
-            cards,
-            limits,
-            config,
-            self._chats,
-        )
+        self._chats = ConciergeChats(api, self._database, limits, concierge, said)
+        self._chat_guard = ChatGuard(api, self._scope, self._chats, enforce=config.enforce)
+        chat_care = ChatCare(api, self._database, self._scope, self._chats)
+        answers = all_commands(api, self._chats, members, sharing, pictures, config)
+        self._concierge = Concierge(api, self._chats, limits, answers, config)
         if config.enforce:  # In a trial there is nothing to see (rule 16).
             callers = Callers(api, limits, members)
             previews = Previews(api, self._database, self._doors, rooms, personal)
@@ -200,7 +194,7 @@ class CapGroups:
             )
             web.serve(api, http_api, config.codes.element_url)
         account = ConciergeAccount(api, self._database, concierge, enforce=config.enforce)
-        chores.start(api, self._database, self._doors, account, self._chats, self._forgetter)
+        chores.start(api, self._database, self._doors, account, chat_care, self._forgetter)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
@@ -231,7 +225,7 @@ class CapGroups:
 
     async def _join(self, user_id: str, room_id: str, is_invited: bool) -> Verdict | None:
         if await self._scope.is_concierges(room_id):
-            out = self._chats.keeps_out(room_id, user_id)
+            out = self._chat_guard.keeps_out(room_id, user_id)
             return out or await self._doors.enter(room_id, user_id, is_invited=is_invited)
         group = await self._scope.group(room_id)
         if group is None:
@@ -253,7 +247,7 @@ class CapGroups:
         Raises:
             SynapseError: it must not.
         """
-        if (refusal := await self._chats.refusal(change)) is not None:
+        if (refusal := await self._chat_guard.refusal(change)) is not None:
             journal.refused(
                 refusal, enforced=True, decision=change.action, group=change.room_id,
                 user=change.target, by=change.sender,
@@ -285,7 +279,7 @@ class CapGroups:
         """A membership has changed. Synapse still holds the room's lock: nothing here may wait."""
         if change.action in ("leave", "kick", "ban"):
             self._doors.life.left_soon(change.room_id, change.target)
-        self._chats.changed_soon(change)
+        self._chat_guard.changed_soon(change)
 
     async def user_may_invite(self, inviter: str, invitee: str, room_id: str) -> Answer:
         """Rule 2: an invitation that could only fail is refused when it is sent."""

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.concierge.chats import ChatRooms
+from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.words.spoken import ENGLISH
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused

@@ -16,6 +16,10 @@ _LONGEST = 256
 _MOST = 2000
 
 
+class RemarkError(Exception):
+    """The name is too long, or the person has too many remarks."""
+
+
 class Remarks:
     """Reads and writes remarks."""
 
@@ -31,12 +35,12 @@ class Remarks:
         """Remember what somebody calls another; an empty name forgets it.
 
         Raises:
-            ValueError: the name is too long, or there are too many.
+            RemarkError: the name is too long, or there are too many.
         """
         content = dict(await self._data.get_global(user_id, ACCOUNT_DATA_TYPE) or {})
         content.pop(other, None)
         if name:
             content[other] = name
         if len(name) > _LONGEST or len(content) > _MOST:
-            raise ValueError("too long or too many")
+            raise RemarkError
         await self._data.put_global(user_id, ACCOUNT_DATA_TYPE, content)

@@ -1,0 +1,141 @@
+"""Mends the concierge's chats at start, and looks after them once a minute."""
+
+import contextlib
+import logging
+
+from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api.errors import SynapseError
+
+from synapse_capgroups.concierge.chats import CLOSED_LEVELS, ConciergeChats
+from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.inside.membership_changes import set_membership
+from synapse_capgroups.inside.tables.directory import DirectoryTables
+from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.storage.chats import Chat, Chats
+from synapse_capgroups.storage.codes import Codes
+from synapse_capgroups.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+_PAGE = 500
+_OPENING_MS = 30 * 1000
+_IN_THE_MAKING_MS = 10 * 60 * 1000
+
+
+class ChatCare:
+    """Closes chats of more or fewer than two people, and rooms that nothing is known about."""
+
+    def __init__(
+        self, api: ModuleApi, database: Database, scope: Scope, chats: ConciergeChats
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._scope = scope
+        self._chats = chats
+        self._concierge = chats.user_id
+        self._after = ""
+        self._missing: dict[str, int] = {}
+
+    async def remember_rooms(self) -> None:
+        """At start, on every process: from then on it knows whose room each chat is."""
+        await self._chats.remember_rooms()
+
+    async def mend(self) -> None:
+        """At start: shut what earlier versions left open, clear up what killed processes left."""
+        self._after = ""
+        while True:
+            await self.sweep()
+            if not self._after:
+                break
+        await self._clear_up()
+
+    async def sweep(self) -> None:
+        """Look at some of the chats: is each a room of two? On one process only."""
+
+        def look(txn: LoggingTransaction) -> tuple[list[Chat], dict[str, list[tuple[str, str]]]]:
+            chats = Chats.page(txn, self._after, _PAGE)
+            return chats, Memberships.present_in(txn, [chat.room_id for chat in chats])
+
+        chats, present = await self._database.run("sweep_chats", look)
+        for chat in chats:
+            there = {user_id for user_id, _ in present.get(chat.room_id, ())}
+            try:
+                if others := there - {chat.user_id, self._concierge}:
+                    await self._disperse(chat, others)
+                elif chat.user_id not in there:
+                    await self._close_if_left(chat)
+                elif not chat.holds_two:
+                    await self._shut(chat)
+                if chat.user_id in there:
+                    self._missing.pop(chat.room_id, None)
+            except Exception:
+                logger.exception("Could not mend the concierge's room %s", chat.room_id)
+        self._after = chats[-1].user_id if len(chats) == _PAGE else ""
+
+    async def _close_if_left(self, chat: Chat) -> None:
+        """Close a room whose person is not there, unless another process is just opening it."""
+        now = self._api.get_current_time_msec()
+        if not chat.holds_two or now - self._missing.setdefault(chat.room_id, now) > _OPENING_MS:
+            await self._chats.close(chat)
+            self._missing.pop(chat.room_id, None)
+
+    async def _disperse(self, chat: Chat, others: set[str]) -> None:
+        """Close a room with more people. Its person gets another one when they ask."""
+        for user_id in others:
+            # People of other servers, too, whom a deletion does not reach.
+            await set_membership(self._api, self._concierge, user_id, chat.room_id, "leave")
+        await self._chats.close(chat)
+
+    async def _shut(self, chat: Chat) -> None:
+        """Let nobody but the concierge invite anybody into a room of an earlier version."""
+        key = ("m.room.power_levels", "")
+        levels = (await self._api.get_room_state(chat.room_id, [key])).get(key)
+        await self._api.create_and_send_event_into_room(
+            {
+                "type": key[0],
+                "state_key": key[1],
+                "room_id": chat.room_id,
+                "sender": self._concierge,
+                "content": {**(levels.content if levels else {}), **CLOSED_LEVELS},
+            }
+        )
+        await self._database.run("chat", lambda txn: Chats.shut(txn, chat.user_id, chat.room_id))
+
+    async def _clear_up(self) -> None:
+        """Leave rooms that the concierge has no business in.
+
+        They are groups into which Synapse, or an admin, once pulled it; and rooms of its own that
+        nothing is known of, because a process was killed before it noted or deleted them.
+        """
+
+        def look(txn: LoggingTransaction) -> list[str]:
+            known = Chats.all_rooms(txn).keys() | Codes.all_rooms(txn)
+            return [
+                room for room in Memberships.joined_rooms(txn, self._concierge) if room not in known
+            ]
+
+        for room_id in await self._database.run("unknown_rooms", look):
+            await self._leave_unknown(room_id)
+
+    async def _leave_unknown(self, room_id: str) -> None:
+        try:
+            await self._leave_or_delete(room_id)
+        except Exception:
+            logger.exception("Could not clear up the room %s", room_id)
+
+    async def _leave_or_delete(self, room_id: str) -> None:
+        if not await self._scope.is_concierges(room_id):
+            await set_membership(self._api, self._concierge, self._concierge, room_id, "leave")
+            return
+
+        def is_empty(txn: LoggingTransaction) -> bool:
+            since = Memberships.membership(txn, room_id, self._concierge).since
+            return (
+                since < self._api.get_current_time_msec() - _IN_THE_MAKING_MS
+                and len(Memberships.present(txn, room_id, 2)) == 1
+                and not DirectoryTables.has_address(txn, room_id)
+            )
+
+        if await self._database.run("unknown_room", is_empty):
+            with contextlib.suppress(SynapseError):
+                await self._api.delete_room(room_id)

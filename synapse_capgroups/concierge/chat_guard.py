@@ -1,0 +1,56 @@
+"""Keeps everybody out of a chat but its person and the concierge, server admins included."""
+
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.concierge.chats import ConciergeChats
+from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.inside.membership_changes import MembershipChange
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.storage.chats import Chat
+
+
+class ChatGuard:
+    """Looks at each change of a membership that concerns the concierge or its chats."""
+
+    def __init__(
+        self, api: ModuleApi, scope: Scope, chats: ConciergeChats, *, enforce: bool
+    ) -> None:
+        """
+        Args:
+            enforce: false in a trial, in which no chat is opened.
+        """
+        self._api = api
+        self._scope = scope
+        self._chats = chats
+        self._enforce = enforce
+
+    def keeps_out(self, room_id: str, user_id: str) -> Refusal | None:
+        """Why somebody cannot come into a room; None if it is no chat, or theirs."""
+        person = self._chats.person_of(room_id)
+        if person is None or user_id in (person, self._chats.user_id):
+            return None
+        return Refusal(Reason.CONCIERGE_CHAT)
+
+    async def refusal(self, change: MembershipChange) -> Refusal | None:
+        """Why a membership must not change so, whoever asks for it; None if it may."""
+        if change.action not in ("join", "invite", "knock"):
+            return None
+        if change.target == self._chats.user_id and change.action != "invite":
+            # It would take a seat, and hear what is said there.
+            own = await self._scope.is_concierges(change.room_id)
+            return None if own or not self._enforce else Refusal(Reason.CONCIERGE_OUTSIDE)
+        return self.keeps_out(change.room_id, change.target)
+
+    def changed_soon(self, change: MembershipChange) -> None:
+        """A membership has changed: come, or go, after it has its place."""
+        if change.target == self._chats.user_id and change.action == "invite":
+            if change.sender != self._chats.user_id and self._enforce:
+                self._api.run_as_background_process(
+                    "capgroups_declining", self._chats.decline, change.room_id, change.sender
+                )
+        elif change.action in ("leave", "kick", "ban"):
+            person = self._chats.person_of(change.room_id)
+            if person is not None and change.target in (person, self._chats.user_id):
+                self._api.run_as_background_process(
+                    "capgroups_leaving", self._chats.close, Chat(person, change.room_id, True)
+                )

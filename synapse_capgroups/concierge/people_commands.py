@@ -1,0 +1,29 @@
+"""The command about people: `remark`."""
+
+from collections.abc import Mapping
+
+from synapse_capgroups.concierge.asking import Answer, Asked, sorry
+from synapse_capgroups.people.remarks import RemarkError, Remarks
+
+
+class PeopleCommands:
+    """Remembers what people call others."""
+
+    def __init__(self, remarks: Remarks, words: Mapping[str, str]) -> None:
+        self._remarks = remarks
+        self._words = words
+
+    def answers(self) -> dict[str, Answer]:
+        """All commands about people, by their words."""
+        return {"remark": self._remark}
+
+    async def _remark(self, asked: Asked) -> str:
+        other, _, name = asked.rest.partition(" ")
+        name = name.strip()
+        if not (other.startswith("@") and ":" in other and other.isprintable()):
+            raise sorry(self._words, "which_person")
+        try:
+            await self._remarks.set(asked.user_id, other, name)
+        except RemarkError as e:
+            raise sorry(self._words, "name_too_long") from e
+        return self._words["remarked" if name else "unremarked"].format(user=other, name=name)

@@ -1,0 +1,24 @@
+"""What people are called in an answer: the reader's remarks go before Matrix IDs."""
+
+from collections.abc import Callable, Mapping
+
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.people.remarks import Remarks
+from synapse_capgroups.storage.forgetting import ERASED
+
+
+class WhoIsWho:
+    """Knows by what name each reader knows others."""
+
+    def __init__(self, api: ModuleApi, remarks: Remarks, words: Mapping[str, str]) -> None:
+        self._api = api
+        self._remarks = remarks
+        self._words = words
+
+    async def to(self, reader: str) -> Callable[[str], str]:
+        """What to call each person when this reader is told of them."""
+        remarks = await self._remarks.of(reader) if self._api.is_mine(reader) else {}
+        known = {who: f"{name} ({who})" for who, name in remarks.items()}
+        known[ERASED] = self._words["erased"]
+        return lambda who: known.get(who, who)
