@@ -27,15 +27,20 @@ LANGUAGES = tuple(
 
 
 @cache
+def own_texts(language: str) -> dict[str, Any]:
+    """What a language's file has, by section. Read once."""
+    raw = (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
+    own: dict[str, Any] = yaml.safe_load(raw)
+    return own
+
+
 def texts(language: str) -> dict[str, Any]:
-    """A language's texts by section. A text that it lacks is there in English.
+    """A language's texts by section. A text that its file lacks is there in English.
 
     Args:
         language: one of `LANGUAGES`.
     """
-    raw = (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
-    own: dict[str, Any] = yaml.safe_load(raw)
-    return own if language == DEFAULT else _merged(texts(DEFAULT), own)
+    return _merged(own_texts(DEFAULT), own_texts(language))
 
 
 def is_plural(text: object) -> bool:

@@ -1,0 +1,147 @@
+"""The languages' files: complete, alike, used, and right about one and many."""
+
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synapse_capgroups
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.storage.admissions import How
+from synapse_capgroups.words import languages
+from synapse_capgroups.words.languages import LANGUAGES, is_plural, own_texts
+from synapse_capgroups.words.lookup import Audience, Words
+
+PACKAGE = Path(synapse_capgroups.__file__).parent
+SPOKEN = ("concierge", "states", "cards", "doors")
+ALL = {language: Words(language) for language in LANGUAGES}
+
+every_language = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def leaves(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each text of a file, with the keys that lead to it."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and not is_plural(value):
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def spoken_keys() -> set[str]:
+    english = own_texts("en")
+    return {key for section in SPOKEN for key in english[section]}
+
+
+@every_language
+def test_every_language_has_every_text_with_the_same_values(language: str) -> None:
+    english, own = dict(leaves(own_texts("en"))), dict(leaves(own_texts(language)))
+    assert set(own) == set(english)
+    for key, text in own.items():
+        model = english[key]
+        assert is_plural(text) == is_plural(model), key
+        if is_plural(text):
+            assert text["number"] == model["number"], key
+            assert set(text) <= {"number", "one", "other"}, key
+            assert fields(text["other"]) == fields(model["other"]), key
+            assert fields(text.get("one", "")) <= fields(text["other"]), key
+            assert all(form.strip() for form in text.values()), key
+        else:
+            assert isinstance(text, str), key
+            assert text.strip(), key
+            assert fields(text) == fields(model), key
+
+
+@every_language
+def test_each_key_is_in_one_section_only(language: str) -> None:
+    own = own_texts(language)
+    keys = [key for section in SPOKEN for key in own[section]]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_text_that_a_language_lacks_is_told_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = {"concierge": {"help": "hilfe"}, "refusals": {"joining": {"full": "voll"}}}
+    complete = own_texts("en")
+    monkeypatch.setattr(
+        languages, "own_texts", lambda language: complete if language == "en" else lacking
+    )
+    words = Words("de")
+    assert words.say("help") == "hilfe"
+    assert words.say("text_only") == ALL["en"].say("text_only")
+    assert words.refusal(Refusal(Reason.FULL), Audience.JOINING) == "voll"
+    assert words.refusal(Refusal(Reason.BANNED), Audience.JOINING).startswith("You are banned")
+    assert words.page() == ALL["en"].page()
+    assert words.pseudonym([])
+
+
+@every_language
+def test_one_and_many_are_told_apart(language: str) -> None:
+    words = ALL[language]
+    given = {"most": 5, "code_id": "abc", "state": "x", "sharer": "Anna", "until": "tomorrow"}
+    counted = {key: text for key, text in leaves(own_texts(language)) if is_plural(text)}
+    assert len(counted) == 4
+    for path, text in counted.items():
+        key = path.split(".")[1]
+        for number in (0, 1, 2, 21):
+            said = words.say(key, **{**given, text["number"]: number})
+            assert "{" not in said
+            form = text.get("one", text["other"]) if number == 1 else text["other"]
+            assert said == form.format(**{**given, text["number"]: number})
+            if number != 1:
+                assert str(number) in said
+
+
+def test_no_text_says_1_people() -> None:
+    english, german, chinese = ALL["en"], ALL["de"], ALL["zh-Hans"]
+    assert [english.say("for_uses", uses=n) for n in (0, 1, 2)] == [
+        ", for 0 people", ", for 1 person", ", for 2 people",
+    ]  # fmt: skip
+    assert [german.say("for_uses", uses=n) for n in (0, 1, 2)] == [
+        ", für 0 Personen", ", für 1 Person", ", für 2 Personen",
+    ]  # fmt: skip
+    for number in (1, 2):
+        assert f"限 {number} 人使用" in chinese.say("for_uses", uses=number)
+    line = {"code_id": "abc", "state": "alive", "sharer": "Anna", "until": "tomorrow"}
+    assert english.say("code_line", uses=1, **line).endswith("used once")
+    assert german.say("code_line", uses=1, **line).endswith("einmal benutzt")
+    assert "1 days" not in english.say("lifetime", days=1)
+    assert "1 Tage" not in german.say("lifetime", days=1)
+
+
+def test_every_text_is_used() -> None:
+    code = "\n".join(file.read_text() for file in PACKAGE.rglob("*.py"))
+    asked = set(re.findall(r'"([a-z_]+)"', code))
+    by_value = {f"who_{how.value}" for how in How} | {reason.value for reason in Reason}
+    assert spoken_keys() - asked - by_value == set()
+    page = "".join(
+        (PACKAGE / "web" / "static" / name).read_text() for name in ("join.html", "join.js")
+    )
+    by_state = re.findall(r'"([a-z_]+)"', page)
+    known = set(re.findall(r"\$([a-z_]+)|words\.([a-z_]+)", page))
+    used = {name for pair in known for name in pair} | set(by_state)
+    used |= {f"{state}_{what}" for state in by_state for what in ("do", "why")}
+    assert set(own_texts("en")["join_page"]) - used == set()
+
+
+@every_language
+def test_every_refusal_is_a_whole_sentence(language: str) -> None:
+    refusals = own_texts(language)["refusals"]
+    assert set(refusals) == {audience.value for audience in Audience} | {"anybody", "of_space"}
+    told = set()
+    for audience in Audience:
+        for reason in [*refusals[audience.value], *refusals["anybody"]]:
+            refusal = Refusal(Reason(reason), members=7, limit=5)
+            text = ALL[language].refusal(refusal, audience)
+            assert text.endswith((".", "。"))
+            assert not re.search("{|}|None", text)
+            told.add(Reason(reason))
+    assert told == set(Reason)
+    for text in refusals["joining"].values():
+        assert fields(text) <= {"limit", "members"}
