@@ -1,4 +1,4 @@
-"""From a verdict to what Synapse is told, with the journal and the metrics on the way (rule 8)."""
+"""Turns a verdict into what Synapse is told, and writes the journal and the metrics (rule 8)."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,11 @@ class Answers:
     """Turns decisions into answers, and lets no unexpected exception through."""
 
     def __init__(self, enforce: bool) -> None:
-        self._enforce = enforce
+        """
+        Args:
+            enforce: False in a trial, in which refusals are only noted (rule 16).
+        """
+        self.enforce = enforce
 
     async def give(
         self,
@@ -35,10 +39,13 @@ class Answers:
 
         Args:
             decision: what is decided, for the journal and the metrics: `join`, `invitation`, …
-            audience: the sentences for whoever reads a refusal, one of `words`.
-            decide: reaches the verdict, None if no group is concerned. If it raises, the answer is
-                no.
+            audience: the sentences for the person who reads a refusal, one of `words.refusals`.
+            decide: reaches the verdict; None if no group is concerned. If it raises an unexpected
+                exception, the answer is no.
             facts: what the journal line says beside the reason.
+
+        Returns:
+            `NOT_SPAM`, or the refusal; never a refusal in a trial, unless it is an `always` one.
 
         Raises:
             SynapseError: a refusal of Synapse's own or of another module, as it is; 400 if the
@@ -67,16 +74,16 @@ class Answers:
             metrics.DECISIONS.labels(decision, "allowed").inc()
             return NOT_SPAM
         metrics.DECISIONS.labels(decision, verdict.reason.value).inc()
-        enforced = self._enforce or verdict.always
+        enforced = self.enforce or verdict.always
         journal.refused(verdict, enforced=enforced, decision=decision, **facts)
         if not enforced:
             return NOT_SPAM
-        return Codes.FORBIDDEN, refusal_fields(verdict, audience)
+        return refused(verdict, audience)
 
 
-def refused(reason: Reason, audience: dict[Reason, str]) -> Answer:
-    """A refusal that needs no decision."""
-    return Codes.FORBIDDEN, refusal_fields(Refusal(reason), audience)
+def refused(refusal: Refusal, audience: dict[Reason, str]) -> Answer:
+    """The answer to a request that is refused, in a trial too."""
+    return Codes.FORBIDDEN, refusal_fields(refusal, audience)
 
 
 def raise_refusal(answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Notices groups that are opened by somebody above the rules: a server admin, another server.
+"""Reports groups that somebody above the rules has opened: a server admin, or another server.
 
 Synapse does not ask about an admin's state events (`user_may_send_state_event`), and another
 server's cannot be refused. `check_event_for_spam` is shown all of them, without the room's state.
@@ -18,19 +18,25 @@ _WATCHED = seclusion.SECLUDING - {seclusion.THIRD_PARTY_INVITE}
 class Breaches:
     """Puts each opening of a group into the journal and the metrics."""
 
-    def __init__(self, api: ModuleApi, scope: Scope) -> None:
+    def __init__(self, api: ModuleApi, scope: Scope, *, enforce: bool) -> None:
+        """
+        Args:
+            enforce: False in a trial, in which groups may be opened.
+        """
         self._api = api
         self._scope = scope
+        self._enforce = enforce
 
-    @staticmethod
-    def may_be(event: EventBase) -> bool:
+    def may_be(self, event: EventBase) -> bool:
         """Whether an event would open a group. In memory, for each event of every room."""
-        return event.type in _WATCHED and isinstance(
-            seclusion.decide_state(event.type, event.content), Refusal
+        return (
+            self._enforce
+            and event.type in _WATCHED
+            and isinstance(seclusion.decide_state(event.type, event.content), Refusal)
         )
 
     def look_soon(self, event: EventBase) -> None:
-        """Report the event, if it comes to be the state of a group."""
+        """Report the event once it is the state of a group."""
         self._api.run_as_background_process("capgroups_breach", self._look, event)
 
     async def _look(self, event: EventBase) -> None:

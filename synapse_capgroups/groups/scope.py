@@ -1,4 +1,4 @@
-"""Which rooms are groups (rule 0): gathers the facts for `rules.scope` and remembers the answer."""
+"""Tells which rooms are groups (rule 0): gathers the facts for `rules.scope`, keeps the answer."""
 
 from collections import OrderedDict
 from typing import Any
@@ -29,15 +29,19 @@ class Scope:
     def __init__(
         self, api: ModuleApi, database: Database, exempt: ExemptConfig, concierge: str
     ) -> None:
+        """
+        Args:
+            concierge: its Matrix ID. The rooms that it creates are the module's own.
+        """
         self._api = api
         self._database = database
-        self._concierge = concierge
+        self.concierge = concierge
         self._exempt = exempt
         self._addresses = sorted(exempt.addresses)
         self._remembered: OrderedDict[str, tuple[Kind, Group]] = OrderedDict()
 
     async def group(self, room_id: str) -> Group | None:
-        """The group with this ID; None if the room is none, or not known on this server."""
+        """The group with this ID; None if the room is no group, or unknown to this server."""
         kind, room = await self._room(room_id)
         if kind is not Kind.GROUP or await self._has_exempt_address(room_id):
             return None
@@ -101,7 +105,7 @@ class Scope:
             creator_is_local=local,
             room_type=room_type(creation_content),
             creator_is_server_notices=creator == server_notices_user(self._api),
-            creator_is_concierge=creator == self._concierge,
+            creator_is_concierge=creator == self.concierge,
             exempt=room_id in self._exempt.rooms or self._exempt.creator(creator),
             spaces_are_exempt=self._exempt.spaces,
         )

@@ -2,17 +2,35 @@
 
 from synapse.module_api import ModuleApi
 
+from synapse_capgroups.codes.previews import Previews
+from synapse_capgroups.codes.sharing import CodePictures, Sharing
+from synapse_capgroups.config import Config
+from synapse_capgroups.groups.members import Members
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.web.api import Api
-from synapse_capgroups.web.calls import PREFIX
+from synapse_capgroups.web.calls import PREFIX, Callers
+from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.join_page import JoinPage
+from synapse_capgroups.web.preview_call import PreviewCall
 
 
-def serve(api: ModuleApi, http_api: Api, element_url: str) -> None:
-    """Register both on every HTTP listener of this process.
-
-    Args:
-        element_url: where Element for the web is, `https://app.element.io` for example.
-    """
+def serve(
+    api: ModuleApi,
+    limits: RateLimits,
+    members: Members,
+    sharing: Sharing,
+    pictures: CodePictures,
+    previews: Previews,
+    config: Config,
+) -> None:
+    """Register both on every HTTP listener of this process."""
+    callers = Callers(api, limits, members)
+    http_api = Api(
+        PreviewCall(api, limits, previews, config),
+        GroupCalls(callers, members),
+        CodeCalls(callers, sharing, pictures, config),
+    )
     api.register_web_resource(PREFIX, http_api)
-    page = JoinPage(api.server_name, element_url)
+    page = JoinPage(api.server_name, config.codes.element_url)
     api.register_web_resource("/_synapse/client/capgroups/join", page)

@@ -24,7 +24,7 @@ from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.situations import Situations
 
 
-class Inviting:
+class Invitations:
     """Decides invitations. Its methods may raise what the database raises."""
 
     def __init__(self, api: ModuleApi, database: Database, config: Config) -> None:

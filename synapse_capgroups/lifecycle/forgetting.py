@@ -10,7 +10,6 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.admission.direct_record import is_listed
 from synapse_capgroups.codes.doors import Doors
-from synapse_capgroups.config import RecordConfig
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.database import Database, lock_room
@@ -38,13 +37,18 @@ class Forgetter:
         api: ModuleApi,
         database: Database,
         doors: Doors,
-        config: RecordConfig,
+        keep: int,
         concierge: str,
     ) -> None:
+        """
+        Args:
+            keep: how long admissions are kept, in milliseconds.
+            concierge: its Matrix ID.
+        """
         self._api = api
         self._database = database
         self._doors = doors
-        self._keep = config.keep
+        self._keep = keep
         self._concierge = concierge
         self._ends: dict[str, str] = {}
 

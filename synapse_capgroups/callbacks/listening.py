@@ -1,0 +1,82 @@
+"""What the module listens to without ever answering no: events, and the ends of accounts."""
+
+import logging
+from typing import Literal
+
+from synapse.module_api import NOT_SPAM, EventBase, ModuleApi
+
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.life import POWER_LEVELS, TOMBSTONE
+from synapse_capgroups.concierge.conversation import Concierge
+from synapse_capgroups.groups.breaches import Breaches
+from synapse_capgroups.inside.remote_joins import judged_remote_join
+from synapse_capgroups.lifecycle.forgetting import Forgetter
+
+logger = logging.getLogger(__name__)
+
+
+class Listening:
+    """Passes each event on to the part of the module that it concerns."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        concierge: Concierge,
+        breaches: Breaches,
+        doors: Doors,
+        forgetter: Forgetter,
+    ) -> None:
+        self._api = api
+        self._concierge = concierge
+        self._breaches = breaches
+        self._doors = doors
+        self._forgetter = forgetter
+
+    async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
+        """Let the concierge hear what people write to it, and codes what may end them.
+
+        Synapse calls this for each event of every room: an event that concerns nobody here costs a
+        few comparisons and no database access (rule 9). Nothing is ever refused.
+        """
+        if self._concierge.hears(event):
+            self._concierge.answer_soon(event)
+        elif self._breaches.may_be(event):
+            self._breaches.look_soon(event)
+        elif self._is_remote_join(event):
+            try:
+                await self._doors.overhear(event.room_id, event.sender)
+            except Exception:
+                logger.exception(
+                    "Could not judge the join of %s in %s", event.sender, event.room_id
+                )
+        elif event.type in (POWER_LEVELS, TOMBSTONE) or self._is_remote_removal(event):
+            self._doors.life.watch_soon(event)
+        return NOT_SPAM
+
+    def _is_remote_removal(self, event: EventBase) -> bool:
+        """Whether a remote person removes a local one, or claims to."""
+        return (
+            event.type == "m.room.member"
+            and event.content.get("membership") in ("leave", "ban")
+            and not self._api.is_mine(event.sender)
+            and self._api.is_mine(event.state_key)
+        )
+
+    def _is_remote_join(self, event: EventBase) -> bool:
+        """Whether a remote person joins in a way that `Unasked.remote_join` is not asked about."""
+        return (
+            event.type == "m.room.member"
+            and event.content.get("membership") == "join"
+            and not self._api.is_mine(event.sender)
+            and judged_remote_join.get() != (event.sender, event.room_id)
+        )
+
+    async def on_user_deactivation_status_changed(
+        self, user_id: str, deactivated: bool, by_admin: bool
+    ) -> None:
+        """Forget a deactivated account (rule 15). A reactivated one begins anew.
+
+        Synapse logs what is raised here.
+        """
+        if deactivated:
+            await self._forgetter.deactivated(user_id)

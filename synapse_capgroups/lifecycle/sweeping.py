@@ -1,0 +1,50 @@
+"""The sweep, once a minute: it finds what no callback told the module, and clears up."""
+
+from synapse.module_api import LoggingTransaction, ModuleApi
+
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.concierge.chat_care import ChatCare
+from synapse_capgroups.lifecycle.forgetting import Forgetter
+from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.telemetry import metrics
+
+SWEEP_INTERVAL_MS = 60 * 1000
+
+
+class Sweeping:
+    """Sweeps, on the one process that Synapse runs its background tasks on."""
+
+    def __init__(
+        self,
+        api: ModuleApi,
+        database: Database,
+        forgetter: Forgetter,
+        doors: Doors,
+        chat_care: ChatCare,
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._forgetter = forgetter
+        self._doors = doors
+        self._chat_care = chat_care
+
+    def repeat(self) -> None:
+        """Sweep once a minute from now on."""
+        self._api.looping_background_call(self.sweep, SWEEP_INTERVAL_MS, desc="capgroups_sweep")
+
+    async def sweep(self) -> None:
+        """Sweep everything once."""
+        # Forgetting comes first: codes die by it, and there are fewer groups to count.
+        await self._forgetter.sweep()
+        for mode, count in (await self._database.run("sweep", self._sweep_seats)).items():
+            metrics.GROUPS.labels(mode.value).set(count)
+        await self._doors.sweep()
+        await self._chat_care.sweep()
+
+    def _sweep_seats(self, txn: LoggingTransaction) -> dict[Mode, int]:
+        """Free the seats of processes that are gone; returns the number of groups by mode."""
+        Seats.sweep(txn, self._api.get_current_time_msec())
+        return Groups.count_by_mode(txn)
