@@ -1,10 +1,13 @@
 """Real homeservers for the tests.
 
-`server` is one that many tests share, each with fresh people and rooms. It has small limits, and
-every test that uses it runs twice, on SQLite and on PostgreSQL.
+`server` is one that many tests share, each with fresh people and rooms. It has small limits. With
+`--engines=both` every test that uses it runs twice, on SQLite and on PostgreSQL; without, only what
+is marked `both_engines` does, and all else runs on SQLite.
 """
 
 import itertools
+import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -30,6 +33,7 @@ CAP = 6
 CODE_LIMIT = 4
 
 _names = itertools.count(1)
+_ENGINE_NAMES = ("server", "small", "engine")  # Of parameters.
 
 
 class Server:
@@ -130,7 +134,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(0.03)
     return True
 
 
@@ -147,6 +151,37 @@ def nothing_is_written(server: Server, table: str) -> Iterator[None]:
 
 
 Starter = Callable[..., Server]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engines", choices=["some", "both"], default="some",
+        help="both: what can run on SQLite and on PostgreSQL does; some: where the SQL is tested",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the second engine where nobody asks for it; the longest tests come first."""
+    # By the option, by `-k` or by the id of a test.
+    asked = " ".join([config.option.keyword, *config.args])
+    if config.getoption("engines") == "some" and "postgres" not in asked:
+        config.hook.pytest_deselected(items=[item for item in items if _is_second(item)])
+        items[:] = [item for item in items if not _is_second(item)]
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def _is_second(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    engines = [callspec.params.get(name) for name in _ENGINE_NAMES] if callspec else []
+    return "postgres" in engines and item.get_closest_marker("both_engines") is None
+
+
+def server_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a server, in memory where there is room: no database waits for a disk."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30
+    return tempfile.TemporaryDirectory(prefix="capgroups-test-", dir=memory if roomy else None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -187,7 +222,7 @@ def starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
         settings: Mapping[str, Any] | None = None,
         run: bool = True,
     ) -> Server:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-test-"))
+        folder = stack.enter_context(server_folder())
         database = None
         if engine == "postgres":
             postgres: Postgres = request.getfixturevalue("postgres")
@@ -236,7 +271,7 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
         def start(
             *, module: Mapping[str, Any] | None, workers: int, **options: Any
         ) -> tuple[Server, Cluster]:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="capgroups-cluster-"))
+            folder = stack.enter_context(server_folder())
             database = postgres.create_database(f"synapse{next(_names)}")
             cluster = Cluster(Path(folder), module, database=database, workers=workers, **options)
             stack.callback(cluster.stop)

@@ -29,6 +29,7 @@ _WALKS = 10
 _STEPS = 40
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_no_rule_breaks_whatever_random_people_do(engine: str, start: Starter) -> None:
     server = start(engine, module=SETTINGS)

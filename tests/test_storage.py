@@ -40,6 +40,8 @@ from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 from tests.conftest import API, Server, Starter, eventually
 
+pytestmark = pytest.mark.both_engines
+
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 
 

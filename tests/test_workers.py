@@ -439,7 +439,7 @@ def test_the_seat_of_a_killed_worker_is_found_free_within_a_minute(start_cluster
 
 
 @pytest.mark.full_size
-@pytest.mark.parametrize("seconds", [70, 600])
+@pytest.mark.parametrize("seconds", [70, pytest.param(600, marks=pytest.mark.long)])
 def test_a_join_that_is_held_up_for_minutes_keeps_its_seat_and_passes_no_limit(
     start_cluster: Clusters, seconds: int
 ) -> None:

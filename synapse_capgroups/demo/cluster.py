@@ -221,7 +221,7 @@ class Cluster(Homeserver):
             if time.monotonic() > deadline:
                 raise StartError(f"The workers did not answer within {timeout:.0f} s.", "")
             waiting()
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def stop(self) -> None:
         for worker in self.workers:

@@ -1,6 +1,7 @@
 """A real Synapse in a folder of its own, reachable on loopback only."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -35,6 +36,9 @@ _NO_RATE_LIMITS = {
 _JOURNAL = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2} \S+ synapse_capgroups\.journal INFO \S+ (\w+) (\{.*\})"
 )
+
+
+_STEP = 0.05  # Seconds between two looks whether it is up.
 
 
 class StartError(Exception):
@@ -142,7 +146,7 @@ class Homeserver:
         """Start Synapse and wait until it answers.
 
         Args:
-            waiting: called some ten times a second meanwhile.
+            waiting: called some twenty times a second meanwhile.
             timeout: seconds.
 
         Raises:
@@ -162,7 +166,7 @@ class Homeserver:
             except httpx.TransportError:
                 pass
             waiting()
-            time.sleep(0.1)
+            time.sleep(_STEP)
         self.kill()
         raise StartError(f"Synapse did not answer within {timeout:.0f} s.", self.output())
 
@@ -250,9 +254,17 @@ def listener(port: int, *names: str) -> dict[str, Any]:
     }
 
 
+_EPHEMERAL = 32_768
+
+
 def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
+    """A port on which nobody listens now.
+
+    Linux takes those of outgoing connections from above: one could take it away before the server
+    that it is for has it, or while that is restarted.
+    """
+    while True:
+        port = 11_000 + secrets.randbelow(_EPHEMERAL - 11_000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port

@@ -41,7 +41,7 @@ class Postgres:
                    "--locale=C", "-D", str(self._data))  # fmt: skip
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-            f"{self._folder} -c fsync=off -c max_connections=200"
+            f"{self._folder} -c fsync=off -c full_page_writes=off -c max_connections=200"
         )
         try:
             self._call("pg_ctl", "-D", str(self._data), "-l", str(self._folder / "log"), "-w",
