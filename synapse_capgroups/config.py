@@ -13,6 +13,7 @@ import attrs
 
 from synapse_capgroups.rules.joining import Limits
 from synapse_capgroups.words.languages import LANGUAGES
+from synapse_capgroups.words.lookup import Words, in_language
 
 T = TypeVar("T")
 
@@ -329,6 +330,11 @@ class Config:
     record: RecordConfig = RecordConfig()
     verified_contact: str = "none"
     exempt: ExemptConfig = ExemptConfig()
+
+    @property
+    def words(self) -> Words:
+        """What people read, in the server's language."""
+        return in_language(self.language)
 
     @property
     def limits(self) -> Limits:

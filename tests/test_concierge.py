@@ -17,6 +17,8 @@ from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
 from synapse_capgroups.limits.table import COMMANDS
 from synapse_capgroups.people.remarks import ACCOUNT_DATA_TYPE
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.words.lookup import Audience
 from synapse_capgroups.words.spoken import ENGLISH, LANGUAGES
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually
 
@@ -217,14 +219,16 @@ def test_only_who_has_the_level_makes_and_sees_codes(server: Server) -> None:
     room, people = server.group(1)
     server.admit(room, people[0], chat.person)
     for command in ("code A group", "codes A group", "who A group"):
-        assert chat.ask(command) == ENGLISH["not_entitled"]
+        assert chat.ask(command) == ENGLISH.refusal(Refusal(Reason.NOT_ENTITLED), Audience.SHARING)
 
 
 def test_at_the_code_limit_it_says_why_there_are_no_codes(server: Server) -> None:
     chat, room = person_with_group(server)
     for _ in range(CODE_LIMIT - 1):
         server.admit(room, chat.person, server.person())
-    assert chat.ask("code 1") == ENGLISH["closed"].format(limit=CODE_LIMIT)
+    assert chat.ask("code 1") == ENGLISH.refusal(
+        Refusal(Reason.CODE_CLOSED, limit=CODE_LIMIT), Audience.SHARING
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """What a command is given, and what it gives back when it cannot be carried out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import attrs
+
+from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.words.lookup import Audience, Words
 
 
 @attrs.frozen
@@ -26,6 +29,11 @@ class Misunderstanding(Exception):
     """A command cannot be carried out; the text is the answer."""
 
 
-def sorry(words: Mapping[str, str], key: str, **values: object) -> Misunderstanding:
+def sorry(words: Words, key: str, **values: object) -> Misunderstanding:
     """The answer with this key, to be raised."""
-    return Misunderstanding(words[key].format(**values))
+    return Misunderstanding(words.say(key, **values))
+
+
+def refused(words: Words, refusal: Refusal) -> Misunderstanding:
+    """A refusal as a member who shares codes reads it, to be raised."""
+    return Misunderstanding(words.refusal(refusal, Audience.SHARING))

@@ -6,7 +6,6 @@ leaves this server. `chat_guard` keeps others out, `chat_care` mends what is wro
 
 import contextlib
 import logging
-from collections.abc import Mapping
 
 from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
@@ -19,6 +18,7 @@ from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import CONCIERGE_CHATS
 from synapse_capgroups.storage.chats import Chat, Chats
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.words.lookup import Words
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class ConciergeChats:
         database: Database,
         limits: RateLimits,
         user_id: str,
-        words: Mapping[str, str],
+        words: Words,
     ) -> None:
         """
         Args:
@@ -102,7 +102,7 @@ class ConciergeChats:
             logger.info("The concierge cannot invite %s: %s", user_id, e)
             await self.close(Chat(user_id, room_id, True))
             return
-        await self.say(room_id, self._words["greeting"])
+        await self.say(room_id, self._words.say("greeting"))
 
     async def _has_chat(self, user_id: str) -> bool:
         room_id = await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
@@ -125,7 +125,7 @@ class ConciergeChats:
             if await self._membership(room_id, self.user_id) == "invite":
                 await set_membership(
                     self._api, self.user_id, self.user_id, room_id, "leave",
-                    {"reason": self._words[reason]},
+                    {"reason": self._words.say(reason)},
                 )  # fmt: skip
                 return
             await self._api.sleep(0.1)

@@ -1,20 +1,27 @@
 """The commands about join codes and personal codes: `code`, `me`, `codes` and `revoke`."""
 
 from synapse_capgroups.codes.cards import date
-from synapse_capgroups.codes.doors import CodeRequestError
+from synapse_capgroups.codes.doors import CodeProblem, CodeRequestError
 from synapse_capgroups.codes.sharing import NoSuchCodeError, NotASharerError, Sharing
-from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, sorry
+from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.parsing import code_wish, group_and_page
 from synapse_capgroups.concierge.picture_messages import PictureMessages
 from synapse_capgroups.concierge.voice import shortened
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
+from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.codes import Page
-from synapse_capgroups.words.spoken import LANGUAGES
 
 _A_PAGE = 20
 _DAY_MS = 24 * 60 * 60 * 1000
+_REFUSED = {
+    CodeProblem.NOT_ENTITLED: Reason.NOT_ENTITLED,
+    CodeProblem.TOO_MANY: Reason.TOO_MANY_CODES,
+    CodeProblem.CLOSED: Reason.CODE_CLOSED,
+    CodeProblem.REPLACED: Reason.CODE_REVOKED,
+    CodeProblem.SUSPENDED: Reason.SUSPENDED,
+}
 
 
 class CodeCommands:
@@ -33,7 +40,7 @@ class CodeCommands:
         self._pictures = pictures
         self._who = who
         self._config = config
-        self._words = LANGUAGES[config.language]
+        self._words = config.words
 
     def answers(self) -> dict[str, Answer]:
         """All commands about codes, by their words."""
@@ -52,8 +59,9 @@ class CodeCommands:
         except CodeRequestError as e:
             raise self._not_made(e) from e
         await self._pictures.send(asked.room_id, code)
-        uses = self._words["for_uses"].format(uses=code.max_uses) if code.max_uses else ""
-        return self._words["code"].format(
+        uses = self._words.say("for_uses", uses=code.max_uses) if code.max_uses else ""
+        return self._words.say(
+            "code",
             group=named.called,
             until=date(code.expires_at),
             uses=uses,
@@ -71,17 +79,18 @@ class CodeCommands:
         except CodeRequestError as e:
             raise self._not_made(e) from e
         await self._pictures.send(asked.room_id, code)
-        return self._words["personal_code"].format(
-            until=date(code.expires_at), url=self._sharing.url(code), code_id=code.code_id
+        return self._words.say(
+            "personal_code",
+            until=date(code.expires_at),
+            url=self._sharing.url(code),
+            code_id=code.code_id,
         )
 
     def _not_made(self, error: CodeRequestError) -> Misunderstanding:
-        return sorry(
-            self._words,
-            error.problem.value,
-            days=self._config.codes.max_lifetime // _DAY_MS,
-            limit=self._config.code_limit,
-        )
+        if (reason := _REFUSED.get(error.problem)) is None:
+            days = self._config.codes.max_lifetime // _DAY_MS
+            return sorry(self._words, error.problem.value, days=days)
+        return refused(self._words, Refusal(reason, error.members, self._config.code_limit))
 
     async def _codes(self, asked: Asked) -> str:
         said, number = group_and_page(asked.rest)
@@ -89,14 +98,15 @@ class CodeCommands:
         try:
             sharer = await self._sharing.sharer(named.member)
         except NotASharerError as e:
-            raise sorry(self._words, "not_entitled") from e
+            raise refused(self._words, Refusal(Reason.NOT_ENTITLED)) from e
         page = Page(_A_PAGE + 1, skip=_A_PAGE * (number - 1))
         found = await self._sharing.page(sharer, page)
         called = await self._who.to(asked.user_id)
         lines = [
-            self._words["code_line"].format(
+            self._words.say(
+                "code_line",
                 code_id=state.code.code_id,
-                state=self._words[state.died_of.value if state.died_of else "alive"],
+                state=self._words.say(state.died_of.value if state.died_of else "alive"),
                 sharer=called(state.code.sharer),
                 until=date(state.code.expires_at),
                 uses=state.code.uses,
@@ -104,12 +114,12 @@ class CodeCommands:
             for state in found[:_A_PAGE]
         ]
         if len(found) > _A_PAGE:
-            lines.append(self._words["older_codes"].format(group=said, page=number + 1))
-        return "\n".join(lines) or self._words["no_codes"].format(group=shortened(said))
+            lines.append(self._words.say("older_codes", group=said, page=number + 1))
+        return "\n".join(lines) or self._words.say("no_codes", group=shortened(said))
 
     async def _revoke(self, asked: Asked) -> str:
         try:
             await self._sharing.revoke(asked.user_id, asked.rest.lower())
         except NoSuchCodeError as e:
             raise sorry(self._words, "no_such_code") from e
-        return self._words["revoked"]
+        return self._words.say("revoked")

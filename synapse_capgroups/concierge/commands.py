@@ -14,7 +14,6 @@ from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
 from synapse_capgroups.people.remarks import Remarks
-from synapse_capgroups.words.spoken import LANGUAGES
 
 
 def all_commands(
@@ -26,7 +25,7 @@ def all_commands(
     config: Config,
 ) -> dict[str, Answer]:
     """The commands of all nouns, by their words."""
-    words = LANGUAGES[config.language]
+    words = config.words
     remarks = Remarks(api)
     groups = GroupsMeant(members, words)
     who = WhoIsWho(api, remarks, words)

@@ -18,7 +18,6 @@ from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import COMMANDS
-from synapse_capgroups.words.spoken import LANGUAGES
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class Concierge:
         self._limits = limits
         self._answers = {"help": self._help, **answers}
         self._enforce = config.enforce
-        self._words = LANGUAGES[config.language]
+        self._words = config.words
         self._told_off: set[str] = set()
 
     def hears(self, event: EventBase) -> bool:
@@ -70,18 +69,18 @@ class Concierge:
     async def _answer_all(self, room_id: str, user_id: str, event: EventBase) -> None:
         body = event.content.get("body")
         if not self._enforce:
-            await self._say_if_allowed(room_id, user_id, self._words["trial"])
+            await self._say_if_allowed(room_id, user_id, self._words.say("trial"))
         elif event.type == "m.room.encrypted":
-            await self._say_if_allowed(room_id, user_id, self._words["encrypted"])
+            await self._say_if_allowed(room_id, user_id, self._words.say("encrypted"))
         elif event.content.get("msgtype") != "m.text" or not isinstance(body, str):
-            await self._say_if_allowed(room_id, user_id, self._words["text_only"])
+            await self._say_if_allowed(room_id, user_id, self._words.say("text_only"))
         else:
             for command in commands(body) or [Command("", "")]:
                 if not await self._allows(room_id, user_id):
                     return
                 await self._say(room_id, await self._carried_out(room_id, user_id, command))
             if left_out := dropped(body):
-                text = self._words["dropped"].format(most=MOST_LINES, dropped=left_out)
+                text = self._words.say("dropped", most=MOST_LINES, dropped=left_out)
                 await self._say(room_id, text)
 
     async def _say_if_allowed(self, room_id: str, user_id: str, text: str) -> None:
@@ -97,7 +96,7 @@ class Concierge:
                 if len(self._told_off) >= _MOST_TOLD_OFF:
                     self._told_off.clear()
                 self._told_off.add(user_id)
-                await self._say(room_id, self._words["too_often"])
+                await self._say(room_id, self._words.say("too_often"))
             return False
         self._told_off.discard(user_id)
         return True
@@ -115,16 +114,16 @@ class Concierge:
         except SynapseError as e:
             # What the module asked of Synapse for this person was refused, or came too often.
             if e.code == HTTPStatus.TOO_MANY_REQUESTS:
-                return self._words["too_often"]
-            return self._words["refused"].format(error=shortened(e.msg, 300))
+                return self._words.say("too_often")
+            return self._words.say("refused", error=shortened(e.msg, 300))
         except Exception:
             # Not `command.rest`: people may have pasted a code there.
             logger.exception("The concierge could not carry out %r", command.word[:20])
-            return self._words["broken"]
+            return self._words.say("broken")
 
     async def _say(self, room_id: str, text: str) -> None:
-        for part in parts(text, self._words["and_more"]):
+        for part in parts(text, self._words.say("and_more")):
             await self._chats.say(room_id, part)
 
     async def _help(self, asked: Asked) -> str:
-        return self._words["help"]
+        return self._words.say("help")

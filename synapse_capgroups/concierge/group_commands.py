@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from synapse_capgroups.codes.cards import date
 from synapse_capgroups.codes.sharing import NotASharerError, Sharing
-from synapse_capgroups.concierge.asking import Answer, Asked, sorry
+from synapse_capgroups.concierge.asking import Answer, Asked, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.parsing import group_and_rest
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
+from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import Admission
-from synapse_capgroups.words.spoken import LANGUAGES
 
 _MOST_ADMISSIONS = 50
 _LONGEST_NAME = 256  # Synapse's own limit.
@@ -33,7 +33,7 @@ class GroupCommands:
         self._groups_meant = groups
         self._who_is_who = who
         self._cap = config.cap
-        self._words = LANGUAGES[config.language]
+        self._words = config.words
 
     def answers(self) -> dict[str, Answer]:
         """All commands about groups, by their words."""
@@ -43,14 +43,15 @@ class GroupCommands:
         lines = []
         for number, named in enumerate(await self._groups_meant.all(asked.user_id), 1):
             lines.append(
-                self._words["group_line"].format(
+                self._words.say(
+                    "group_line",
                     number=number,
                     name=named.called,
                     members=await self._members.count(named.member),
                     cap=self._cap,
                 )
             )
-        return "\n".join(lines) or self._words["no_groups"]
+        return "\n".join(lines) or self._words.say("no_groups")
 
     async def _name(self, asked: Asked) -> str:
         said, name = group_and_rest(asked.rest)
@@ -60,21 +61,22 @@ class GroupCommands:
             raise sorry(self._words, "name_too_long")
         named = await self._groups_meant.one(asked.user_id, said)
         await self._members.rename(named.member, name)
-        return self._words["named"].format(group=named.called, name=name)
+        return self._words.say("named", group=named.called, name=name)
 
     async def _who(self, asked: Asked) -> str:
         named = await self._groups_meant.one(asked.user_id, asked.rest)
         try:
             sharer = await self._sharing.sharer(named.member)
         except NotASharerError as e:
-            raise sorry(self._words, "not_entitled") from e
+            raise refused(self._words, Refusal(Reason.NOT_ENTITLED)) from e
         found = await self._members.admissions(sharer, _MOST_ADMISSIONS)
         called = await self._who_is_who.to(asked.user_id)
         lines = [self._told(admission, called) for admission in reversed(found)]
-        return "\n".join(lines) or self._words["nobody"]
+        return "\n".join(lines) or self._words.say("nobody")
 
     def _told(self, admission: Admission, called: Callable[[str], str]) -> str:
-        return self._words[f"who_{admission.how.value}"].format(
+        return self._words.say(
+            f"who_{admission.how.value}",
             at=date(admission.admitted_at),
             user=called(admission.user_id),
             by=called(admission.inviter or ""),

@@ -1,13 +1,12 @@
 """Which of their groups a person means."""
 
-from collections.abc import Mapping
-
 import attrs
 
 from synapse_capgroups.concierge.asking import sorry
 from synapse_capgroups.concierge.parsing import matching
 from synapse_capgroups.concierge.voice import shortened
 from synapse_capgroups.groups.members import Member, Members
+from synapse_capgroups.words.lookup import Words
 
 
 @attrs.frozen
@@ -26,14 +25,14 @@ class NamedGroup:
 class GroupsMeant:
     """Finds groups by their numbers and names, among those of the person who asks."""
 
-    def __init__(self, members: Members, words: Mapping[str, str]) -> None:
+    def __init__(self, members: Members, words: Words) -> None:
         self._members = members
         self._words = words
 
     async def all(self, user_id: str) -> list[NamedGroup]:
         """A person's groups, always in the same order; their direct chats are left out."""
         found = [
-            NamedGroup(member, name or self._words["unnamed"])
+            NamedGroup(member, name or self._words.say("unnamed"))
             for member, name in await self._members.of_person(user_id)
         ]
         return sorted(found, key=lambda named: (named.name.casefold(), named.member.group.room_id))

@@ -1,15 +1,14 @@
 """The command about people: `remark`."""
 
-from collections.abc import Mapping
-
 from synapse_capgroups.concierge.asking import Answer, Asked, sorry
 from synapse_capgroups.people.remarks import RemarkError, Remarks
+from synapse_capgroups.words.lookup import Words
 
 
 class PeopleCommands:
     """Remembers what people call others."""
 
-    def __init__(self, remarks: Remarks, words: Mapping[str, str]) -> None:
+    def __init__(self, remarks: Remarks, words: Words) -> None:
         self._remarks = remarks
         self._words = words
 
@@ -26,4 +25,4 @@ class PeopleCommands:
             await self._remarks.set(asked.user_id, other, name)
         except RemarkError as e:
             raise sorry(self._words, "name_too_long") from e
-        return self._words["remarked" if name else "unremarked"].format(user=other, name=name)
+        return self._words.say("remarked" if name else "unremarked", user=other, name=name)

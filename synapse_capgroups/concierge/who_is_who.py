@@ -1,17 +1,18 @@
 """What people are called in an answer: the reader's remarks go before Matrix IDs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.people.remarks import Remarks
 from synapse_capgroups.storage.forgetting import ERASED
+from synapse_capgroups.words.lookup import Words
 
 
 class WhoIsWho:
     """Knows by what name each reader knows others."""
 
-    def __init__(self, api: ModuleApi, remarks: Remarks, words: Mapping[str, str]) -> None:
+    def __init__(self, api: ModuleApi, remarks: Remarks, words: Words) -> None:
         self._api = api
         self._remarks = remarks
         self._words = words
@@ -20,5 +21,5 @@ class WhoIsWho:
         """What to call each person when this reader is told of them."""
         remarks = await self._remarks.of(reader) if self._api.is_mine(reader) else {}
         known = {who: f"{name} ({who})" for who, name in remarks.items()}
-        known[ERASED] = self._words["erased"]
+        known[ERASED] = self._words.say("erased")
         return lambda who: known.get(who, who)

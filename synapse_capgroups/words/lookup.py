@@ -2,19 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from synapse_capgroups.rules.names import pseudonym
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.words.languages import DEFAULT, is_plural, texts
 
-_OF_SHARING = {
-    "not_entitled": "not_entitled",
-    "closed": "code_closed",
-    "too_many": "too_many_codes",
-    "suspended_sharer": "suspended",
-    "replaced": "code_revoked",
-}
 _SAID = ("concierge", "states", "cards", "doors")
 
 
@@ -42,7 +36,6 @@ class Words(Mapping[str, str]):
         self._said = {k: v for section in _SAID for k, v in self._texts[section].items()}
         refusals = self._texts["refusals"]
         self._said |= {f"dead_{reason}": text for reason, text in refusals["joining"].items()}
-        self._said |= {key: refusals["sharing"][reason] for key, reason in _OF_SHARING.items()}
 
     def say(self, key: str, /, **values: object) -> str:
         """What the concierge, a door or a card says.
@@ -80,6 +73,12 @@ class Words(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._said)
+
+
+@cache
+def in_language(language: str) -> Words:
+    """The texts of one of `languages.LANGUAGES`, the same object each time."""
+    return Words(language)
 
 
 def _form(text: Any, values: Mapping[str, object]) -> str:
