@@ -14,6 +14,7 @@ from synapse.storage.engines import PostgresEngine
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Membership, Memberships
+from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
@@ -27,7 +28,7 @@ from synapse_capgroups.storage.situations import Situations
 
 TABLES = (
     Situations, Seats, Admissions, Groups, Codes, Visits, Chats, Accounts,
-    Memberships, Users, AccountData, DirectoryTables,
+    Memberships, StateHistory, Users, AccountData, DirectoryTables,
 )  # fmt: skip
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")

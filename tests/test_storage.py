@@ -24,6 +24,7 @@ from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import Reason
@@ -278,10 +279,11 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: DeadEndRooms.keep(txn, Reason.CODE_REVOKED, "!r"),
     lambda txn: DeadEndRooms.abandoned_addresses(txn, 5),
     lambda txn: Users.is_support(txn, "@a"),
-    lambda txn: Memberships.latest_stream_ordering(txn),
-    lambda txn: Memberships.became_state(txn, "$e"),
-    lambda txn: Memberships.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
-    lambda txn: Memberships.was_out_since(txn, "!r", "@a", place=None, time=5, by_others=False),
+    lambda txn: StateHistory.latest_stream_ordering(txn),
+    lambda txn: StateHistory.became_state(txn, "$e"),
+    lambda txn: StateHistory.power_levels_since(txn, "!r", 5),
+    lambda txn: StateHistory.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
+    lambda txn: StateHistory.was_out_since(txn, "!r", "@a", place=None, time=5, by_others=False),
     lambda txn: Visits.due(txn, 5),
     lambda txn: Visits.unnoticed(txn, "@concierge"),
     lambda txn: Chats.with_person(txn, "@a"),
@@ -303,7 +305,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: AccountData.listed_as_direct(txn, "@a", "@b"),
     lambda txn: Memberships.joined_by_both(txn, ["!r", "!s"], "@a", "@b"),
     lambda txn: Memberships.present(txn, "!r", 3),
-    lambda txn: Memberships.joined_since(txn, "!r", "@a"),
+    lambda txn: StateHistory.joined_since(txn, "!r", "@a"),
     lambda txn: DirectoryTables.is_listed(txn, "!r"),
     lambda txn: DirectoryTables.has_address(txn, "!r"),
     lambda txn: Memberships.known_rooms(txn, ["!r", "!s"]),

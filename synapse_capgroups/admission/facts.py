@@ -7,6 +7,7 @@ from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
 from synapse_capgroups.rules.joining import JoinFacts, Mode
 from synapse_capgroups.rules.scope import Group
@@ -103,7 +104,7 @@ class Facts:
         present = Memberships.present(txn, room_id, most=3)
         since = 0
         if self._min_age:
-            since = max(Memberships.joined_since(txn, room_id, who) for who in pair)
+            since = max(StateHistory.joined_since(txn, room_id, who) for who in pair)
         return DirectChat.of(present, since)
 
 

@@ -22,7 +22,7 @@ from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.config import CodesConfig
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.creations import has_creators_of_all_power
-from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.rules.codes import may_share
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason
@@ -200,7 +200,7 @@ class CodeLife:
     async def _became_state(self, event_id: str) -> bool:
         for _ in range(50):
             if await self._database.look_up(
-                "watch", lambda txn: Memberships.became_state(txn, event_id)
+                "watch", lambda txn: StateHistory.became_state(txn, event_id)
             ):
                 return True
             await self._api.sleep(0.1)

@@ -13,7 +13,8 @@ from synapse_capgroups.inside.tables.conditions import (
     SHARER_COLUMNS,
     SHARER_MARKS,
 )
-from synapse_capgroups.inside.tables.memberships import Membership, Memberships
+from synapse_capgroups.inside.tables.memberships import Membership
+from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Account
 from synapse_capgroups.rules.verdict import Reason
 
@@ -111,7 +112,7 @@ class Codes:
             (
                 code.code_id, code.secret, code.room_id, code.sharer, code.created_at,
                 code.expires_at, code.max_uses, code.died_of and code.died_of.value, code.died_at,
-                Memberships.latest_stream_ordering(txn),
+                StateHistory.latest_stream_ordering(txn),
             ),
         )  # fmt: skip
 
@@ -160,7 +161,7 @@ class Codes:
         if sharer.changed_at <= (code.after_stream_ordering or 0):
             return False
         return bool(
-            Memberships.was_out_since(
+            StateHistory.was_out_since(
                 txn,
                 code.room_id,
                 code.sharer,
@@ -182,7 +183,7 @@ class Codes:
         """
         if standing.stream_ordering <= (code.after_stream_ordering or 0):
             return False
-        removed = Memberships.was_out_since(
+        removed = StateHistory.was_out_since(
             txn,
             code.room_id,
             user_id,
