@@ -107,7 +107,7 @@ def test_every_metric_of_the_dashboard_and_the_alerts_exists(server: Server) -> 
     asked = {(what, name) for what, e in expressions().items() for name, _ in selectors(e)}
     assert {name for _, name in asked if name.startswith("capgroups_")} == {
         "capgroups_decisions_total", "capgroups_decision_seconds_bucket",
-        "capgroups_errors_total", "capgroups_groups",
+        "capgroups_errors_total", "capgroups_groups", "capgroups_breaches_total",
     }  # fmt: skip
     assert [(what, name) for what, name in sorted(asked) if name not in registered] == []
     # A counter with labels has no series before it counts for the first time.
