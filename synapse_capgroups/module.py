@@ -7,7 +7,6 @@ the state of every room for every event (rule 9).
 from synapse.module_api import JsonDict, ModuleApi
 from synapse.module_api.errors import ConfigError
 
-from synapse_capgroups.admission.code_states import CodeStates
 from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.admission.deciding import Deciding
 from synapse_capgroups.admission.holds import Holds
@@ -19,16 +18,9 @@ from synapse_capgroups.callbacks.answers import Answers
 from synapse_capgroups.callbacks.creating import Creating, Upgrading
 from synapse_capgroups.callbacks.inviting import Inviting
 from synapse_capgroups.callbacks.joining import GroupJoins, Joining, Unasked
-from synapse_capgroups.callbacks.listening import Listening
+from synapse_capgroups.callbacks.listening import Deactivations, Listening
 from synapse_capgroups.callbacks.secluding import Secluding
-from synapse_capgroups.codes.cards import Cards
-from synapse_capgroups.codes.dead_ends import DeadEnds
-from synapse_capgroups.codes.door_rooms import DoorRooms
-from synapse_capgroups.codes.doors import Doors
-from synapse_capgroups.codes.life import CodeLife
-from synapse_capgroups.codes.personal import PersonalCodes
-from synapse_capgroups.codes.previews import Previews
-from synapse_capgroups.codes.sharing import CodePictures, Sharing
+from synapse_capgroups.codes.assembly import assemble
 from synapse_capgroups.concierge.account import ConciergeAccount
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.concierge.chat_guard import ChatGuard
@@ -84,39 +76,30 @@ class CapGroups:
         invitations = Invitations(api, database, config)
         record = Record(api, database, config)
         presence = Presence(api, database)
-        states = CodeStates(api, database, config)
         members = Members(api, database, scope, presence, config.limits)
-        rooms = DoorRooms(api, me, said)
-        personal = PersonalCodes(api, database, contacts, limits, config)
-        dead_ends = DeadEnds(api, database, scope, me, said)
-        life = CodeLife(api, database, scope, states, rooms, personal, dead_ends, config.codes)
-        doors = Doors(
-            api, database, scope, deciding, settling, presence, rooms, personal, life, limits, me,
-            config,
+        codes = assemble(
+            api, database, scope, deciding, settling, members, limits, me, said, config
         )  # fmt: skip
-        cards = Cards(api, doors, personal, said)
-        sharing = Sharing(database, members, doors)
-        pictures = CodePictures(sharing, cards, limits)
         chats = ConciergeChats(api, database, limits, me, said)
         chat_guard = ChatGuard(api, scope, chats, enforce=enforce)
         chat_care = ChatCare(api, database, scope, chats)
-        commands = all_commands(api, chats, members, sharing, pictures, config)
+        commands = all_commands(api, chats, members, codes.sharing, codes.pictures, config)
         concierge = Concierge(api, chats, limits, commands, config)
         account = ConciergeAccount(api, database, me, enforce=enforce)
-        forgetter = Forgetter(api, database, doors, config.record.keep, me)
+        forgetter = Forgetter(api, database, codes.closing, config.record.keep, me)
 
         # The questions of Synapse's.
-        joining = Joining(
-            answers, scope, chat_guard, doors, GroupJoins(doors, deciding, settling)
-        )  # fmt: skip
-        unasked = Unasked(joining, chat_guard, doors, dead_ends)
+        group_joins = GroupJoins(codes.remote_joins, deciding, codes.outcomes)
+        joining = Joining(answers, scope, chat_guard, codes.doors, group_joins)
+        unasked = Unasked(joining, chat_guard, codes.deaths, codes.dead_ends)
         inviting = Inviting(api, answers, scope, invitations)
         creations = Creations(api, contacts, invitations, record)
         creating = Creating(api, answers, scope, creations, chats)
-        upgrading = Upgrading(api, database, answers, scope, life)
+        upgrading = Upgrading(api, database, answers, scope, codes.deaths)
         secluding = Secluding(answers, scope)
         breaches = Breaches(api, scope, enforce=enforce)
-        listening = Listening(api, concierge, breaches, doors, forgetter)
+        listening = Listening(api, concierge, breaches, codes.remote_entry, codes.deaths)
+        deactivations = Deactivations(forgetter)
 
         # What no callback tells is heard by wrapping methods of Synapse's. Who wraps a method last
         # runs first: an alias is noted within the ending that takes it back if the join fails, so
@@ -127,7 +110,7 @@ class CapGroups:
         watch_memberships(api, unasked.membership_changes, unasked.membership_changed)
         watch_endings(api)
         watch_upgrades(api)
-        watch_sanctions(api, life.sanctioned)
+        watch_sanctions(api, codes.deaths.sanctioned)
         watch_shutdowns(api, scope.note_server_room)
         watch_remote_joins(api, unasked.remote_join)
         if config.directory.users == "friends" and enforce:
@@ -148,18 +131,17 @@ class CapGroups:
         )
         api.register_third_party_rules_callbacks(
             on_create_room=creating.on_create_room,
-            on_user_deactivation_status_changed=listening.on_user_deactivation_status_changed,
+            on_user_deactivation_status_changed=deactivations.on_user_deactivation_status_changed,
         )
         if config.names.random_ids and enforce:
             random_ids(api)
         if enforce:  # In a trial there is nothing to see (rule 16).
-            previews = Previews(api, database, doors, rooms, personal)
-            web.serve(api, limits, members, sharing, pictures, previews, config)
+            web.serve(api, limits, members, codes.sharing, codes.pictures, codes.previews, config)
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 
-        sweeping = Sweeping(api, database, forgetter, doors, chat_care)
-        Start(api, database, account, chat_care, doors).begin(sweeping)
+        sweeping = Sweeping(api, database, forgetter, codes.sweep, chat_care)
+        Start(api, database, account, chat_care, codes.doors).begin(sweeping)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:

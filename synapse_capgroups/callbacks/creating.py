@@ -12,8 +12,8 @@ from synapse.module_api import NOT_SPAM, JsonDict, LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.direct_record import is_created_as_direct
 from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal, refused
-from synapse_capgroups.codes.door_rooms import is_like_a_code
-from synapse_capgroups.codes.life import CodeLife
+from synapse_capgroups.codes.life import Deaths
+from synapse_capgroups.codes.links import is_like_a_code
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.groups.creation import Creations, check_shape
 from synapse_capgroups.groups.scope import Scope
@@ -106,13 +106,13 @@ class Upgrading:
     """Decides upgrades: the successor of a group is a group, too."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, answers: Answers, scope: Scope, life: CodeLife
+        self, api: ModuleApi, database: Database, answers: Answers, scope: Scope, deaths: Deaths
     ) -> None:
         self._api = api
         self._database = database
         self._answers = answers
         self._scope = scope
-        self._life = life
+        self._deaths = deaths
 
     async def user_may_create_room(self, creator: str, config: JsonDict) -> Answer:
         """Decide an upgrade. Other creations pass: `on_create_room` has decided them."""
@@ -159,7 +159,7 @@ class Upgrading:
     async def _replaced(self, room_id: str, succeeded: bool, _: Any) -> None:
         """Let a group's codes die with its upgrade (rule 5)."""
         if succeeded:
-            await self._life.replaced(room_id)
+            await self._deaths.replaced(room_id)
 
     async def _close_to_guests(self, creator: str, room_id: str, succeeded: bool, _: Any) -> None:
         """Close a successor to guests: Synapse opens it, unless the old room says otherwise."""

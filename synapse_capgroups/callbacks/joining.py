@@ -12,11 +12,13 @@ from synapse.module_api import NOT_SPAM
 
 from synapse_capgroups.admission.deciding import Deciding
 from synapse_capgroups.admission.decision import JoinDecision
-from synapse_capgroups.admission.settling import Settling
 from synapse_capgroups.admission.ways import ByInvitation
 from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal, refused
 from synapse_capgroups.codes.dead_ends import DeadEnds
 from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.life import Deaths
+from synapse_capgroups.codes.outcomes import Outcomes
+from synapse_capgroups.codes.remote_entry import RemoteJoins
 from synapse_capgroups.concierge.chat_guard import ChatGuard
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.endings import when_done
@@ -30,23 +32,22 @@ from synapse_capgroups.words import refusals as words
 class GroupJoins:
     """Decides joins of groups, and records their outcome."""
 
-    def __init__(self, doors: Doors, deciding: Deciding, settling: Settling) -> None:
-        self._doors = doors
+    def __init__(self, remote_joins: RemoteJoins, deciding: Deciding, outcomes: Outcomes) -> None:
+        self._remote_joins = remote_joins
         self._deciding = deciding
-        self._settling = settling
+        self._outcomes = outcomes
 
     async def join(self, group: Group, user_id: str, *, is_invited: bool) -> Verdict:
         """Decide a join, and have its outcome recorded once it has ended."""
-        decision = await self._doors.accept(group, user_id)
+        decision = await self._remote_joins.accept(group, user_id)
         if decision is None:
             decision = await self._deciding.enter(group, user_id, ByInvitation(is_invited))
         if decision.admission and not when_done(partial(self._join_ended, decision)):
-            self._settling.abandon(decision)
+            self._outcomes.abandon(decision)
         return decision.verdict
 
     async def _join_ended(self, decision: JoinDecision, succeeded: bool, _: Any) -> None:
-        if await self._settling.settle(decision, joined=succeeded):
-            self._doors.clear_up_soon()
+        await self._outcomes.settle(decision, joined=succeeded)
 
 
 class Joining:
@@ -102,11 +103,11 @@ class Unasked:
     """Decides what Synapse asks no callback about: remote joins, and other membership changes."""
 
     def __init__(
-        self, joining: Joining, chat_guard: ChatGuard, doors: Doors, dead_ends: DeadEnds
+        self, joining: Joining, chat_guard: ChatGuard, deaths: Deaths, dead_ends: DeadEnds
     ) -> None:
         self._joining = joining
         self._chat_guard = chat_guard
-        self._doors = doors
+        self._deaths = deaths
         self._dead_ends = dead_ends
 
     async def remote_join(self, user_id: str, room_id: str) -> None:
@@ -148,5 +149,5 @@ class Unasked:
         Synapse still holds the room's lock: nothing here may wait for anything.
         """
         if change.action in ("leave", "kick", "ban"):
-            self._doors.life.left_soon(change.room_id, change.target)
+            self._deaths.left_soon(change.room_id, change.target)
         self._chat_guard.changed_soon(change)

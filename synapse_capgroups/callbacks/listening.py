@@ -5,8 +5,9 @@ from typing import Literal
 
 from synapse.module_api import NOT_SPAM, EventBase, ModuleApi
 
-from synapse_capgroups.codes.doors import Doors
-from synapse_capgroups.codes.life import POWER_LEVELS, TOMBSTONE
+from synapse_capgroups.codes.life import Deaths
+from synapse_capgroups.codes.remote_entry import RemoteEntry
+from synapse_capgroups.codes.rights import POWER_LEVELS, TOMBSTONE
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.groups.breaches import Breaches
 from synapse_capgroups.inside.remote_joins import judged_remote_join
@@ -23,14 +24,14 @@ class Listening:
         api: ModuleApi,
         concierge: Concierge,
         breaches: Breaches,
-        doors: Doors,
-        forgetter: Forgetter,
+        remote_entry: RemoteEntry,
+        deaths: Deaths,
     ) -> None:
         self._api = api
         self._concierge = concierge
         self._breaches = breaches
-        self._doors = doors
-        self._forgetter = forgetter
+        self._remote_entry = remote_entry
+        self._deaths = deaths
 
     async def check_event_for_spam(self, event: EventBase) -> Literal["NOT_SPAM"]:
         """Let the concierge hear what people write to it, and codes what may end them.
@@ -44,13 +45,13 @@ class Listening:
             self._breaches.look_soon(event)
         elif self._is_remote_join(event):
             try:
-                await self._doors.overhear(event.room_id, event.sender)
+                await self._remote_entry.overhear(event.room_id, event.sender)
             except Exception:
                 logger.exception(
                     "Could not judge the join of %s in %s", event.sender, event.room_id
                 )
         elif event.type in (POWER_LEVELS, TOMBSTONE) or self._is_remote_removal(event):
-            self._doors.life.watch_soon(event)
+            self._deaths.watch_soon(event)
         return NOT_SPAM
 
     def _is_remote_removal(self, event: EventBase) -> bool:
@@ -70,6 +71,13 @@ class Listening:
             and not self._api.is_mine(event.sender)
             and judged_remote_join.get() != (event.sender, event.room_id)
         )
+
+
+class Deactivations:
+    """Listens to the ends of accounts."""
+
+    def __init__(self, forgetter: Forgetter) -> None:
+        self._forgetter = forgetter
 
     async def on_user_deactivation_status_changed(
         self, user_id: str, deactivated: bool, by_admin: bool

@@ -6,7 +6,7 @@ from typing import Any
 from synapse.module_api import NOT_SPAM, JsonDict
 
 from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal, refused
-from synapse_capgroups.codes.door_rooms import is_like_a_code
+from synapse_capgroups.codes.links import is_like_a_code
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.addresses import AddressWanted, ListingWanted, directory_request
 from synapse_capgroups.rules import seclusion

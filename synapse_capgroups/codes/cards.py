@@ -5,37 +5,32 @@ from collections.abc import Mapping
 
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.codes.easel import Easel
-from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.codes.links import code_link
 from synapse_capgroups.codes.pictures import Card, qr_png, qr_svg
-from synapse_capgroups.groups.names import group_name, member_name
+from synapse_capgroups.groups.names import group_name, member_name, person_name
 from synapse_capgroups.storage.codes import Code
 
 
 class Cards:
-    """Draws cards. `words` is one of `concierge_words.LANGUAGES`."""
+    """Draws cards, whose words are in the server's language."""
 
-    def __init__(
-        self, api: ModuleApi, doors: Doors, personal: PersonalCodes, words: Mapping[str, str]
-    ) -> None:
+    def __init__(self, api: ModuleApi, words: Mapping[str, str]) -> None:
         self._api = api
-        self._doors = doors
-        self._personal = personal
         self._words = words
         self._easel = Easel(api)
 
     async def png(self, code: Code) -> bytes:
         """The card of a code, as a PNG picture."""
         if code.is_personal:
-            sharer = await self._personal.name(code.sharer)
+            sharer = await person_name(self._api, code.sharer)
             title = self._words["personal_door_name"].format(name=sharer)
         else:
             name = await group_name(self._api, code.room_id)
             sharer = await member_name(self._api, code.room_id, code.sharer)
             title = name or self._words["unnamed"]
         card = Card(
-            url=self._doors.url(code.secret),
+            url=code_link(self._api, code.secret),
             group=title,
             sharer=sharer,
             valid_until=self._words["valid_until"].format(until=date(code.expires_at)),
@@ -45,7 +40,7 @@ class Cards:
 
     async def svg(self, code: Code) -> bytes:
         """The bare code, as an SVG picture."""
-        return await self._easel.drawn(qr_svg, self._doors.url(code.secret))
+        return await self._easel.drawn(qr_svg, code_link(self._api, code.secret))
 
 
 def date(ms: int) -> str:

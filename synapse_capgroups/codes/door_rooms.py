@@ -1,30 +1,28 @@
-"""The rooms that are doors: what stands on them, and how they are made.
+"""The rooms that are doors: what they look like, and how they are made.
 
-A door reads as a doorway, in clients that know nothing of it: its name says what it leads to, its
-topic what happens, and one notice is there at first sight.
+A client that knows nothing of doors still shows what this room is: its name says what it leads to,
+its topic says what happens, and one notice is there at first sight.
 """
 
-import re
 from collections.abc import Mapping
 
 import attrs
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.groups.names import group_name
+from synapse_capgroups.groups.names import group_name, person_name
 from synapse_capgroups.inside.creations import create_plain_room
 from synapse_capgroups.rules.scope import Group
-
-_LIKE_A_CODE = re.compile(r"#?j-[a-z2-7]{20,}(:.*)?", re.IGNORECASE)
-
-
-def is_like_a_code(address: str) -> bool:
-    """Whether an address, or its localpart, has the shape of a door's."""
-    return _LIKE_A_CODE.fullmatch(address) is not None
 
 
 @attrs.frozen
 class Doorplate:
-    """What a door looks like. `notice` is plain text, `notice_html` the same with a link."""
+    """What a door looks like.
+
+    Attributes:
+        notice: plain text.
+        notice_html: the same with a link; empty if there is none.
+        federates: whether people of other servers can join it.
+    """
 
     name: str
     topic: str
@@ -35,16 +33,12 @@ class Doorplate:
 
 
 class DoorRooms:
-    """Makes doors. `words` is one of `concierge_words.LANGUAGES`."""
+    """Makes the rooms of doors, whose texts are in the server's language."""
 
     def __init__(self, api: ModuleApi, concierge: str, words: Mapping[str, str]) -> None:
         self._api = api
         self._concierge = concierge
         self._words = words
-
-    def address(self, secret: str) -> str:
-        """The address of a secret's door."""
-        return f"#j-{secret}:{self._api.server_name}"
 
     async def of_group(self, group: Group) -> Doorplate:
         """The plate of a door to a group."""
@@ -63,12 +57,13 @@ class DoorRooms:
             avatar_url=avatar if isinstance(avatar, str) else None,
         )
 
-    def of_person(self, name: str) -> Doorplate:
-        """The plate of a door to a direct chat.
+    async def of_person(self, user_id: str) -> Doorplate:
+        """The plate of a door to a direct chat with a local person.
 
         Only this server can open a chat for somebody, so the door is for its own people.
         """
         words = self._words
+        name = await person_name(self._api, user_id)
         notice = words["personal_door_notice"].format(name=name)
         return Doorplate(
             name=words["personal_door_name"].format(name=name),
@@ -79,10 +74,13 @@ class DoorRooms:
         )
 
     async def make(self, plate: Doorplate, secret: str) -> str:
-        """Make a door; returns its room ID.
+        """Make a door.
 
-        Nothing is written into it later: a message that another server misses while it joins would
-        keep it from learning that its user has been taken out of the door.
+        Nothing is written into it later: if another server misses a message while it joins, it
+        never learns that its user was taken out of the door.
+
+        Returns:
+            The room ID.
         """
         initial_state: list[dict[str, object]] = [
             {"type": "m.room.guest_access", "content": {"guest_access": "forbidden"}},

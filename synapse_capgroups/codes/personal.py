@@ -1,17 +1,15 @@
-"""Personal codes ("add me"): whoever scans one gets a direct chat with the person who shows it.
+"""Personal codes ("add me"): somebody who scans one gets a direct chat with its sharer.
 
-That person accepts or not, in their client. Friendship begins when they do, so what a friendship
+The sharer accepts or not, in their client. Friendship begins when they do, so what a friendship
 needs to count (`friends.min_age`, `friends.max_vouches_per_day`) holds for these as for any.
 """
 
 import logging
 
 import attrs
-from synapse.module_api import LoggingTransaction, ModuleApi, UserID
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.contacts import Contacts
-from synapse_capgroups.config import Config
-from synapse_capgroups.groups.names import shortened
 from synapse_capgroups.inside.creations import create_room
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
@@ -29,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class PersonalCodes:
-    """Opens direct chats for those who stand at a personal code's door."""
+    """Opens direct chats for people at the doors of personal codes."""
 
     def __init__(
         self,
@@ -37,18 +35,14 @@ class PersonalCodes:
         database: Database,
         contacts: Contacts,
         limits: RateLimits,
-        config: Config,
+        *,
+        enforce: bool,
     ) -> None:
         self._api = api
         self._database = database
         self._contacts = contacts
         self._limits = limits
-        self._enforce = config.enforce
-
-    async def name(self, user_id: str) -> str:
-        """What a local person is called everywhere; their Matrix ID if they have no name."""
-        profile = await self._api.get_profile_for_user(UserID.from_string(user_id).localpart)
-        return shortened(profile.display_name or user_id)
+        self._enforce = enforce
 
     async def state(self, code: Code) -> Reason | None:
         """What a personal code is dead of, None if it lives."""
@@ -69,8 +63,8 @@ class PersonalCodes:
         """Decide for somebody at the door, and open the chat if they may.
 
         Raises:
-            SynapseError: it was asked for too often, or Synapse or another module is against it.
-                The code is not used by that.
+            SynapseError: 429, too many chats were asked for; or Synapse or another module refuses
+                the chat. The code is not used by that.
         """
         if user_id == code.sharer:
             return ALLOWED
@@ -94,7 +88,7 @@ class PersonalCodes:
         return entitled
 
     async def _use(self, code: Code, user_id: str) -> Verdict:
-        """Count a use, before the chat that it is for: many can be at the door."""
+        """Count a use before its chat is opened: many people can be at the door."""
 
         def use(txn: LoggingTransaction) -> Verdict:
             # One at a time, so that nobody is let in beyond the last use.

@@ -3,11 +3,11 @@
 import attrs
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.codes.door_rooms import DoorRooms
-from synapse_capgroups.codes.doors import Doors
-from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.codes.closing import Closing
+from synapse_capgroups.codes.life import CodeLife
+from synapse_capgroups.codes.links import door_address
 from synapse_capgroups.codes.sharing import NoSuchCodeError
-from synapse_capgroups.groups.names import group_name, member_name
+from synapse_capgroups.groups.names import group_name, member_name, person_name
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
@@ -44,20 +44,18 @@ class Previews:
         self,
         api: ModuleApi,
         database: Database,
-        doors: Doors,
-        rooms: DoorRooms,
-        personal: PersonalCodes,
+        life: CodeLife,
+        closing: Closing,
     ) -> None:
         self._api = api
         self._database = database
-        self._doors = doors
-        self._rooms = rooms
-        self._personal = personal
+        self._life = life
+        self._closing = closing
 
     @property
     def changes(self) -> int:
         """Grows whenever this process may have changed what a preview says."""
-        return self._doors.life.changes
+        return self._closing.changes
 
     async def preview(self, secret: str) -> Preview:
         """Look at the code with this secret.
@@ -68,7 +66,7 @@ class Previews:
         code = await self._database.run("preview", lambda txn: Codes.by_secret(txn, secret))
         if code is None:
             raise NoSuchCodeError
-        died_of, members = await self._doors.state(code)
+        died_of, members = await self._life.state(code)
         return Preview(
             room_id=None if code.is_personal else code.room_id,
             group=None if code.is_personal else await group_name(self._api, code.room_id),
@@ -76,12 +74,12 @@ class Previews:
             expires_at=code.expires_at,
             died_of=died_of,
             members=members,
-            door=self._rooms.address(code.secret),
+            door=door_address(self._api, code.secret),
         )
 
     async def _sharer(self, code: Code) -> str | None:
         if code.sharer == ERASED:
             return None
         if code.is_personal:
-            return await self._personal.name(code.sharer)
+            return await person_name(self._api, code.sharer)
         return await member_name(self._api, code.room_id, code.sharer)

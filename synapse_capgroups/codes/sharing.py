@@ -5,8 +5,9 @@ its own type. The HTTP API and the concierge put these into words.
 """
 
 from synapse_capgroups.codes.cards import Cards
-from synapse_capgroups.codes.doors import Doors
-from synapse_capgroups.codes.life import CodeState
+from synapse_capgroups.codes.closing import Closing
+from synapse_capgroups.codes.life import CodeLife, CodeState
+from synapse_capgroups.codes.making import Making
 from synapse_capgroups.groups.members import Member, Members, NoSuchGroupError, Sharer
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import PICTURES
@@ -34,10 +35,19 @@ class DeadCodeError(Exception):
 class Sharing:
     """What the HTTP API and the concierge do for the owners of codes."""
 
-    def __init__(self, database: Database, members: Members, doors: Doors) -> None:
+    def __init__(
+        self,
+        database: Database,
+        members: Members,
+        making: Making,
+        life: CodeLife,
+        closing: Closing,
+    ) -> None:
         self._database = database
         self._members = members
-        self._doors = doors
+        self._making = making
+        self._life = life
+        self._closing = closing
 
     async def sharer(self, member: Member) -> Sharer:
         """A member as one who may make codes.
@@ -60,7 +70,7 @@ class Sharing:
             CodeRequestError: it cannot be made, or the member may not make it.
             SynapseError: 429, too many were made.
         """
-        return await self._doors.make(member.group, member.user_id, lifetime, max_uses)
+        return await self._making.make(member.group, member.user_id, lifetime, max_uses)
 
     async def make_personal(
         self, user_id: str, lifetime: object = None, max_uses: object = None
@@ -71,15 +81,15 @@ class Sharing:
             CodeRequestError: it cannot be made.
             SynapseError: 429, too many were made.
         """
-        return await self._doors.make_personal(user_id, lifetime, max_uses)
+        return await self._making.make_personal(user_id, lifetime, max_uses)
 
     def url(self, code: Code) -> str:
         """The link that a code's picture holds."""
-        return self._doors.url(code.secret)
+        return self._making.link(code)
 
     async def page(self, sharer: Sharer, page: Page) -> list[CodeState]:
         """A group's living and recently dead codes of all sharers, the newest first."""
-        return await self._doors.life.page(sharer.group, page)
+        return await self._life.page(sharer.group, page)
 
     async def revoke_of_group(self, member: Member, code_id: str) -> None:
         """Revoke a code of this group. A dead code stays dead of its own cause.
@@ -91,7 +101,7 @@ class Sharing:
         code = await self.code(member, code_id)
         if code.sharer != member.user_id:
             await self.sharer(member)
-        await self._doors.revoke(code)
+        await self._closing.revoke(code)
 
     async def revoke(self, user_id: str, code_id: str) -> None:
         """Revoke a code of any group that the person is in, or their own personal code.
@@ -102,7 +112,7 @@ class Sharing:
         code = await self._by_id(code_id)
         if code is None or not await self._may_revoke(user_id, code):
             raise NoSuchCodeError
-        await self._doors.revoke(code)
+        await self._closing.revoke(code)
 
     async def code(self, member: Member, code_id: str) -> Code:
         """A code of this group.
@@ -123,7 +133,7 @@ class Sharing:
             DeadCodeError: it is dead.
         """
         code = await self.code(sharer, code_id)
-        died_of, _ = await self._doors.state(code)
+        died_of, _ = await self._life.state(code)
         if died_of is not None:
             raise DeadCodeError(died_of)
         return code
@@ -138,7 +148,7 @@ class Sharing:
         return code.sharer == user_id or await self._may_share(member)
 
     async def _may_share(self, member: Member) -> bool:
-        return await self._doors.may_share(member.group, member.user_id)
+        return await self._making.may_make(member.group, member.user_id)
 
     async def _by_id(self, code_id: str) -> Code | None:
         if not code_id.isalnum():  # PostgreSQL cannot even look for some characters.

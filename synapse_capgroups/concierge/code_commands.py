@@ -1,7 +1,7 @@
 """The commands about join codes and personal codes: `code`, `me`, `codes` and `revoke`."""
 
 from synapse_capgroups.codes.cards import date
-from synapse_capgroups.codes.doors import CodeProblem, CodeRequestError
+from synapse_capgroups.codes.problems import CodeProblem, CodeRequestError
 from synapse_capgroups.codes.sharing import NoSuchCodeError, NotASharerError, Sharing
 from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant

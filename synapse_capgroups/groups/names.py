@@ -2,7 +2,7 @@
 
 import logging
 
-from synapse.module_api import ModuleApi
+from synapse.module_api import ModuleApi, UserID
 
 from synapse_capgroups.inside.start import allows_per_room_profiles
 
@@ -25,6 +25,12 @@ async def group_name(api: ModuleApi, room_id: str) -> str | None:
 async def member_name(api: ModuleApi, room_id: str, user_id: str) -> str:
     """A member's name in a group; their Matrix ID if they have none."""
     return await _text(api, room_id, ("m.room.member", user_id), "displayname") or user_id
+
+
+async def person_name(api: ModuleApi, user_id: str) -> str:
+    """What a local person is called outside groups; their Matrix ID if they have no name."""
+    profile = await api.get_profile_for_user(UserID.from_string(user_id).localpart)
+    return shortened(profile.display_name or user_id)
 
 
 async def _text(api: ModuleApi, room_id: str, key: tuple[str, str], field: str) -> str | None:

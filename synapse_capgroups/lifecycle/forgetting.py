@@ -9,7 +9,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.admission.direct_record import is_listed
-from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.database import Database, lock_room
@@ -36,7 +36,7 @@ class Forgetter:
         self,
         api: ModuleApi,
         database: Database,
-        doors: Doors,
+        closing: Closing,
         keep: int,
         concierge: str,
     ) -> None:
@@ -47,7 +47,7 @@ class Forgetter:
         """
         self._api = api
         self._database = database
-        self._doors = doors
+        self._closing = closing
         self._keep = keep
         self._concierge = concierge
         self._ends: dict[str, str] = {}
@@ -63,7 +63,7 @@ class Forgetter:
         await self._database.run(
             "deactivated", lambda txn: Forgetting.deactivate(txn, user_id, now)
         )
-        self._doors.clear_up_soon()
+        self._closing.clear_up_soon()
         await self._end_chat(user_id)
         await self._database.run("erase", partial(self._erase, user_id=user_id))
 

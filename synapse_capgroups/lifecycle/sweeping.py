@@ -2,7 +2,7 @@
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.sweep import CodeSweep
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
@@ -22,13 +22,13 @@ class Sweeping:
         api: ModuleApi,
         database: Database,
         forgetter: Forgetter,
-        doors: Doors,
+        codes: CodeSweep,
         chat_care: ChatCare,
     ) -> None:
         self._api = api
         self._database = database
         self._forgetter = forgetter
-        self._doors = doors
+        self._codes = codes
         self._chat_care = chat_care
 
     def repeat(self) -> None:
@@ -41,7 +41,7 @@ class Sweeping:
         await self._forgetter.sweep()
         for mode, count in (await self._database.run("sweep", self._sweep_seats)).items():
             metrics.GROUPS.labels(mode.value).set(count)
-        await self._doors.sweep()
+        await self._codes.sweep()
         await self._chat_care.sweep()
 
     def _sweep_seats(self, txn: LoggingTransaction) -> dict[Mode, int]:

@@ -4,8 +4,8 @@ from typing import Any
 
 from synapse.module_api import JsonDict
 
-from synapse_capgroups.codes.doors import CodeRequestError
 from synapse_capgroups.codes.life import CodeState
+from synapse_capgroups.codes.problems import CodeRequestError
 from synapse_capgroups.codes.sharing import CodePictures, NoSuchCodeError, Sharing
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Sharer

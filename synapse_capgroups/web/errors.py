@@ -3,7 +3,7 @@
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.codes.doors import CodeProblem, CodeRequestError
+from synapse_capgroups.codes.problems import CodeProblem, CodeRequestError
 from synapse_capgroups.codes.sharing import DeadCodeError, NoSuchCodeError, NotASharerError
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import NoSuchGroupError

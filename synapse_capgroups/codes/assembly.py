@@ -1,0 +1,105 @@
+"""Puts the parts of this package together."""
+
+from collections.abc import Mapping
+
+import attrs
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.admission.code_states import CodeStates
+from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.admission.deciding import Deciding
+from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.admission.settling import Settling
+from synapse_capgroups.codes.bringing_in import BringingIn
+from synapse_capgroups.codes.cards import Cards
+from synapse_capgroups.codes.closing import Closing
+from synapse_capgroups.codes.dead_ends import DeadEnds
+from synapse_capgroups.codes.door_rooms import DoorRooms
+from synapse_capgroups.codes.doors import Doors
+from synapse_capgroups.codes.entry import Entry, GroupEntry
+from synapse_capgroups.codes.judging import Judging
+from synapse_capgroups.codes.life import CodeLife, Deaths
+from synapse_capgroups.codes.making import Making, Workshop
+from synapse_capgroups.codes.outcomes import Outcomes
+from synapse_capgroups.codes.personal import PersonalCodes
+from synapse_capgroups.codes.previews import Previews
+from synapse_capgroups.codes.remote_entry import Arrivals, RemoteEntry, RemoteJoins, RemoteVisits
+from synapse_capgroups.codes.rights import SharingRights
+from synapse_capgroups.codes.sharing import CodePictures, Sharing
+from synapse_capgroups.codes.sweep import CodeSweep
+from synapse_capgroups.codes.visits import DoorVisits
+from synapse_capgroups.config import Config
+from synapse_capgroups.groups.members import Members
+from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.storage.database import Database
+
+
+@attrs.frozen
+class CodeParts:
+    """What other packages use of this one. Each of their classes gets the parts that it needs."""
+
+    sharing: Sharing
+    pictures: CodePictures
+    previews: Previews
+    deaths: Deaths
+    closing: Closing
+    outcomes: Outcomes
+    doors: Doors
+    dead_ends: DeadEnds
+    remote_entry: RemoteEntry
+    remote_joins: RemoteJoins
+    sweep: CodeSweep
+
+
+def assemble(
+    api: ModuleApi,
+    database: Database,
+    scope: Scope,
+    deciding: Deciding,
+    settling: Settling,
+    members: Members,
+    limits: RateLimits,
+    concierge: str,
+    words: Mapping[str, str],
+    config: Config,
+) -> CodeParts:
+    """Make the parts.
+
+    Args:
+        concierge: its Matrix ID. All doors are its rooms.
+        words: what the concierge says, in the server's language.
+    """
+    presence = Presence(api, database)
+    states = CodeStates(api, database, config)
+    contacts = Contacts(api, database, config.verified_contact)
+    rights = SharingRights(api, config.codes.share_level)
+    dead_ends = DeadEnds(api, database, scope, concierge, words)
+    closing = Closing(api, database, dead_ends)
+    workshop = Workshop(api, database, limits, DoorRooms(api, concierge, words), closing)
+    personal = PersonalCodes(api, database, contacts, limits, enforce=config.enforce)
+    life = CodeLife(scope, states, rights, personal, closing)
+    judging = Judging(rights, deciding)
+    outcomes = Outcomes(settling, closing)
+    bringing_in = BringingIn(api, database, presence)
+    visits = DoorVisits(api, database, presence, concierge, config.codes.door_stay)
+    group_entry = GroupEntry(api, scope, judging, bringing_in, outcomes)
+    entry = Entry(group_entry, personal, visits, closing)
+    arrivals = Arrivals(api, presence)
+    remote_visits = RemoteVisits(api, database, entry, arrivals, concierge)
+    remote_joins = RemoteJoins(api, database, judging, arrivals, outcomes)
+    making = Making(api, presence, rights, workshop, config)
+    sharing = Sharing(database, members, making, life, closing)
+    return CodeParts(
+        sharing=sharing,
+        pictures=CodePictures(sharing, Cards(api, words), limits),
+        previews=Previews(api, database, life, closing),
+        deaths=Deaths(api, database, scope, rights, closing),
+        closing=closing,
+        outcomes=outcomes,
+        doors=Doors(api, database, limits, entry, concierge),
+        dead_ends=dead_ends,
+        remote_entry=RemoteEntry(scope, remote_visits, remote_joins),
+        remote_joins=remote_joins,
+        sweep=CodeSweep(api, database, life, closing, visits),
+    )

@@ -1,0 +1,50 @@
+"""Visits: who is at which door, and until when."""
+
+from functools import partial
+
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.codes.closing import each
+from synapse_capgroups.inside.membership_changes import forget, set_membership
+from synapse_capgroups.storage.codes import Visits
+from synapse_capgroups.storage.database import Database
+
+
+class DoorVisits:
+    """Notes who is at a door, and takes them out after a while."""
+
+    def __init__(
+        self, api: ModuleApi, database: Database, presence: Presence, concierge: str, stay: int
+    ) -> None:
+        """
+        Args:
+            concierge: its Matrix ID. All doors are its rooms.
+            stay: milliseconds.
+        """
+        self._api = api
+        self._database = database
+        self._presence = presence
+        self._concierge = concierge
+        self._stay = stay
+
+    async def note(self, door: str, user_id: str) -> None:
+        """Note that somebody is at a door from now on."""
+        leave_at = self._api.get_current_time_msec() + self._stay
+        await self._database.run("visit", lambda txn: Visits.note(txn, door, user_id, leave_at))
+
+    async def sweep(self) -> None:
+        """Take out everybody whose time is over. On one process only."""
+        now = self._api.get_current_time_msec()
+        due = await self._database.run("sweep_visits", lambda txn: Visits.due(txn, now))
+        for door, user_id in due:
+            await each("visit", partial(self._take_out, door, user_id))
+
+    async def _take_out(self, door: str, user_id: str) -> None:
+        if await self._presence.is_member(door, user_id):
+            local = self._api.is_mine(user_id)
+            leaver = user_id if local else self._concierge
+            await set_membership(self._api, leaver, user_id, door, "leave")
+            if local:
+                await forget(self._api, user_id, door)
+        await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
