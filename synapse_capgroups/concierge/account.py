@@ -1,8 +1,8 @@
-"""The concierge's account: made once, of the kind that Synapse counts among no people.
+"""The concierge's account: made once, of a type that Synapse does not count as a person.
 
-Its word is the server's and its rooms are no groups, so it must never be anybody else's. Whether
-somebody can log in to an account is not to be read from Synapse's tables where another service
-(MAS, LDAP, JWT) does that, so the module keeps on record what it made.
+The concierge speaks for the server and its rooms are no groups, so the account must belong to
+nobody. Synapse's tables do not say whether somebody can log in to it where another service (MAS,
+LDAP, JWT) does that, so the module keeps a row about the account that it made.
 """
 
 import logging
@@ -24,7 +24,7 @@ _NAME = "Groups"
 
 @attrs.frozen
 class _Found:
-    """What there is under the concierge's name at a start."""
+    """The account under the concierge's name at a start."""
 
     exists: bool
     ours: bool
@@ -42,9 +42,9 @@ class ConciergeAccount:
         self._enforce = enforce
 
     async def prepare(self) -> None:
-        """To be called at start, on one process, and again if it fails.
+        """Make the account if it does not exist. At start, on one process, again if it fails.
 
-        A trial makes no account, and leaves alone whatever there is.
+        A trial makes no account and changes none.
         """
         found = await self._database.run("account", self._look)
         if found.exists and not found.ours:
@@ -79,7 +79,7 @@ class ConciergeAccount:
         elif can_log_in:
             ours = False
         elif made_at == 0:
-            # A process was killed at this. An account that somebody registers is of no type.
+            # A process was killed while it made the account. A registered account has no type.
             ours = is_support
         else:
             ours = Accounts.has_made_rooms(txn, self._user_id) or Accounts.may_be_unclaimed(txn)
@@ -98,7 +98,7 @@ class ConciergeAccount:
                 f"synapse-capgroups: the account {user_id} cannot be made ({e.msg}) Choose another "
                 "name for `concierge` in the module's configuration."
             )
-        # The record comes first: should the process be killed in between, the account is ours.
+        # The row comes first: if the process is killed in between, the account is still ours.
         await self._database.run("account", lambda txn: Accounts.is_about_to_make(txn, user_id))
         await make_account(self._api, user_id, _NAME)
         await self._database.run("account", lambda txn: Accounts.has_made(txn, user_id, now))

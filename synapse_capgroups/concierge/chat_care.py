@@ -37,11 +37,11 @@ class ChatCare:
         self._missing: dict[str, int] = {}
 
     async def remember_rooms(self) -> None:
-        """At start, on every process: from then on it knows whose room each chat is."""
+        """Read all chats into memory. At start, on every process."""
         await self._chats.remember_rooms()
 
     async def mend(self) -> None:
-        """At start: shut what earlier versions left open, clear up what killed processes left."""
+        """At start: shut chats of earlier versions, and remove what killed processes left."""
         self._after = ""
         while True:
             await self.sweep()
@@ -50,7 +50,7 @@ class ChatCare:
         await self._clear_up()
 
     async def sweep(self) -> None:
-        """Look at some of the chats: is each a room of two? On one process only."""
+        """Check the next page of chats: each must be a room of two. On one process only."""
 
         def look(txn: LoggingTransaction) -> tuple[list[Chat], dict[str, list[tuple[str, str]]]]:
             chats = Chats.page(txn, self._after, _PAGE)
@@ -73,21 +73,21 @@ class ChatCare:
         self._after = chats[-1].user_id if len(chats) == _PAGE else ""
 
     async def _close_if_left(self, chat: Chat) -> None:
-        """Close a room whose person is not there, unless another process is just opening it."""
+        """Close a chat without its person, unless another process is just opening it."""
         now = self._api.get_current_time_msec()
         if not chat.holds_two or now - self._missing.setdefault(chat.room_id, now) > _OPENING_MS:
             await self._chats.close(chat)
             self._missing.pop(chat.room_id, None)
 
     async def _disperse(self, chat: Chat, others: set[str]) -> None:
-        """Close a room with more people. Its person gets another one when they ask."""
+        """Close a chat with more people in it. Its person gets another one when they ask."""
         for user_id in others:
-            # People of other servers, too, whom a deletion does not reach.
+            # A deletion does not reach people of other servers.
             await set_membership(self._api, self._concierge, user_id, chat.room_id, "leave")
         await self._chats.close(chat)
 
     async def _shut(self, chat: Chat) -> None:
-        """Let nobody but the concierge invite anybody into a room of an earlier version."""
+        """Let only the concierge invite people into a chat of an earlier version."""
         key = ("m.room.power_levels", "")
         levels = (await self._api.get_room_state(chat.room_id, [key])).get(key)
         await self._api.create_and_send_event_into_room(
@@ -102,10 +102,10 @@ class ChatCare:
         await self._database.run("chat", lambda txn: Chats.shut(txn, chat.user_id, chat.room_id))
 
     async def _clear_up(self) -> None:
-        """Leave rooms that the concierge has no business in.
+        """Leave rooms in which the concierge has nothing to do.
 
-        They are groups into which Synapse, or an admin, once pulled it; and rooms of its own that
-        nothing is known of, because a process was killed before it noted or deleted them.
+        These are groups that Synapse or an admin once put it into, and rooms of its own without a
+        row, because a process was killed before it wrote one or deleted the room.
         """
 
         def look(txn: LoggingTransaction) -> list[str]:

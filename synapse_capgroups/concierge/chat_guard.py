@@ -25,24 +25,24 @@ class ChatGuard:
         self._enforce = enforce
 
     def keeps_out(self, room_id: str, user_id: str) -> Refusal | None:
-        """Why somebody cannot come into a room; None if it is no chat, or theirs."""
+        """Why somebody cannot join a room; None if it is no chat, or if it is theirs."""
         person = self._chats.person_of(room_id)
         if person is None or user_id in (person, self._chats.user_id):
             return None
         return Refusal(Reason.CONCIERGE_CHAT)
 
     async def refusal(self, change: MembershipChange) -> Refusal | None:
-        """Why a membership must not change so, whoever asks for it; None if it may."""
+        """Why a membership must not change in this way; None if it may. Binds server admins too."""
         if change.action not in ("join", "invite", "knock"):
             return None
         if change.target == self._chats.user_id and change.action != "invite":
-            # It would take a seat, and hear what is said there.
+            # The concierge would take a seat and could read the group.
             own = await self._scope.is_concierges(change.room_id)
             return None if own or not self._enforce else Refusal(Reason.CONCIERGE_OUTSIDE)
         return self.keeps_out(change.room_id, change.target)
 
     def changed_soon(self, change: MembershipChange) -> None:
-        """A membership has changed: come, or go, after it has its place."""
+        """After a change: decline an invitation, or close a chat that somebody has left."""
         if change.target == self._chats.user_id and change.action == "invite":
             if change.sender != self._chats.user_id and self._enforce:
                 self._api.run_as_background_process(

@@ -5,10 +5,10 @@ from typing import Any
 
 
 class ChatRooms:
-    """Who talks to the concierge in which room; takes a cache's place with `ModuleApi`.
+    """Who talks to the concierge in which room. `ModuleApi` takes it for a cache.
 
-    Other processes hear of a new chat, and of one that has ended, by the notice that Synapse sends
-    when a cache is invalidated.
+    The other processes learn of a new chat, and of one that has ended, from the notice that Synapse
+    sends when a cache is invalidated.
     """
 
     __name__ = "concierge_rooms"
@@ -17,15 +17,15 @@ class ChatRooms:
         self._people: dict[str, str] = {}
 
     def person_of(self, room_id: str) -> str | None:
-        """Who may be there beside the concierge; None if it is no room of theirs."""
+        """The person who may be in a room besides the concierge; None if it is no chat."""
         return self._people.get(room_id)
 
     def remember(self, people: Mapping[str, str]) -> None:
-        """All rooms that there are, with their people."""
+        """Add all rooms with their people."""
         self._people.update(people)
 
     def invalidate(self, key: tuple[Any, ...]) -> None:
-        """A process has opened a room for this person; or closed it, if that is nobody."""
+        """A process has opened a room for this person, or closed it if the person is empty."""
         room_id, user_id = key
         if user_id:
             self._people[room_id] = user_id
@@ -33,4 +33,4 @@ class ChatRooms:
             self._people.pop(room_id, None)
 
     def invalidate_all(self) -> None:
-        """Never sent for this name, and nothing here is a copy that could be read again."""
+        """Do nothing: Synapse never sends this for the name, and nothing could be read again."""

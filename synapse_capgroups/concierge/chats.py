@@ -51,15 +51,15 @@ class ConciergeChats:
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]
 
     async def remember_rooms(self) -> None:
-        """At start, on every process."""
+        """Read all chats into memory. At start, on every process."""
         self._rooms.remember(await self._database.run("chats", Chats.all_rooms))
 
     def person_of(self, room_id: str) -> str | None:
-        """Who may be in a room beside the concierge; None if it is no chat. In memory."""
+        """The person of a chat; None if the room is no chat. In memory."""
         return self._rooms.person_of(room_id)
 
     def greet_soon(self, user_id: str) -> None:
-        """Open a chat with this person, unless there is one."""
+        """Open a chat with this person in the background, unless they have one."""
         self._api.run_as_background_process("capgroups_greeting", self._greet, user_id)
 
     async def _greet(self, user_id: str) -> None:
@@ -88,7 +88,7 @@ class ConciergeChats:
                 ],
             },
         )
-        # Everybody knows whose room it is before anybody is told of it.
+        # Every process knows whose room it is before the person is invited.
         if not await self._database.run("chat", lambda txn: Chats.add(txn, user_id, room_id)):
             await self._api.delete_room(room_id)  # Two were opened at once; the other was first.
             return
@@ -98,7 +98,7 @@ class ConciergeChats:
                 self._api, self.user_id, user_id, room_id, "invite", {"is_direct": True}
             )
         except SynapseError as e:
-            # They, or another module, want no invitations.
+            # The person or another module does not want the invitation.
             logger.info("The concierge cannot invite %s: %s", user_id, e)
             await self.close(Chat(user_id, room_id, True))
             return
@@ -114,7 +114,7 @@ class ConciergeChats:
         return False
 
     async def decline(self, room_id: str, inviter: str) -> None:
-        """Somebody invites the concierge: it comes to nobody's room, but opens its own chat."""
+        """Decline an invitation, and open a chat with the inviter instead."""
         reason = "declined"
         if self._api.is_mine(inviter):
             try:
@@ -137,10 +137,11 @@ class ConciergeChats:
         return await self._database.run("membership", look)
 
     async def say(self, room_id: str, text: str) -> None:
+        """Send a text as the concierge."""
         await self.send(room_id, {"msgtype": "m.notice", "body": text})
 
     async def send(self, room_id: str, content: JsonDict) -> None:
-        """Send a message of the concierge's."""
+        """Send a message as the concierge."""
         await self._api.create_and_send_event_into_room(
             {
                 "type": "m.room.message",
@@ -151,11 +152,11 @@ class ConciergeChats:
         )
 
     async def _tell_all(self, room_id: str, user_id: str) -> None:
-        """Let every process know whose room this is."""
+        """Tell every process whose room this is."""
         await self._api.invalidate_cache(self._rooms, (room_id, user_id))  # type: ignore[arg-type]
 
     async def close(self, chat: Chat) -> None:
-        """Leave a chat, and let its room disappear."""
+        """Forget a chat and delete its room."""
 
         def forget(txn: LoggingTransaction) -> bool:
             return Chats.remove(txn, chat.user_id, chat.room_id)

@@ -1,7 +1,7 @@
 """The concierge: the module's account, which talks to people in an unencrypted room, one for each.
 
-It hears of messages by `check_event_for_spam`, which is given the event alone. What is not written
-by the person of one of its rooms is passed after one look into memory (rule 9, `ConciergeChats`).
+It hears messages through `check_event_for_spam`, which gets nothing but the event. A message from
+anybody but the person of one of its rooms costs one look into memory (rule 9, `ConciergeChats`).
 """
 
 import logging
@@ -25,7 +25,7 @@ _MOST_TOLD_OFF = 1000
 
 
 class Concierge:
-    """Reads what people write in their chats with it, and answers by the commands of each noun."""
+    """Reads what people write in their chats and runs the commands of each noun."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Concierge:
         self._told_off: set[str] = set()
 
     def hears(self, event: EventBase) -> bool:
-        """Whether a message is for the concierge. In memory, for each event of every room."""
+        """Whether a message is for the concierge. Asked for every event: it only reads memory."""
         return (
             self._chats.person_of(event.room_id) == event.sender
             and event.type in ("m.room.message", "m.room.encrypted")
@@ -56,14 +56,14 @@ class Concierge:
         )
 
     def answer_soon(self, event: EventBase) -> None:
-        """Answer after the message has its place: Synapse does one event of a room at a time."""
+        """Answer in the background: Synapse writes one event of a room at a time."""
         self._api.run_as_background_process("capgroups_concierge", self._answer, event)
 
     async def _answer(self, event: EventBase) -> None:
         try:
             await self._answer_all(event.room_id, event.sender, event)
         except SynapseError as e:
-            # They have left, or something else forbids the concierge to speak.
+            # The person has left, or something else keeps the concierge from speaking.
             logger.info("The concierge cannot answer in %s: %s", event.room_id, e)
 
     async def _answer_all(self, room_id: str, user_id: str, event: EventBase) -> None:
@@ -88,7 +88,7 @@ class Concierge:
             await self._say(room_id, text)
 
     async def _allows(self, room_id: str, user_id: str) -> bool:
-        """Whether somebody may ask for one thing more. Who may not is told so once."""
+        """Whether somebody may ask for one more thing. They read once that they may not."""
         try:
             await self._limits.spend(COMMANDS, user_id)
         except SynapseError:
@@ -102,7 +102,7 @@ class Concierge:
         return True
 
     async def _carried_out(self, room_id: str, user_id: str, command: Command) -> str:
-        """What there is to say after a command; whatever happens, it is not nothing."""
+        """The answer to a command. There is one, whatever happens."""
         answer = self._answers.get(command.word)
         try:
             if answer is None:
@@ -112,7 +112,7 @@ class Concierge:
         except Misunderstanding as e:
             return str(e)
         except SynapseError as e:
-            # What the module asked of Synapse for this person was refused, or came too often.
+            # Synapse or another module refused it, or the person asked too often.
             if e.code == HTTPStatus.TOO_MANY_REQUESTS:
                 return self._words.say("too_often")
             return self._words.say("refused", error=shortened(e.msg, 300))

@@ -1,4 +1,4 @@
-"""What people write to the concierge, taken apart. No Synapse, no I/O."""
+"""Parses what people write to the concierge. No Synapse, no I/O."""
 
 import re
 
@@ -7,7 +7,7 @@ import attrs
 _DURATION = re.compile(r"([0-9]{1,4})([mhdw])", re.IGNORECASE)
 _MS_PER_UNIT = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 MOST_LINES = 5
-"""How many commands one message may hold; the rest is not read."""
+"""How many commands of one message are read."""
 
 
 @attrs.frozen
@@ -19,7 +19,7 @@ class Command:
 
 
 def commands(body: str) -> list[Command]:
-    """The commands of a message, one a line. Quoted lines of a reply are none."""
+    """The commands of a message, one on each line. Quoted lines of a reply do not count."""
     found = []
     for line in _lines(body)[:MOST_LINES]:
         word, _, rest = line.partition(" ")
@@ -47,7 +47,7 @@ class CodeWish:
 
 
 def code_wish(rest: str) -> CodeWish:
-    """Read what follows `code`, from its end: a group's name may have numbers in it."""
+    """Parse what follows `code`, from its end: the name of a group may contain numbers."""
     words = rest.split()
     max_uses = lifetime = None
     if len(words) >= 3 and words[-1].lower() in ("use", "uses") and words[-2].isdecimal():
@@ -74,9 +74,9 @@ def group_and_rest(rest: str) -> tuple[str, str]:
 
 
 def matching(said: str, names: list[str]) -> list[int]:
-    """Which of the numbered names somebody means; the indexes, from 0.
+    """The indexes of the names that somebody may mean, from 0.
 
-    A number means that one; a whole name goes before a part of others.
+    A number is an index from 1. A whole name goes before names that contain it.
     """
     if said.isdecimal() and len(said) < 6:
         number = int(said)

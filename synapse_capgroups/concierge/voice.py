@@ -1,4 +1,4 @@
-"""What the concierge says, in pieces that fit into events. No Synapse, no I/O."""
+"""Cuts what the concierge says into pieces that fit into events. No Synapse, no I/O."""
 
 import json
 
@@ -8,10 +8,10 @@ _LONGEST_NAME = 80
 
 
 def parts(text: str, more: str) -> list[str]:
-    """Cut a text at its line ends into so many parts that each fits into an event.
+    """Cut a text at its line ends into parts that each fit into an event.
 
     Args:
-        more: said at the end if not all of it can be said.
+        more: the last line, if the text is too long even for that.
     """
     said: list[list[str]] = [[]]
     room, cut = _MOST_BYTES, False
@@ -39,5 +39,5 @@ def shortened(text: str, most: int = _LONGEST_NAME) -> str:
 
 
 def _size(line: str) -> int:
-    """How many bytes a line and its end take in an event; a control character takes six."""
+    """The bytes that a line and its end take in an event. A control character takes six."""
     return len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))

@@ -1,1 +1,1 @@
-"""How often anybody may ask for what costs something: every limit is a row of `table`."""
+"""Limits on how often anybody may ask for something that costs: each is a row of `table`."""

@@ -1,4 +1,4 @@
-"""Counts what is done, by buckets of tokens."""
+"""Token buckets, which count what people do."""
 
 from collections import OrderedDict
 
@@ -8,7 +8,7 @@ REMEMBERED_KEYS = 10_000
 
 
 class Buckets:
-    """A bucket of tokens for each key; the ones that asked longest ago are forgotten."""
+    """A bucket of tokens for each key. The keys that were not used for longest are forgotten."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""Asks the table of limits for the callers, and says no for them."""
+"""Counts what people do against the table of limits, and refuses what is too much."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The limits: one row for each operation that costs the server, or another person, something.
+"""The limits: one row for each operation that costs the server or another person something.
 
 Each process counts for itself, as Synapse's own rate limits do. A server admin can lift all of them
 for one person with Synapse's own call (`POST /_synapse/admin/v1/users/<user_id>/override_ratelimit`
@@ -31,16 +31,16 @@ PREVIEWS = Limit("previews", 60, SECOND / 10, "network address")
 """Looking at a code: a page asks once for each scan, and a school class may share one address."""
 
 CODES = Limit("codes", 30, 2 * MINUTE, "person")
-"""Making a join code, which makes a room. Who runs twenty groups makes twenty codes at once."""
+"""Making a join code, which makes a room. A person may make codes for twenty groups at once."""
 
 SCANS = Limit("scans", 10, 30 * SECOND, "person")
-"""Scanning again while still at the door, which Synapse limits no more: each can bring in again."""
+"""Scanning again while still at the door. Synapse has no limit on that, and each can be a join."""
 
 CHATS_BY_CODE = Limit("chats_by_code", 10, 6 * MINUTE, "person who scans")
 """Opening a direct chat by somebody's personal code, which makes a room and invites its owner."""
 
 CHATS_WITH_ONE = Limit("chats_with_one", 2, 12 * HOUR, "person who scans and owner")
-"""The same with one owner: who scans and leaves again does not invite them again and again."""
+"""The same for one owner, so that nobody invites them again and again by scanning and leaving."""
 
 PICTURES = Limit("pictures", 30, 2 * SECOND, "person")
 """Drawing a code, as PNG or SVG."""
@@ -52,7 +52,7 @@ CONCIERGE_CHATS = Limit("concierge_chats", 5, 10 * MINUTE, "person")
 """Opening a chat with the concierge after leaving the last one, which makes a room."""
 
 CALLS = Limit("calls", 60, SECOND / 5, "person")
-"""Any call of the HTTP API by somebody with a login, those counted above as well."""
+"""Any call of the HTTP API with a login, including calls that are counted above."""
 
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,

@@ -1,15 +1,15 @@
-"""Who asks, where nobody has logged in."""
+"""Tells visitors without a login apart."""
 
 import ipaddress
 from typing import Any
 
 
 def visitor(request: Any) -> str:
-    """What to count a request of somebody without a login by: their network address.
+    """The key by which a request without a login is counted: its network address.
 
-    Of IPv6 it is the first half: that is what one connection gets, and its owner can ask from each
-    of 2 to the power of 64 addresses. A unix socket has no host; whoever comes that way without
-    X-Forwarded-For is one visitor.
+    For IPv6 it is the first half of the address: one connection gets that, and can use any of 2 to
+    the power of 64 addresses. A unix socket has no host: requests through one without
+    X-Forwarded-For count as one visitor.
     """
     host = getattr(request.getClientAddress(), "host", None) or ""
     try:

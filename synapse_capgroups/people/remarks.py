@@ -1,7 +1,7 @@
 """Remarks: what a person calls others, for their own eyes only.
 
-They are in the person's own account data, as MSC3865 proposes, so that clients that learn to read
-them show them too.
+They are in the person's own account data, as MSC3865 proposes, so clients that support it show
+them too.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Remarks:
         return {who: name for who, name in (content or {}).items() if isinstance(name, str)}
 
     async def set(self, user_id: str, other: str, name: str) -> None:
-        """Remember what somebody calls another; an empty name forgets it.
+        """Set the name that a person has for another; an empty one removes it.
 
         Raises:
             RemarkError: the name is too long, or there are too many.

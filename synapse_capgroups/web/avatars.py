@@ -1,8 +1,8 @@
-"""A group's avatar for the join page: small, and within the answer itself.
+"""A group's avatar for the join page: small, and inside the answer itself.
 
-The page belongs to people without a login, to whom Synapse gives no media. Nothing is drawn for
-them: a picture of 100 kB can have 32 million pixels and take 300 MB to draw. Synapse drew small
-ones when the picture was uploaded, and one of those is taken as it is.
+Visitors of the page have no login, and Synapse gives them no media. The module scales no picture
+for them: one of 100 kB can have 32 million pixels and take 300 MB of memory. Synapse made
+thumbnails when the picture was uploaded, and the answer has one of those.
 """
 
 import base64
@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r"mxc://([^/]+)/([A-Za-z0-9_-]+)")
 
 
 class Avatars:
-    """Finds the small picture of a group's avatar."""
+    """Finds the thumbnail of a group's avatar."""
 
     def __init__(self, api: ModuleApi) -> None:
         self._api = api
@@ -28,8 +28,8 @@ class Avatars:
     async def of_group(self, room_id: str) -> str | None:
         """A group's avatar as a `data:` address of a picture of about 96 by 96 pixels.
 
-        None if it has none, or one that Synapse made no small picture of, or that this process
-        cannot read: from another server, in quarantine, in a store that only another process has.
+        None if the group has no avatar, or one without a thumbnail that this process can read: it
+        may be from another server, in quarantine, or in the store of another process.
         """
         key = ("m.room.avatar", "")
         event = (await self._api.get_room_state(room_id, [key])).get(key)
@@ -37,13 +37,13 @@ class Avatars:
         match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
         if match is None or match[1] != self._api.server_name:
             return None
-        # Looked up each time, and so not shown from the moment that it is in quarantine.
+        # Looked up each time, so a picture in quarantine disappears at once.
         small = suitable(await small_pictures(self._api, match[2]))
         return await self._api.defer_to_thread(_embedded, small) if small else None
 
 
 def suitable(pictures: Sequence[SmallPicture]) -> SmallPicture | None:
-    """The smallest that is large enough for the page; if there is none, the largest."""
+    """The smallest thumbnail that is large enough for the page, or else the largest."""
     fitting = [
         small for small in pictures
         if small.media_type in _STILL and 0 < small.length <= _MOST_BYTES

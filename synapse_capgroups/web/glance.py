@@ -1,4 +1,4 @@
-"""What was answered a moment ago to somebody who looked at the same code."""
+"""Remembers for a second what was answered about a code."""
 
 from collections import OrderedDict
 from typing import Any
@@ -8,10 +8,10 @@ _REMEMBERED = 100  # An answer can have 90 kB: a picture.
 
 
 class Glances:
-    """A crowd before one poster asks the same thing again and again.
+    """The last answers. Many people in front of one poster ask for the same code.
 
     An answer is at most a second old, and not older than the last change that this process made to
-    any code; another worker's change is seen a second later.
+    any code. A change on another worker shows a second later.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Glances:
         return answer if fresh and now < answer["expires_at"] else None
 
     def remember(self, secret: str, now: int, changes: int, answer: dict[str, Any]) -> None:
-        """Note an answer. `changes` is the count from before it was looked for."""
+        """Remember an answer. `changes` is the count from before it was made."""
         self._answers[secret] = now, changes, answer
         self._answers.move_to_end(secret)
         if len(self._answers) > _REMEMBERED:

@@ -1,7 +1,7 @@
-"""The page behind a QR code: it says what the code opens, and hands over to a Matrix client.
+"""The page behind a QR code: it says what the code opens and sends people to a Matrix client.
 
-The code is in the link's fragment, which browsers never send. So the page is the same for everyone
-but for its language, and everything about a code is asked and shown by join.js.
+The code is in the link's fragment, which browsers never send. So the page depends only on its
+language, and join.js asks for the code and shows it.
 """
 
 # mypy: allow-untyped-calls
@@ -37,7 +37,7 @@ _HEADERS = {
 
 
 class _Secured(Resource):
-    """What is served with the headers above. GET and HEAD only; anything else is a 405."""
+    """A resource with the headers above. Any method but GET and HEAD gets a 405."""
 
     def render(self, request: Request) -> int | bytes:
         for name, value in _HEADERS.items():
@@ -79,7 +79,7 @@ class JoinPage(_Secured):
 
 
 class _Asset(_Secured):
-    """A file that never changes while the server runs."""
+    """A file that does not change while the server runs."""
 
     def __init__(self, name: str, content_type: str) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _Asset(_Secured):
 
     def render_GET(self, request: Request) -> bytes:
         request.setHeader("Content-Type", f"{self._content_type}; charset=utf-8")
-        # Kept by the browser, but asked about each time: page and script always fit together.
+        # The browser keeps it but asks each time, so page and script always fit together.
         request.setHeader("Cache-Control", "no-cache")
         return b"" if request.setETag(self._etag) is http.CACHED else self._content
 
@@ -105,6 +105,6 @@ def _page(template: Template, lang: str, server_name: str, element_url: str) -> 
         {key: html.escape(value) for key, value in words.items()},
         lang=lang,
         server_name=html.escape(server_name),
-        # Nothing in the data can end the <script> that it stands in.
+        # Nothing in the data can end the <script> around it.
         data=data.replace("<", r"\u003c"),
     ).encode()

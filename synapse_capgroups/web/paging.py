@@ -1,4 +1,4 @@
-"""Lists are paged: `from`, `limit` and `next`."""
+"""Pages of lists: the parameters `from` and `limit`, and `next` in the answer."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ _PLACE = re.compile(r"([0-9]{1,15})-([0-9a-z]{1,20})")
 
 
 def limit(request: Any) -> int:
-    """How many entries a page is to have.
+    """The number of entries that the caller wants on a page.
 
     Raises:
         SynapseError: `limit` is no such number.
@@ -26,10 +26,10 @@ def limit(request: Any) -> int:
 
 
 def place(request: Any) -> tuple[int, str] | None:
-    """Where the page before has ended: the time and the ID of its last entry.
+    """The time and the ID of the last entry of the page before.
 
     Raises:
-        SynapseError: `from` is not what a page gave as `next`.
+        SynapseError: `from` is not the `next` of a page.
     """
     text = _argument(request, b"from")
     if text is None:
@@ -41,7 +41,7 @@ def place(request: Any) -> tuple[int, str] | None:
 
 
 def after(time: int, entry_id: str) -> str:
-    """What to give as `next`."""
+    """The `next` of a page that ends with this entry."""
     return f"{time}-{entry_id}"
 
 
