@@ -54,7 +54,6 @@ from synapse_capgroups.people.user_directory import MOST_LOOKED_AT, UserDirector
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.web import serve as web
-from synapse_capgroups.words.spoken import LANGUAGES
 
 
 class CapGroups:
@@ -65,9 +64,9 @@ class CapGroups:
         probe.require_synapse(api)  # Before anything is wrapped, or it would find the wrappers.
 
         # The parts, from the lowest up.
-        enforce, said = config.enforce, LANGUAGES[config.language]
+        enforce, said = config.enforce, config.words
         me = api.get_qualified_user_id(config.concierge)
-        database, limits, answers = Database(api), RateLimits(api), Answers(enforce)
+        database, limits, answers = Database(api), RateLimits(api), Answers(enforce, said)
         scope = Scope(api, database, config.exempt, me)
         holds = Holds(api, database)
         contacts = Contacts(api, database, config.verified_contact)
@@ -91,7 +90,7 @@ class CapGroups:
         # The questions of Synapse's.
         group_joins = GroupJoins(codes.remote_joins, deciding, codes.outcomes)
         joining = Joining(answers, scope, chat_guard, codes.doors, group_joins)
-        unasked = Unasked(joining, chat_guard, codes.deaths, codes.dead_ends)
+        unasked = Unasked(answers, joining, chat_guard, codes.deaths, codes.dead_ends)
         inviting = Inviting(api, answers, scope, invitations)
         creations = Creations(api, contacts, invitations, record)
         creating = Creating(api, answers, scope, creations, chats)

@@ -250,7 +250,7 @@ def test_the_join_page_is_as_described(server: Server) -> None:
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     nothing: Any = None
     routes = Api(
-        PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2), CodeCalls(*[nothing] * 4)
+        PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2), CodeCalls(*[nothing] * 4), nothing
     )._routes
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

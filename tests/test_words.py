@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 import synapse_capgroups
+from synapse_capgroups.demo.person import expect
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import How
 from synapse_capgroups.words import languages
 from synapse_capgroups.words.languages import LANGUAGES, is_plural, own_texts
 from synapse_capgroups.words.lookup import Audience, Words
+from tests.conftest import Starter, refused
+from tests.test_concierge import person_with_group
 
 PACKAGE = Path(synapse_capgroups.__file__).parent
 SPOKEN = ("concierge", "states", "cards", "doors")
@@ -145,3 +148,38 @@ def test_every_refusal_is_a_whole_sentence(language: str) -> None:
     assert told == set(Reason)
     for text in refusals["joining"].values():
         assert fields(text) <= {"limit", "members"}
+
+
+@pytest.mark.parametrize(
+    ("language", "invite_required", "used_up", "not_entitled"),
+    [
+        ("de", "nur auf Einladung", "ist aufgebraucht", "Das können nur Mitglieder"),
+        ("zh-Hans", "仅限受邀加入", "使用次数已达上限", "成员才能这样做"),
+    ],
+)
+def test_refusals_are_in_the_servers_language(
+    start: Starter, language: str, invite_required: str, used_up: str, not_entitled: str
+) -> None:
+    server = start(module={"cap": 6, "code_limit": 5, "language": language})
+    words = ALL[language]
+    room, people = server.group(2)
+    reply = server.person().join(room)
+    refusal = Refusal(Reason.INVITE_REQUIRED)
+    assert refused(reply, "invite_required")
+    assert reply.error == words.refusal(refusal, Audience.JOINING)
+    assert invite_required in reply.error
+
+    code = server.make_code(room, people[0], max_uses=1)
+    expect(server.scan(server.person(), code))
+    reply = server.scan(server.person(), code)
+    assert refused(reply, "code_used_up")
+    assert reply.error == words.refusal(Refusal(Reason.CODE_USED_UP), Audience.JOINING)
+    assert used_up in reply.error
+    assert expect(server.preview(code)).body["error"] == reply.error
+
+    reply = people[1].make_code(room)
+    assert refused(reply, "not_entitled")
+    assert not_entitled in reply.error
+    chat, _ = person_with_group(server, "Their own")
+    server.admit(room, people[0], chat.person)
+    assert chat.ask("code A group") == reply.error

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
 from synapse_capgroups.telemetry import journal, metrics
+from synapse_capgroups.words.lookup import Audience, Words
 from synapse_capgroups.words.refusal_fields import refusal_fields
 
 logger = logging.getLogger(__name__)
@@ -21,17 +22,18 @@ Answer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
 class Answers:
     """Turns decisions into answers, and lets no unexpected exception through."""
 
-    def __init__(self, enforce: bool) -> None:
+    def __init__(self, enforce: bool, words: Words) -> None:
         """
         Args:
             enforce: False in a trial, in which refusals are only noted (rule 16).
         """
         self.enforce = enforce
+        self._words = words
 
     async def give(
         self,
         decision: str,
-        audience: dict[Reason, str],
+        audience: Audience,
         decide: Callable[[], Awaitable[Verdict | None]],
         **facts: Any,
     ) -> Answer:
@@ -39,7 +41,7 @@ class Answers:
 
         Args:
             decision: what is decided, for the journal and the metrics: `join`, `invitation`, …
-            audience: the sentences for the person who reads a refusal, one of `words.refusals`.
+            audience: who reads a refusal.
             decide: reaches the verdict; None if no group is concerned. If it raises an unexpected
                 exception, the answer is no.
             facts: what the journal line says beside the reason.
@@ -78,12 +80,11 @@ class Answers:
         journal.refused(verdict, enforced=enforced, decision=decision, **facts)
         if not enforced:
             return NOT_SPAM
-        return refused(verdict, audience)
+        return self.refused(verdict, audience)
 
-
-def refused(refusal: Refusal, audience: dict[Reason, str]) -> Answer:
-    """The answer to a request that is refused, in a trial too."""
-    return Codes.FORBIDDEN, refusal_fields(refusal, audience)
+    def refused(self, refusal: Refusal, audience: Audience) -> Answer:
+        """The answer to a request that is refused, in a trial too."""
+        return Codes.FORBIDDEN, refusal_fields(self._words, refusal, audience)
 
 
 def raise_refusal(answer: Answer) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from synapse.module_api import NOT_SPAM, JsonDict, LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.direct_record import is_created_as_direct
-from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal, refused
+from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.codes.life import Deaths
 from synapse_capgroups.codes.links import is_like_a_code
 from synapse_capgroups.concierge.chats import ConciergeChats
@@ -26,7 +26,7 @@ from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.scope import about
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.lookup import Audience
 
 
 class Creating:
@@ -59,7 +59,7 @@ class Creating:
         name = config.get("room_alias_name")
         if self._answers.enforce and creator != self._scope.concierge and is_like_a_code(str(name)):
             refusal = Refusal(Reason.NO_ADDRESSES)
-            raise_refusal(refused(refusal, words.ADDRESSING_LIKE_A_CODE))
+            raise_refusal(self._answers.refused(refusal, Audience.ADDRESSING_LIKE_A_CODE))
         if makes_notice_room(creator):
             when_done(self._notice_room_made)
             return
@@ -78,7 +78,7 @@ class Creating:
             verdict = await self._creations.decide(creator, config, by_admin=is_admin)
             return about(kind, verdict)
 
-        raise_refusal(await self._answers.give("creation", words.CREATING, decide, user=creator))
+        raise_refusal(await self._answers.give("creation", Audience.CREATING, decide, user=creator))
         if not is_group:
             return
         if self._answers.enforce:
@@ -122,7 +122,7 @@ class Upgrading:
         if await self._scope.is_concierges(old):
             # Only a server admin who gave themselves the power gets here. The successor would take
             # the door's address along.
-            return refused(Refusal(Reason.NO_ADDRESSES), words.ADDRESSING_A_DOOR)
+            return self._answers.refused(Refusal(Reason.NO_ADDRESSES), Audience.ADDRESSING_A_DOOR)
         upgrade = upgrade_under_way.get()
         kind = config.get("creation_content")
 
@@ -134,7 +134,7 @@ class Upgrading:
                 verdict = await self._succession(old, upgrade)
             return about(kind, verdict)
 
-        answer = await self._answers.give("creation", words.CREATING, decide, user=creator)
+        answer = await self._answers.give("creation", Audience.CREATING, decide, user=creator)
         if upgrade and answer == NOT_SPAM:
             when_done(partial(self._close_to_guests, creator, upgrade.new_room_id))
             when_done(partial(self._replaced, upgrade.old_room_id))

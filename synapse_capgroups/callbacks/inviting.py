@@ -9,7 +9,7 @@ from synapse_capgroups.callbacks.answers import Answer, Answers
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.membership_changes import membership_change
 from synapse_capgroups.rules.verdict import Verdict
-from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.lookup import Audience
 
 
 class Inviting:
@@ -31,7 +31,7 @@ class Inviting:
             return NOT_SPAM
         decide = partial(self._invitation, inviter, invitee, room_id)
         return await self._answers.give(
-            "invitation", words.INVITING, decide, group=room_id, user=invitee, by=inviter
+            "invitation", Audience.INVITING, decide, group=room_id, user=invitee, by=inviter
         )
 
     async def _invitation(self, inviter: str, invitee: str, room_id: str) -> Verdict | None:
@@ -53,7 +53,7 @@ class Inviting:
         """Decide the invitation of an e-mail address or phone number that has no account yet."""
         decide = partial(self._address_invitation, inviter, room_id)
         return await self._answers.give(
-            "invitation", words.INVITING, decide, group=room_id, by=inviter
+            "invitation", Audience.INVITING, decide, group=room_id, by=inviter
         )
 
     async def _address_invitation(self, inviter: str, room_id: str) -> Verdict | None:

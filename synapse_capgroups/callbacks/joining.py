@@ -13,7 +13,7 @@ from synapse.module_api import NOT_SPAM
 from synapse_capgroups.admission.deciding import Deciding
 from synapse_capgroups.admission.decision import JoinDecision
 from synapse_capgroups.admission.ways import ByInvitation
-from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal, refused
+from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.codes.dead_ends import DeadEnds
 from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.codes.life import Deaths
@@ -26,7 +26,7 @@ from synapse_capgroups.inside.membership_changes import MembershipChange, member
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Verdict
 from synapse_capgroups.telemetry import journal
-from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.lookup import Audience
 
 
 class GroupJoins:
@@ -75,13 +75,15 @@ class Joining:
             # A seat would be reserved for somebody who never asked, or a code's door bring them in.
             return NOT_SPAM
         decide = partial(self._join, user_id, room_id, is_invited)
-        return await self._answers.give("join", words.JOINING, decide, group=room_id, user=user_id)
+        return await self._answers.give(
+            "join", Audience.JOINING, decide, group=room_id, user=user_id
+        )
 
     async def unasked(self, change: MembershipChange) -> Answer:
         """Decide a join before it is made, where `user_may_join_room` is not asked about it."""
         decide = partial(self._join_unasked, change)
         return await self._answers.give(
-            "door", words.JOINING, decide, group=change.room_id, user=change.target
+            "door", Audience.JOINING, decide, group=change.room_id, user=change.target
         )
 
     async def _join_unasked(self, change: MembershipChange) -> Verdict | None:
@@ -103,8 +105,14 @@ class Unasked:
     """Decides what Synapse asks no callback about: remote joins, and other membership changes."""
 
     def __init__(
-        self, joining: Joining, chat_guard: ChatGuard, deaths: Deaths, dead_ends: DeadEnds
+        self,
+        answers: Answers,
+        joining: Joining,
+        chat_guard: ChatGuard,
+        deaths: Deaths,
+        dead_ends: DeadEnds,
     ) -> None:
+        self._answers = answers
         self._joining = joining
         self._chat_guard = chat_guard
         self._deaths = deaths
@@ -130,8 +138,8 @@ class Unasked:
                 refusal, enforced=True, decision=change.action, group=change.room_id,
                 user=change.target, by=change.sender,
             )  # fmt: skip
-            audience = words.INVITING if change.action == "invite" else words.JOINING
-            raise_refusal(refused(refusal, audience))
+            audience = Audience.INVITING if change.action == "invite" else Audience.JOINING
+            raise_refusal(self._answers.refused(refusal, audience))
         if change.action != "join":
             return
         await self._refuse_at_dead_ends(change.room_id, change.target)
@@ -141,7 +149,7 @@ class Unasked:
     async def _refuse_at_dead_ends(self, room_id: str, user_id: str) -> None:
         """Refuse a join of a dead end: to server admins as well, and in a trial too (rule 5)."""
         if (refusal := await self._dead_ends.refusal(room_id, user_id)) is not None:
-            raise_refusal(refused(refusal, words.JOINING))
+            raise_refusal(self._answers.refused(refusal, Audience.JOINING))
 
     async def membership_changed(self, change: MembershipChange) -> None:
         """Note a membership change that was made.

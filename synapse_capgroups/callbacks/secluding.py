@@ -5,13 +5,13 @@ from typing import Any
 
 from synapse.module_api import NOT_SPAM, JsonDict
 
-from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal, refused
+from synapse_capgroups.callbacks.answers import Answer, Answers, raise_refusal
 from synapse_capgroups.codes.links import is_like_a_code
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.addresses import AddressWanted, ListingWanted, directory_request
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
-from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.lookup import Audience
 
 
 class Secluding:
@@ -35,7 +35,7 @@ class Secluding:
             return NOT_SPAM
         verdict = seclusion.decide_state(event_type, content)
         answer = await self._answers.give(
-            "state", words.CREATING, partial(self._for_group, room_id, verdict), group=room_id,
+            "state", Audience.CREATING, partial(self._for_group, room_id, verdict), group=room_id,
             user=user_id, type=event_type,
         )  # fmt: skip
         raise_refusal(answer)
@@ -56,7 +56,7 @@ class Secluding:
             return await self._for_group(room_id, seclusion.decide_address())
 
         return await self._answers.give(
-            "address", words.CREATING, decide, group=room_id, user=user_id
+            "address", Audience.CREATING, decide, group=room_id, user=user_id
         )
 
     async def user_may_publish_room(self, user_id: str, room_id: str) -> Answer:
@@ -65,7 +65,7 @@ class Secluding:
         listed = wanted.listed if isinstance(wanted, ListingWanted) else True
         verdict = seclusion.decide_listing(wanted=listed)
         return await self._answers.give(
-            "listing", words.CREATING, partial(self._for_group, room_id, verdict), group=room_id,
+            "listing", Audience.CREATING, partial(self._for_group, room_id, verdict), group=room_id,
             user=user_id,
         )  # fmt: skip
 
@@ -86,6 +86,6 @@ class Secluding:
         """
         refusal = Refusal(Reason.NO_ADDRESSES)
         if await self._scope.is_concierges(room_id):
-            raise_refusal(refused(refusal, words.ADDRESSING_A_DOOR))
+            raise_refusal(self._answers.refused(refusal, Audience.ADDRESSING_A_DOOR))
         if self._answers.enforce and is_like_a_code(address):
-            raise_refusal(refused(refusal, words.ADDRESSING_LIKE_A_CODE))
+            raise_refusal(self._answers.refused(refusal, Audience.ADDRESSING_LIKE_A_CODE))

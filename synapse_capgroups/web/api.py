@@ -15,6 +15,7 @@ from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.errors import DEED_ERRORS, translated
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.words.lookup import Words
 
 
 class Api(DirectServeJsonResource):
@@ -22,8 +23,11 @@ class Api(DirectServeJsonResource):
 
     isLeaf = True
 
-    def __init__(self, preview: PreviewCall, groups: GroupCalls, codes: CodeCalls) -> None:
+    def __init__(
+        self, preview: PreviewCall, groups: GroupCalls, codes: CodeCalls, words: Words
+    ) -> None:
         super().__init__()
+        self._words = words
         self._routes = [*preview.routes(), *groups.routes(), *codes.routes()]
 
     async def _async_render_GET(self, request: Any) -> tuple[int, JsonDict] | None:
@@ -50,7 +54,7 @@ class Api(DirectServeJsonResource):
                     try:
                         return await route.handler(request, *map(unquote, match.groups()))
                     except DEED_ERRORS as e:
-                        raise translated(e) from e
+                        raise translated(e, self._words) from e
         if known:
             raise SynapseError(405, "This cannot be done here.", ErrorCodes.UNRECOGNIZED)
         raise SynapseError(404, "There is nothing here.", ErrorCodes.UNRECOGNIZED)

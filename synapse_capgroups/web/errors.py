@@ -8,7 +8,7 @@ from synapse_capgroups.codes.sharing import DeadCodeError, NoSuchCodeError, NotA
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import NoSuchGroupError
 from synapse_capgroups.rules.verdict import Reason, Refusal
-from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.lookup import Audience, Words
 from synapse_capgroups.words.refusal_fields import refusal_fields
 
 DEED_ERRORS = (NoSuchGroupError, NoSuchCodeError, NotASharerError, DeadCodeError)
@@ -21,7 +21,7 @@ _MALFORMED = {
 
 
 def translated(
-    error: NoSuchGroupError | NoSuchCodeError | NotASharerError | DeadCodeError,
+    error: NoSuchGroupError | NoSuchCodeError | NotASharerError | DeadCodeError, words: Words
 ) -> SynapseError:
     """The answer to a deed that cannot be done."""
     match error:
@@ -30,10 +30,10 @@ def translated(
         case NoSuchCodeError():
             return _not_found("This group has no such join code.")
         case NotASharerError():
-            return forbidden(Refusal(Reason.NOT_ENTITLED))
+            return forbidden(words, Refusal(Reason.NOT_ENTITLED))
         case DeadCodeError(died_of=died_of):
             return SynapseError(
-                404, words.sentence(Refusal(died_of), words.JOINING), ErrorCodes.NOT_FOUND,
+                404, words.refusal(Refusal(died_of), Audience.JOINING), ErrorCodes.NOT_FOUND,
                 {"org.capgroups.reason": died_of.value},
             )  # fmt: skip
 
@@ -50,21 +50,22 @@ def not_made(error: CodeRequestError, config: Config) -> SynapseError:
         return SynapseError(400, text, ErrorCodes.INVALID_PARAM)
     if error.problem is CodeProblem.SUSPENDED:
         # As Synapse refuses what suspended people cannot do.
-        text = words.SHARING[Reason.SUSPENDED]
+        text = config.words.refusal(Refusal(Reason.SUSPENDED), Audience.SHARING)
         return SynapseError(403, text, ErrorCodes.USER_ACCOUNT_SUSPENDED)
     return forbidden(
+        config.words,
         {
             CodeProblem.NOT_ENTITLED: Refusal(Reason.NOT_ENTITLED),
             CodeProblem.TOO_MANY: Refusal(Reason.TOO_MANY_CODES),
             CodeProblem.REPLACED: Refusal(Reason.CODE_REVOKED),
             CodeProblem.CLOSED: Refusal(Reason.CODE_CLOSED, error.members, config.code_limit),
-        }[error.problem]
+        }[error.problem],
     )
 
 
-def forbidden(refusal: Refusal) -> SynapseError:
+def forbidden(words: Words, refusal: Refusal) -> SynapseError:
     """A refusal as the one who shares a code reads it."""
-    fields = refusal_fields(refusal, words.SHARING)
+    fields = refusal_fields(words, refusal, Audience.SHARING)
     return SynapseError(403, fields["error"], ErrorCodes.FORBIDDEN, fields)
 
 

@@ -17,7 +17,7 @@ from synapse_capgroups.web.avatars import Avatars
 from synapse_capgroups.web.calls import Route, body
 from synapse_capgroups.web.errors import no_code
 from synapse_capgroups.web.glance import Glances
-from synapse_capgroups.words import refusals as words
+from synapse_capgroups.words.lookup import Audience
 
 
 class PreviewCall:
@@ -66,7 +66,7 @@ class PreviewCall:
             answer["group"] = {"name": preview.group, "avatar": avatar}
             answer |= {"code_limit": self._config.code_limit, "cap": self._config.cap}
         if preview.died_of is not None:
-            sentence = words.sentence(Refusal(preview.died_of), words.JOINING)
+            sentence = self._config.words.refusal(Refusal(preview.died_of), Audience.JOINING)
             return answer | {"error": sentence}
         if preview.room_id is not None:
             answer |= {"members": preview.members}

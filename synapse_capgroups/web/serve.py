@@ -30,6 +30,7 @@ def serve(
         PreviewCall(api, limits, previews, config),
         GroupCalls(callers, members),
         CodeCalls(callers, sharing, pictures, config),
+        config.words,
     )
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config.codes.element_url)

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from synapse_capgroups.rules.verdict import Reason, Refusal
-from synapse_capgroups.words.refusals import sentence
+from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.words.lookup import Audience, Words
 
 
-def refusal_fields(refusal: Refusal, audience: dict[Reason, str]) -> dict[str, Any]:
+def refusal_fields(words: Words, refusal: Refusal, audience: Audience) -> dict[str, Any]:
     """The sentence, the reason and the numbers of a refusal."""
     fields: dict[str, Any] = {
-        "error": sentence(refusal, audience),
+        "error": words.refusal(refusal, audience),
         "org.capgroups.reason": refusal.reason.value,
     }
     if refusal.members is not None:
