@@ -14,10 +14,11 @@ import yaml
 
 from synapse_capgroups.demo.homeserver import StartError, listener
 from synapse_capgroups.demo.person import Person, expect
-from synapse_capgroups.words.spoken import ENGLISH
+from synapse_capgroups.words.lookup import Words
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually
 from tests.test_concierge import CONCIERGE, Chat, invitations, person_with_group
 
+ENGLISH = Words()
 CONFIG = {"cap": CAP, "code_limit": CODE_LIMIT}
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 
@@ -75,7 +76,7 @@ def test_the_module_keeps_on_record_that_it_made_the_account(start: Starter, eng
     server.homeserver.stop()
     server.homeserver.start()
     chat, _ = person_with_group(server)
-    assert chat.ask("help") == ENGLISH["help"]
+    assert chat.ask("help") == ENGLISH.say("help")
 
 
 @pytest.mark.parametrize("by", ["chat", "door", "migration"])
@@ -191,7 +192,7 @@ def test_the_concierge_works_for_those_within_the_limit_of_active_users(start: S
     room = person.new_room(name="Tea")
     chat = Chat(person)
     chat.say("code tea", answers=2)
-    assert chat.ask("help") == ENGLISH["help"]
+    assert chat.ask("help") == ENGLISH.say("help")
     assert CONCIERGE not in person.members(room)
 
 
@@ -227,7 +228,7 @@ def test_a_start_that_fails_is_tried_again(start: Starter) -> None:
     server.query("DROP TABLE capgroups_seats")
     assert eventually(lambda: accounts(server) == [("support",)], 60)
     chat, _ = person_with_group(server)
-    assert chat.ask("help") == ENGLISH["help"]
+    assert chat.ask("help") == ENGLISH.say("help")
 
 
 @ENGINES
@@ -261,7 +262,7 @@ def test_who_has_a_chat_from_before_a_trial_is_told_about_it(start: Starter) -> 
     chat, _ = person_with_group(server)
     server.install_module({**CONFIG, "enforce": False})
     assert eventually(lambda: answered(chat))
-    assert chat.messages()[-1]["body"] == ENGLISH["trial"]
+    assert chat.messages()[-1]["body"] == ENGLISH.say("trial")
 
 
 def answered(chat: Chat) -> bool:

@@ -8,11 +8,12 @@ import pytest
 
 from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.demo.person import Person, expect
-from synapse_capgroups.words.spoken import ENGLISH
+from synapse_capgroups.words.lookup import Words
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 from tests.test_concierge import CONCIERGE, Chat, invitations, person_with_group
 from tests.test_operations import switch_off
 
+ENGLISH = Words()
 CONFIG = {"cap": CAP, "code_limit": CODE_LIMIT}
 
 
@@ -41,7 +42,7 @@ def test_a_chat_with_the_concierge_holds_two_and_nobody_else_ever(server: Server
         assert not admin.call("POST", path, {"user_id": other.user_id}).ok
     assert standing(chat.person, chat.room, accomplice.user_id) is None
     assert chat.person.members(chat.room) == sorted([CONCIERGE, chat.person.user_id])
-    assert chat.ask("help") == ENGLISH["help"]
+    assert chat.ask("help") == ENGLISH.say("help")
 
 
 def test_an_admins_chat_holds_two_like_any_other(server: Server) -> None:
@@ -88,7 +89,7 @@ def test_chats_from_before_are_shut_at_start_and_those_with_more_people_are_clos
         return chat.person.state(chat.room, "m.room.power_levels").body.get("invite")
 
     assert eventually(lambda: invite_level(two) == 100)
-    assert two.ask("help") == ENGLISH["help"]
+    assert two.ask("help") == ENGLISH.say("help")
     assert eventually(lambda: joined_rooms(eavesdropper) == [])
     assert eventually(lambda: crowded.room not in joined_rooms(crowded.person))
     rows = "SELECT 1 FROM capgroups_chats WHERE room_id = ?"
@@ -154,7 +155,7 @@ def test_what_a_killed_process_left_of_a_chat_is_cleared_up_at_start(start: Star
     server.install_module(CONFIG)
     gone = "SELECT 1 FROM rooms WHERE room_id = ?"
     assert eventually(lambda: server.query(gone, chat.room) == [], 30)
-    assert kept.ask("help") == ENGLISH["help"]
+    assert kept.ask("help") == ENGLISH.say("help")
 
 
 @pytest.mark.parametrize("way", ["createRoom", "invite"])
@@ -166,10 +167,10 @@ def test_an_admin_who_opens_a_chat_with_the_concierge_is_answered(server: Server
         theirs = admin.new_room(is_direct=True)
         expect(admin.invite(theirs, CONCIERGE))
     chat = Chat(admin)
-    assert chat.ask("help") == ENGLISH["help"]
+    assert chat.ask("help") == ENGLISH.say("help")
     assert eventually(lambda: standing(admin, theirs, CONCIERGE) == "leave")
     reason = admin.state(theirs, "m.room.member", CONCIERGE).body["reason"]
-    assert reason == ENGLISH["declined"]
+    assert reason == ENGLISH.say("declined")
 
 
 def test_who_opens_chats_again_and_again_makes_few_rooms(server: Server) -> None:
@@ -188,7 +189,7 @@ def test_who_opens_chats_again_and_again_makes_few_rooms(server: Server) -> None
     assert 1 <= len(seen) <= 6
     assert server.query(made, CONCIERGE)[0][0] - before <= 6
     reason = person.state(theirs, "m.room.member", CONCIERGE).body["reason"]
-    assert reason == ENGLISH["too_often"]
+    assert reason == ENGLISH.say("too_often")
 
 
 def test_the_concierge_joins_no_group_even_where_invitations_are_accepted_by_themselves(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from synapse_capgroups.words.page import WORDS, language
+from synapse_capgroups.words.languages import LANGUAGES, browser_language
+from synapse_capgroups.words.lookup import Words
 from tests.browser import (
     DOOR,
     TRY_LATER,
@@ -96,7 +97,7 @@ def test_a_group_may_have_no_name_and_a_code_no_sharer(phone: Phone) -> None:
 
 def test_the_code_of_a_suspended_account_says_so(phone: Phone) -> None:
     page = phone.scan(dead("suspended"))
-    assert title(page) == WORDS["en"]["suspended"]
+    assert title(page) == Words().page()["suspended"]
     assert "The account that shared it is suspended" in text(page)
     assert "Ask another member" in text(page)
 
@@ -104,13 +105,13 @@ def test_the_code_of_a_suspended_account_says_so(phone: Phone) -> None:
 @pytest.mark.parametrize("state", ["code_expired", "code_used_up", "code_revoked", "code_closed"])
 def test_a_dead_code_says_why_and_what_to_do(phone: Phone, state: str) -> None:
     page = phone.scan(dead(state))
-    assert title(page) == WORDS["en"][state]
+    assert title(page) == Words().page()[state]
     assert "Garden neighbours" in text(page)
     assert ("Ask Anna for a new one" in text(page)) == (state != "code_closed")
     assert ("Only a friend who is a member" in text(page)) == (state == "code_closed")
     assert not page.locator("#ways, #retry").filter(visible=True).count()
     page = phone.scan(dead(state, group=NAMELESS, sharer=None))
-    assert title(page) == WORDS["en"][state]
+    assert title(page) == Words().page()[state]
     assert ("whoever gave it to you" in text(page)) == (state != "code_closed")
 
 
@@ -185,15 +186,16 @@ def test_the_browsers_language_decides() -> None:
         "de": ["de", "DE-at;q=0.8, en;q=0.7", "en;q=0.5, de ; q=0.9"],
         "zh-Hans": ["zh", "zh-SG", "zh-CN,zh;q=0.9,en;q=0.8", "zh-Hans-HK", "zh-TW,zh;q=0.9"],
     }.items():
-        assert [language(header) for header in headers] == [lang] * len(headers)
+        assert [browser_language(header) for header in headers] == [lang] * len(headers)
 
 
 def test_every_language_has_the_same_words_to_fill_in() -> None:
     def gaps(words: dict[str, str]) -> dict[str, list[str]]:
         return {key: sorted(re.findall(r"{.*?}", sentence)) for key, sentence in words.items()}
 
-    for words in WORDS.values():
-        assert gaps(words) == gaps(WORDS["en"])
+    for language in LANGUAGES:
+        words = Words(language).page()
+        assert gaps(words) == gaps(Words().page())
         assert all(words.values())
 
 
@@ -212,9 +214,11 @@ def test_it_speaks_the_browsers_language(
     assert page.locator("html").get_attribute("lang") == lang
     for word in words:
         assert word in text(page)
-    assert title(phone.scan(dead("code_used_up"), locale=locale)) == WORDS[lang]["code_used_up"]
+    assert (
+        title(phone.scan(dead("code_used_up"), locale=locale)) == Words(lang).page()["code_used_up"]
+    )
     page = phone.scan(alive(), locale=locale, java_script_enabled=False)
-    assert WORDS[lang]["no_script_code"] in text(page)
+    assert Words(lang).page()["no_script_code"] in text(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,7 +11,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.rules.names import pseudonym
-from synapse_capgroups.words.pseudonyms import a_pseudonym
+from synapse_capgroups.words.lookup import Words
 from tests.conftest import API, Server, Starter, eventually
 
 OTHER_AVATAR = "mxc://localhost/another"
@@ -234,7 +234,7 @@ def test_newcomers_by_code_arrive_under_a_generated_name_and_without_an_avatar(
 def test_generated_names_are_unique_even_when_all_are_taken(language: str) -> None:
     taken: list[str] = []
     for _ in range(500):
-        taken.append(a_pseudonym(language, taken))
+        taken.append(Words(language).pseudonym(taken))
     assert len({name.casefold() for name in taken}) == 500
     words = (["Calm"], ["Otter"])
     assert pseudonym(words, "{adjective} {noun}", ["calm otter", "Calm Otter 2"]) == "Calm Otter 3"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from synapse_capgroups import module
 from synapse_capgroups.demo.person import expect
-from synapse_capgroups.words.page import language
+from synapse_capgroups.words.languages import browser_language
 from tests.conftest import API, Server, Starter, eventually
 
 
@@ -197,5 +197,5 @@ def test_a_body_as_large_as_an_upload_is_not_parsed(server: Server, path: str) -
 
 
 def test_a_header_of_sixteen_thousand_languages_is_not_read_to_its_end() -> None:
-    assert language("a," * 100 + "de") == "de"
-    assert language("a," * 8_000 + "de") == "en"
+    assert browser_language("a," * 100 + "de") == "de"
+    assert browser_language("a," * 8_000 + "de") == "en"

@@ -6,7 +6,6 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.storage.aliases import Aliases
-from synapse_capgroups.words.pseudonyms import a_pseudonym
 
 
 class Naming:
@@ -15,7 +14,7 @@ class Naming:
     def __init__(self, api: ModuleApi, config: Config) -> None:
         self._api = api
         named = config.names.on_arrival == "pseudonym"
-        self._pseudonyms = config.language if named else None
+        self._pseudonyms = config.words if named else None
 
     def alias(self, txn: LoggingTransaction, room_id: str, user_id: str) -> Alias | None:
         """The alias under which somebody arrives by a code, a new one if they are to have one."""
@@ -26,6 +25,6 @@ class Naming:
             # Those of people who are still on their way are among the aliases.
             taken = Memberships.names_of_members(txn, room_id)
             taken += Aliases.names_in(txn, room_id)
-            alias = Alias(a_pseudonym(self._pseudonyms, taken))
+            alias = Alias(self._pseudonyms.pseudonym(taken))
             Aliases.set(txn, room_id, user_id, alias)
         return alias

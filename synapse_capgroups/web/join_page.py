@@ -17,7 +17,8 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from synapse_capgroups.words.page import WORDS, language
+from synapse_capgroups.words.languages import LANGUAGES, browser_language
+from synapse_capgroups.words.lookup import in_language
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -63,14 +64,14 @@ class JoinPage(_Secured):
         super().__init__()
         template = Template(_static("join.html").decode())
         self._pages = {
-            lang: _page(template, lang, server_name, element_url.rstrip("/")) for lang in WORDS
+            lang: _page(template, lang, server_name, element_url.rstrip("/")) for lang in LANGUAGES
         }
         for name, content_type in (("join.js", "text/javascript"), ("join.css", "text/css")):
             # mypy does not know zope.interface, by which a Resource is an IResource.
             self.putChild(name.encode(), _Asset(name, content_type))  # type: ignore[arg-type]
 
     def render_GET(self, request: Request) -> bytes:
-        lang = language(request.getHeader("Accept-Language") or "")
+        lang = browser_language(request.getHeader("Accept-Language") or "")
         request.setHeader("Content-Type", "text/html; charset=utf-8")
         request.setHeader("Content-Language", lang)
         request.setHeader("Vary", "Accept-Language")
@@ -99,7 +100,7 @@ def _static(name: str) -> bytes:
 
 
 def _page(template: Template, lang: str, server_name: str, element_url: str) -> bytes:
-    words = WORDS[lang]
+    words = in_language(lang).page()
     data = json.dumps({"element_url": element_url, "words": words}, ensure_ascii=False)
     return template.substitute(
         {key: html.escape(value) for key, value in words.items()},
