@@ -8,8 +8,8 @@ import pytest
 
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
-from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.words.refusals import JOINING
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.words.lookup import Audience, Words
 from tests.conftest import (
     API,
     CODE_LIMIT,
@@ -22,6 +22,7 @@ from tests.conftest import (
 )
 from tests.test_remote_people import federating, try_remotely
 
+WITHDRAWN = Words().refusal(Refusal(Reason.CODE_REVOKED), Audience.JOINING)
 DAY = 24 * 60 * 60 * 1000
 
 
@@ -55,10 +56,10 @@ def test_the_address_of_a_dead_code_leads_to_a_room_that_says_why(server: Server
         "GET", f"/_matrix/client/v1/room_summary/{quote(server.door(code), safe='')}"
     )
     said = expect(summary).body
-    assert said["name"] == said["topic"] == JOINING[Reason.CODE_REVOKED]
+    assert said["name"] == said["topic"] == WITHDRAWN
     reply = server.scan(visitor, code)
     assert refused(reply, "code_revoked")
-    assert reply.error == JOINING[Reason.CODE_REVOKED]
+    assert reply.error == WITHDRAWN
     assert joined_rooms(visitor) == []
 
 
@@ -189,9 +190,7 @@ def test_processes_that_meet_a_death_at_once_make_one_dead_end(start_cluster: Cl
     assert eventually(
         lambda: {opened(server, code).body.get("room_id") for code in codes} == {made}
     )
-    ((rooms,),) = server.query(
-        "SELECT COUNT(*) FROM room_stats_state WHERE name = ?", JOINING[Reason.CODE_REVOKED]
-    )
+    ((rooms,),) = server.query("SELECT COUNT(*) FROM room_stats_state WHERE name = ?", WITHDRAWN)
     assert rooms == 1
     for worker in range(3):
         reply = server.scan(cluster.on(server.person(), worker), codes[worker])

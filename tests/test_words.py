@@ -15,7 +15,7 @@ from synapse_capgroups.storage.admissions import How
 from synapse_capgroups.words import languages
 from synapse_capgroups.words.languages import LANGUAGES, is_plural, own_texts
 from synapse_capgroups.words.lookup import Audience, Words
-from tests.conftest import Starter, refused
+from tests.conftest import Starter
 from tests.test_concierge import person_with_group
 
 PACKAGE = Path(synapse_capgroups.__file__).parent
@@ -165,20 +165,20 @@ def test_refusals_are_in_the_servers_language(
     room, people = server.group(2)
     reply = server.person().join(room)
     refusal = Refusal(Reason.INVITE_REQUIRED)
-    assert refused(reply, "invite_required")
+    assert (reply.status, reply.reason) == (403, "invite_required")
     assert reply.error == words.refusal(refusal, Audience.JOINING)
     assert invite_required in reply.error
 
     code = server.make_code(room, people[0], max_uses=1)
     expect(server.scan(server.person(), code))
     reply = server.scan(server.person(), code)
-    assert refused(reply, "code_used_up")
+    assert (reply.status, reply.reason) == (403, "code_used_up")
     assert reply.error == words.refusal(Refusal(Reason.CODE_USED_UP), Audience.JOINING)
     assert used_up in reply.error
     assert expect(server.preview(code)).body["error"] == reply.error
 
     reply = people[1].make_code(room)
-    assert refused(reply, "not_entitled")
+    assert (reply.status, reply.reason) == (403, "not_entitled")
     assert not_entitled in reply.error
     chat, _ = person_with_group(server, "Their own")
     server.admit(room, people[0], chat.person)

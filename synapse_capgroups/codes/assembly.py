@@ -1,7 +1,5 @@
 """Puts the parts of this package together."""
 
-from collections.abc import Mapping
-
 import attrs
 from synapse.module_api import ModuleApi
 
@@ -33,6 +31,7 @@ from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.words.lookup import Words
 
 
 @attrs.frozen
@@ -61,14 +60,14 @@ def assemble(
     members: Members,
     limits: RateLimits,
     concierge: str,
-    words: Mapping[str, str],
+    words: Words,
     config: Config,
 ) -> CodeParts:
     """Make the parts.
 
     Args:
         concierge: its Matrix ID. All doors are its rooms.
-        words: what the concierge says, in the server's language.
+        words: the texts in the server's language.
     """
     presence = Presence(api, database)
     states = CodeStates(api, database, config)
@@ -76,7 +75,8 @@ def assemble(
     rights = SharingRights(api, config.codes.share_level)
     dead_ends = DeadEnds(api, database, scope, concierge, words)
     closing = Closing(api, database, dead_ends)
-    workshop = Workshop(api, database, limits, DoorRooms(api, concierge, words), closing)
+    rooms = DoorRooms(api, concierge, words)
+    workshop = Workshop(api, database, limits, rooms, closing)
     personal = PersonalCodes(api, database, contacts, limits, enforce=config.enforce)
     life = CodeLife(scope, states, rights, personal, closing)
     judging = Judging(rights, deciding)
@@ -86,7 +86,7 @@ def assemble(
     group_entry = GroupEntry(api, scope, judging, bringing_in, outcomes)
     entry = Entry(group_entry, personal, visits, closing)
     arrivals = Arrivals(api, presence)
-    remote_visits = RemoteVisits(api, database, entry, arrivals, concierge)
+    remote_visits = RemoteVisits(api, database, entry, arrivals, rooms)
     remote_joins = RemoteJoins(api, database, judging, arrivals, outcomes)
     making = Making(api, presence, rights, workshop, config)
     sharing = Sharing(database, members, making, life, closing)

@@ -1,7 +1,6 @@
 """The picture of a join code, with its words in the server's language."""
 
 import datetime
-from collections.abc import Mapping
 
 from synapse.module_api import ModuleApi
 
@@ -10,12 +9,13 @@ from synapse_capgroups.codes.links import code_link
 from synapse_capgroups.codes.pictures import Card, qr_png, qr_svg
 from synapse_capgroups.groups.names import group_name, member_name, person_name
 from synapse_capgroups.storage.codes import Code
+from synapse_capgroups.words.lookup import Words
 
 
 class Cards:
     """Draws cards, whose words are in the server's language."""
 
-    def __init__(self, api: ModuleApi, words: Mapping[str, str]) -> None:
+    def __init__(self, api: ModuleApi, words: Words) -> None:
         self._api = api
         self._words = words
         self._easel = Easel(api)
@@ -24,17 +24,17 @@ class Cards:
         """The card of a code, as a PNG picture."""
         if code.is_personal:
             sharer = await person_name(self._api, code.sharer)
-            title = self._words["personal_door_name"].format(name=sharer)
+            title = self._words.say("personal_door_name", name=sharer)
         else:
             name = await group_name(self._api, code.room_id)
             sharer = await member_name(self._api, code.room_id, code.sharer)
-            title = name or self._words["unnamed"]
+            title = name or self._words.say("unnamed")
         card = Card(
             url=code_link(self._api, code.secret),
             group=title,
             sharer=sharer,
-            valid_until=self._words["valid_until"].format(until=date(code.expires_at)),
-            shared_by=self._words["shared_by"].format(sharer=sharer),
+            valid_until=self._words.say("valid_until", until=date(code.expires_at)),
+            shared_by=self._words.say("shared_by", sharer=sharer),
         )
         return await self._easel.drawn(qr_png, card)
 

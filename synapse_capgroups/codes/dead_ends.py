@@ -8,8 +8,6 @@ Its history is not `world_readable`: Synapse lists a room's addresses to whoever
 and these are the secrets of all dead codes.
 """
 
-from collections.abc import Mapping
-
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.groups.scope import Scope
@@ -21,6 +19,7 @@ from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.telemetry import journal
+from synapse_capgroups.words.lookup import Audience, Words
 
 _AT_ONCE = 500
 
@@ -34,12 +33,8 @@ class DeadEnds:
         database: Database,
         scope: Scope,
         concierge: str,
-        words: Mapping[str, str],
+        words: Words,
     ) -> None:
-        """
-        Args:
-            words: one of `concierge_words.LANGUAGES`.
-        """
         self._api = api
         self._database = database
         self._scope = scope
@@ -95,7 +90,7 @@ class DeadEnds:
         async with one_process_at_a_time(self._api, "dead_end", died_of.value):
             if (known := await self._database.look_up("dead_end", look)) is not None:
                 return known
-            made = await self._make(self._words[f"dead_{died_of.value}"])
+            made = await self._make(self._words.refusal(Refusal(died_of), Audience.JOINING))
             return await self._database.run(
                 "dead_end", lambda txn: DeadEndRooms.keep(txn, died_of, made)
             )

@@ -4,14 +4,15 @@ A client that knows nothing of doors still shows what this room is: its name say
 its topic says what happens, and one notice is there at first sight.
 """
 
-from collections.abc import Mapping
-
 import attrs
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.groups.names import group_name, person_name
 from synapse_capgroups.inside.creations import create_plain_room
+from synapse_capgroups.inside.membership_changes import set_membership
 from synapse_capgroups.rules.scope import Group
+from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.words.lookup import Audience, Words
 
 
 @attrs.frozen
@@ -33,9 +34,9 @@ class Doorplate:
 
 
 class DoorRooms:
-    """Makes the rooms of doors, whose texts are in the server's language."""
+    """Makes doors and takes people out of them, with texts in the server's language."""
 
-    def __init__(self, api: ModuleApi, concierge: str, words: Mapping[str, str]) -> None:
+    def __init__(self, api: ModuleApi, concierge: str, words: Words) -> None:
         self._api = api
         self._concierge = concierge
         self._words = words
@@ -47,13 +48,13 @@ class DoorRooms:
         key = ("m.room.avatar", "")
         event = (await self._api.get_room_state(group.room_id, [key])).get(key)
         avatar = event.content.get("url") if event else None
-        notice, text = words["door_notice"], words["door_link"]
+        text = words.say("door_link")
         url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
         return Doorplate(
-            name=words["door_name"].format(group=name) if name else words["door_nameless"],
-            topic=words["door_topic"],
-            notice=notice.format(link=f"{text}: {url}"),
-            notice_html=notice.format(link=f'<a href="{url}">{text}</a>'),
+            name=words.say("door_name", group=name) if name else words.say("door_nameless"),
+            topic=words.say("door_topic"),
+            notice=words.say("door_notice", link=f"{text}: {url}"),
+            notice_html=words.say("door_notice", link=f'<a href="{url}">{text}</a>'),
             avatar_url=avatar if isinstance(avatar, str) else None,
         )
 
@@ -64,10 +65,10 @@ class DoorRooms:
         """
         words = self._words
         name = await person_name(self._api, user_id)
-        notice = words["personal_door_notice"].format(name=name)
+        notice = words.say("personal_door_notice", name=name)
         return Doorplate(
-            name=words["personal_door_name"].format(name=name),
-            topic=words["personal_door_topic"].format(name=name),
+            name=words.say("personal_door_name", name=name),
+            topic=words.say("personal_door_topic", name=name),
             notice=notice,
             notice_html="",
             federates=False,
@@ -120,3 +121,12 @@ class DoorRooms:
             }
         )
         return door
+
+    async def turn_away(self, door: str, user_id: str, why: Refusal | str) -> None:
+        """Take somebody out of a door.
+
+        Args:
+            why: what they read: a refusal, or a sentence of Synapse's or of another module's.
+        """
+        reason = why if isinstance(why, str) else self._words.refusal(why, Audience.JOINING)
+        await set_membership(self._api, self._concierge, user_id, door, "leave", {"reason": reason})

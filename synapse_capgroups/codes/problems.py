@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from synapse_capgroups.rules.verdict import Reason
+
 
 class CodeProblem(Enum):
     """Why a code is not made."""
@@ -13,6 +15,20 @@ class CodeProblem(Enum):
     TOO_MANY = "too_many"
     SUSPENDED = "suspended_sharer"
     REPLACED = "replaced"
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason of the refusal that tells it; None if the request itself is malformed."""
+        return _REASONS.get(self)
+
+
+_REASONS = {
+    CodeProblem.NOT_ENTITLED: Reason.NOT_ENTITLED,
+    CodeProblem.CLOSED: Reason.CODE_CLOSED,
+    CodeProblem.TOO_MANY: Reason.TOO_MANY_CODES,
+    CodeProblem.SUSPENDED: Reason.SUSPENDED,
+    CodeProblem.REPLACED: Reason.CODE_REVOKED,
+}
 
 
 class CodeRequestError(Exception):

@@ -5,16 +5,15 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.admission.decision import JoinDecision
 from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.codes.door_rooms import DoorRooms
 from synapse_capgroups.codes.entry import Entry, is_kept_out
 from synapse_capgroups.codes.judging import Judging
 from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.groups.scope import Scope
-from synapse_capgroups.inside.membership_changes import set_membership
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.words.refusals import JOINING, sentence
 
 
 class Arrivals:
@@ -37,17 +36,18 @@ class RemoteVisits:
     """Lets remote users in who have joined a door by their own server."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, entry: Entry, arrivals: Arrivals, concierge: str
+        self,
+        api: ModuleApi,
+        database: Database,
+        entry: Entry,
+        arrivals: Arrivals,
+        rooms: DoorRooms,
     ) -> None:
-        """
-        Args:
-            concierge: its Matrix ID. It takes people out of doors.
-        """
         self._api = api
         self._database = database
         self._entry = entry
         self._arrivals = arrivals
-        self._concierge = concierge
+        self._rooms = rooms
 
     def receive_soon(self, door: str, user_id: str) -> None:
         """Let somebody in, or take them out of the door, once they are in it."""
@@ -60,12 +60,10 @@ class RemoteVisits:
         try:
             verdict = await self._entry.let_in(code, user_id)
         except SynapseError as e:
-            reason = e.msg
-        else:
-            if not isinstance(verdict, Refusal) or not is_kept_out(verdict):
-                return
-            reason = sentence(verdict, JOINING)
-        await set_membership(self._api, self._concierge, user_id, door, "leave", {"reason": reason})
+            await self._rooms.turn_away(door, user_id, e.msg)
+            return
+        if isinstance(verdict, Refusal) and is_kept_out(verdict):
+            await self._rooms.turn_away(door, user_id, verdict)
 
 
 class RemoteJoins:

@@ -1,7 +1,7 @@
 """The commands about join codes and personal codes: `code`, `me`, `codes` and `revoke`."""
 
 from synapse_capgroups.codes.cards import date
-from synapse_capgroups.codes.problems import CodeProblem, CodeRequestError
+from synapse_capgroups.codes.problems import CodeRequestError
 from synapse_capgroups.codes.sharing import NoSuchCodeError, NotASharerError, Sharing
 from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant
@@ -15,13 +15,6 @@ from synapse_capgroups.storage.codes import Page
 
 _A_PAGE = 20
 _DAY_MS = 24 * 60 * 60 * 1000
-_REFUSED = {
-    CodeProblem.NOT_ENTITLED: Reason.NOT_ENTITLED,
-    CodeProblem.TOO_MANY: Reason.TOO_MANY_CODES,
-    CodeProblem.CLOSED: Reason.CODE_CLOSED,
-    CodeProblem.REPLACED: Reason.CODE_REVOKED,
-    CodeProblem.SUSPENDED: Reason.SUSPENDED,
-}
 
 
 class CodeCommands:
@@ -87,7 +80,7 @@ class CodeCommands:
         )
 
     def _not_made(self, error: CodeRequestError) -> Misunderstanding:
-        if (reason := _REFUSED.get(error.problem)) is None:
+        if (reason := error.problem.reason) is None:
             days = self._config.codes.max_lifetime // _DAY_MS
             return sorry(self._words, error.problem.value, days=days)
         return refused(self._words, Refusal(reason, error.members, self._config.code_limit))

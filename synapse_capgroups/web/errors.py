@@ -52,15 +52,9 @@ def not_made(error: CodeRequestError, config: Config) -> SynapseError:
         # As Synapse refuses what suspended people cannot do.
         text = config.words.refusal(Refusal(Reason.SUSPENDED), Audience.SHARING)
         return SynapseError(403, text, ErrorCodes.USER_ACCOUNT_SUSPENDED)
-    return forbidden(
-        config.words,
-        {
-            CodeProblem.NOT_ENTITLED: Refusal(Reason.NOT_ENTITLED),
-            CodeProblem.TOO_MANY: Refusal(Reason.TOO_MANY_CODES),
-            CodeProblem.REPLACED: Refusal(Reason.CODE_REVOKED),
-            CodeProblem.CLOSED: Refusal(Reason.CODE_CLOSED, error.members, config.code_limit),
-        }[error.problem],
-    )
+    assert error.problem.reason is not None
+    limit = config.code_limit if error.problem is CodeProblem.CLOSED else None
+    return forbidden(config.words, Refusal(error.problem.reason, error.members, limit))
 
 
 def forbidden(words: Words, refusal: Refusal) -> SynapseError:

@@ -1,6 +1,6 @@
 """Looks up what people read, in one language."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -23,7 +23,7 @@ class Audience(Enum):
     ADDRESSING_LIKE_A_CODE = "addressing_like_a_code"
 
 
-class Words(Mapping[str, str]):
+class Words:
     """The texts of one language."""
 
     def __init__(self, language: str = DEFAULT) -> None:
@@ -34,8 +34,6 @@ class Words(Mapping[str, str]):
         self.language = language
         self._texts = texts(language)
         self._said = {k: v for section in _SAID for k, v in self._texts[section].items()}
-        refusals = self._texts["refusals"]
-        self._said |= {f"dead_{reason}": text for reason, text in refusals["joining"].items()}
 
     def say(self, key: str, /, **values: object) -> str:
         """What the concierge, a door or a card says.
@@ -64,15 +62,6 @@ class Words(Mapping[str, str]):
         parts = self._texts["pseudonyms"]
         words = parts["adjectives"].split(), parts["nouns"].split()
         return pseudonym(words, parts["pattern"], taken)
-
-    def __getitem__(self, key: str) -> str:
-        return _form(self._said[key], {})
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._said)
-
-    def __len__(self) -> int:
-        return len(self._said)
 
 
 @cache
