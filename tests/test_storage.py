@@ -18,6 +18,9 @@ from synapse.storage.database import LoggingTransaction
 from synapse.storage.engines import PostgresEngine
 from synapse.util.json import json_encoder
 
+from synapse_capgroups.admission import attempts
+from synapse_capgroups.admission.code_deaths import sweep_codes
+from synapse_capgroups.admission.uses import count_use, take_back_use
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres
@@ -28,17 +31,22 @@ from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage import database
+from synapse_capgroups.storage import schema
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admissions
 from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.chats import Chats
-from synapse_capgroups.storage.codes import Codes, Page, Visits
+from synapse_capgroups.storage.code_invitations import CodeInvitations
+from synapse_capgroups.storage.code_uses import CodeUses
+from synapse_capgroups.storage.codes import Codes, Page
+from synapse_capgroups.storage.database import migrate_alone
+from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
+from synapse_capgroups.storage.visits import Visits
 from tests.conftest import API, Server, Starter, eventually
 
 pytestmark = pytest.mark.both_engines
@@ -55,11 +63,11 @@ def test_the_tables_are_made_at_the_first_start_and_kept_at_the_next(
     creator.new_room()
     before = server.query("SELECT * FROM capgroups_admissions")
     assert len(before) == 1
-    assert server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
+    assert server.query("SELECT version FROM capgroups_schema") == [(schema.SCHEMA_VERSION,)]
     server.homeserver.stop()
     server.homeserver.start()
     assert server.query("SELECT * FROM capgroups_admissions") == before
-    assert server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
+    assert server.query("SELECT version FROM capgroups_schema") == [(schema.SCHEMA_VERSION,)]
 
 
 @ENGINES
@@ -68,7 +76,7 @@ def test_tables_of_a_newer_version_stop_the_start_with_a_clear_message(
 ) -> None:
     server = start(engine, module={})
     server.homeserver.stop()
-    newer = database.SCHEMA_VERSION + 1
+    newer = schema.SCHEMA_VERSION + 1
     server.query("UPDATE capgroups_schema SET version = ?", newer)
     try:
         server.homeserver.start()
@@ -81,7 +89,7 @@ def test_tables_of_a_newer_version_stop_the_start_with_a_clear_message(
     assert "Install the newer version" in output
 
 
-@pytest.mark.parametrize("version", range(1, database.SCHEMA_VERSION))
+@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
 @ENGINES
 def test_tables_of_an_older_version_are_brought_up_to_date(
     start: Starter, engine: str, version: int
@@ -99,7 +107,7 @@ def test_tables_of_an_older_version_are_brought_up_to_date(
             server.query(f"DROP TABLE IF EXISTS {table}")
     server.query("CREATE TABLE capgroups_schema (version BIGINT NOT NULL)")
     server.query("INSERT INTO capgroups_schema VALUES (?)", version)
-    for statement in itertools.chain(*database.MIGRATIONS[:version]):
+    for statement in itertools.chain(*schema.MIGRATIONS[:version]):
         server.query(statement)
     server.query(
         f"INSERT INTO capgroups_admissions ({columns}, inviter_was_friend) "
@@ -108,7 +116,7 @@ def test_tables_of_an_older_version_are_brought_up_to_date(
     )
     server.homeserver.start()
     assert eventually(
-        lambda: server.query("SELECT version FROM capgroups_schema") == [(database.SCHEMA_VERSION,)]
+        lambda: server.query("SELECT version FROM capgroups_schema") == [(schema.SCHEMA_VERSION,)]
     )
     assert server.query(f"SELECT {columns} FROM capgroups_admissions") == before
     assert server.query("SELECT * FROM capgroups_codes") == []
@@ -146,7 +154,7 @@ def test_several_processes_that_start_together_make_the_tables_once(postgres: Po
         with connection, connection.cursor() as cursor:
             txn = _transaction(cursor, section)
             txn.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            database._migrate(txn)
+            migrate_alone(txn)
         connection.close()
 
     with ThreadPoolExecutor(12) as pool:
@@ -154,7 +162,7 @@ def test_several_processes_that_start_together_make_the_tables_once(postgres: Po
     connection = psycopg2.connect(**postgres.arguments("capgroups_together"))
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT version FROM capgroups_schema")
-        assert cursor.fetchall() == [(database.SCHEMA_VERSION,)]
+        assert cursor.fetchall() == [(schema.SCHEMA_VERSION,)]
     connection.close()
 
 
@@ -234,12 +242,12 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.reserved(txn, "!r"),
     lambda txn: Seats.attempt(txn, "!r", "@a"),
     lambda txn: Seats.members(txn, "!r"),
-    lambda txn: Seats.forget_expired(txn, "!r", "@a", 5),
+    lambda txn: attempts.forget_expired_of(txn, "!r", "@a", 5),
     lambda txn: Situations.of(txn, "!r", "@a", None, 5),
     lambda txn: Situations.of(txn, "!r", "@a", "@b", 5),
-    lambda txn: Seats.release(txn, "!r", "@a", Hold("a")),
-    lambda txn: Seats.sweep(txn, 5),
-    lambda txn: Admissions.strike(txn, "!r", "@a", 5),
+    lambda txn: attempts.release(txn, "!r", "@a", Hold("a")),
+    lambda txn: attempts.forget_expired(txn, 5),
+    lambda txn: attempts.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),
     lambda txn: Groups.count_by_mode(txn),
     lambda txn: Codes.by_id(txn, "c"),
@@ -250,17 +258,19 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.living_sharers(txn, "!r"),
     lambda txn: Codes.living_with_marks(txn),
     lambda txn: Codes.set_door(txn, "c", "!d"),
-    lambda txn: Codes.address_is_moved(txn, "c", 5),
-    lambda txn: Codes.kill_of_sharer(txn, "!r", "@a", Reason.CODE_REVOKED, 5),
+    lambda txn: DeadCodes.address_is_moved(txn, "c", 5),
+    lambda txn: DeadCodes.kill_of_sharer(txn, "!r", "@a", Reason.CODE_REVOKED, 5),
     lambda txn: Codes.count_living(txn, "!r", "@a"),
-    lambda txn: Codes.kill(txn, "c", Reason.CODE_REVOKED, 5),
-    lambda txn: Codes.kill_of_group(txn, "!r", Reason.CODE_CLOSED, 5),
-    lambda txn: Codes.kill_if_used_up(txn, "c", 5),
+    lambda txn: DeadCodes.kill(txn, "c", Reason.CODE_REVOKED, 5),
+    lambda txn: DeadCodes.kill_of_group(txn, "!r", Reason.CODE_CLOSED, 5),
+    lambda txn: DeadCodes.kill_if_used_up(txn, "c", 5),
     lambda txn: Codes.groups_to_close(txn),
-    lambda txn: Codes.use(txn, "c", "@a", 5),
-    lambda txn: Codes.others_invited(txn, "c", "@a"),
-    lambda txn: Codes.invited_by(txn, "!r", "@a"),
-    lambda txn: Codes.forget_invitation(txn, "!r", "@a"),
+    lambda txn: count_use(txn, "c", "@a", 5),
+    lambda txn: take_back_use(txn, "c", "@a"),
+    lambda txn: CodeUses.has(txn, "c", "@a"),
+    lambda txn: CodeInvitations.others(txn, "c", "@a"),
+    lambda txn: CodeInvitations.code_of(txn, "!r", "@a"),
+    lambda txn: CodeInvitations.remove(txn, "!r", "@a"),
     lambda txn: Aliases.of(txn, "!r", "@a"),
     lambda txn: Aliases.names_in(txn, "!r"),
     lambda txn: Memberships.names_of_members(txn, "!r"),
@@ -269,13 +279,14 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Users.verified_contacts(txn, "@a"),
     lambda txn: Visits.any_at(txn, "!d"),
     lambda txn: Codes.any_living(txn, "!r"),
-    lambda txn: Codes.sweep(txn, 5, 5),
+    lambda txn: sweep_codes(txn, 5, 5),
     lambda txn: Codes.to_clear_up(txn, 5, 5),
     lambda txn: Codes.without_door(txn, 5),
     lambda txn: DeadEndRooms.of_cause(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.cause(txn, "!r"),
-    lambda txn: DeadEndRooms.forget_deleted(txn, "@concierge"),
-    lambda txn: Codes.address_is_lost(txn, Reason.CODE_REVOKED),
+    lambda txn: DeadEndRooms.deleted(txn, "@concierge"),
+    lambda txn: DeadEndRooms.forget(txn, Reason.CODE_REVOKED),
+    lambda txn: DeadCodes.address_is_lost(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.keep(txn, Reason.CODE_REVOKED, "!r"),
     lambda txn: DeadEndRooms.abandoned_addresses(txn, 5),
     lambda txn: Users.is_support(txn, "@a"),

@@ -2,11 +2,15 @@
 
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.admission.code_history import was_broken
 from synapse_capgroups.config import Config
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage.codes import Code, Codes, Sharer
+from synapse_capgroups.storage.code_invitations import CodeInvitations
+from synapse_capgroups.storage.code_uses import CodeUses
+from synapse_capgroups.storage.codes import Code, Sharer
+from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.seats import Seats
 
 
@@ -34,7 +38,7 @@ class CodeDeaths:
             sharer_may_share: whether the sharer has the power to make codes, if a member.
         """
         # The sharer's history is read only if nothing else ends their right.
-        entitled = sharer_may_share and _is_able(sharer) and not Codes.was_broken(txn, code, sharer)
+        entitled = sharer_may_share and _is_able(sharer) and not was_broken(txn, code, sharer)
         return self._write_down(txn, code, self._cause(code, sharer, entitled, now, members), now)
 
     def find_on_page(
@@ -74,15 +78,23 @@ class CodeDeaths:
     ) -> Reason | None:
         # The last use may still be under way, and fail.
         if code.died_of is None and died_of not in (None, Reason.CODE_USED_UP):
-            Codes.kill(txn, code.code_id, died_of, now)
+            DeadCodes.kill(txn, code.code_id, died_of, now)
         return died_of
 
     def close_if_reached(self, txn: LoggingTransaction, room_id: str, now: int) -> int:
         """Kill a group's codes if its members have reached the code limit; returns how many."""
         if not self._enforce or self._limits.mode(Seats.members(txn, room_id)) is Mode.OPEN:
             return 0
-        return Codes.kill_of_group(txn, room_id, Reason.CODE_CLOSED, now)
+        return DeadCodes.kill_of_group(txn, room_id, Reason.CODE_CLOSED, now)
 
 
 def _is_able(sharer: Sharer) -> bool:
     return sharer.account.is_active and sharer.is_member
+
+
+def sweep_codes(txn: LoggingTransaction, now: int, forget_before: int) -> None:
+    """Note which codes died by themselves, and forget those that died long ago."""
+    DeadCodes.note_deaths(txn, now)
+    CodeUses.forget_of_dead(txn, forget_before)
+    CodeInvitations.forget_of_dead(txn, forget_before)
+    DeadCodes.forget(txn, forget_before)

@@ -8,6 +8,7 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.code_deaths import CodeDeaths
+from synapse_capgroups.admission.code_history import has_removed
 from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.admission.decision import JoinDecision, admitting
 from synapse_capgroups.admission.facts import Arrival, Facts
@@ -20,6 +21,7 @@ from synapse_capgroups.rules.codes import decide_entry
 from synapse_capgroups.rules.joining import decide_join
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal
+from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.codes import Codes
 from synapse_capgroups.storage.database import Database, lock_room
 from synapse_capgroups.storage.seats import Seats
@@ -105,7 +107,7 @@ class Deciding:
             Seats.members(txn, group.room_id),
             sharer_may_share=way.sharer_may_share,
         )
-        removed_since = Codes.has_removed(txn, code, user_id, there.standing)
+        removed_since = has_removed(txn, code, user_id, there.standing)
         verdict = decide_entry(
             facts, self._limits, code_died_of=died_of, removed_since=removed_since
         )
@@ -118,9 +120,9 @@ class Deciding:
             return JoinDecision(verdict)
         if way.invites:
             # A place is kept for each, or more would come than the code may let in.
-            expected = code.uses + Codes.others_invited(txn, code.code_id, user_id)
+            expected = code.uses + CodeInvitations.others(txn, code.code_id, user_id)
             if code.max_uses is not None and expected >= code.max_uses:
                 return JoinDecision(Refusal(Reason.CODE_USED_UP, always=True))
-            Codes.invite(txn, code, user_id)
+            CodeInvitations.add(txn, group.room_id, user_id, code.code_id)
             return JoinDecision(verdict)
         return self._record.admit(txn, arrival, facts, verdict, code)

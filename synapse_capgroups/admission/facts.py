@@ -3,6 +3,7 @@
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups.admission.attempts import forget_expired_of
 from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.account_data import AccountData
@@ -13,7 +14,6 @@ from synapse_capgroups.rules.joining import JoinFacts, Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admissions
 from synapse_capgroups.storage.database import lock_person
-from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.situations import Situation, Situations
 
 
@@ -53,7 +53,7 @@ class Facts:
         there = Situations.of(txn, group.room_id, user_id, voucher, now)
         attempt = there.attempt
         if attempt is not None and attempt.expires_at <= now:
-            Seats.forget_expired(txn, group.room_id, user_id, now)
+            forget_expired_of(txn, group.room_id, user_id, now)
             there = attrs.evolve(there, attempt=None)
         return Arrival(group, user_id, there, now)
 

@@ -18,7 +18,7 @@ from synapse_capgroups.rules.joining import (
 )
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
-from synapse_capgroups.storage.codes import Codes
+from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.situations import Situations
@@ -49,7 +49,7 @@ class Invitations:
             verdict = decide_join(facts, self._limits)
             if verdict == ALLOWED and not self._api.is_mine(invitee):
                 # From now on a person invites them, and no code does any more.
-                Codes.forget_invitation(txn, group.room_id, invitee)
+                CodeInvitations.remove(txn, group.room_id, invitee)
             return verdict
 
         return await self._database.run("invitation", decide)

@@ -6,6 +6,7 @@ from synapse_capgroups.admission.decision import JoinDecision
 from synapse_capgroups.admission.direct_record import is_joined_as_direct
 from synapse_capgroups.admission.facts import Arrival
 from synapse_capgroups.admission.naming import Naming
+from synapse_capgroups.admission.uses import count_use
 from synapse_capgroups.config import Config
 from synapse_capgroups.rules.joining import JoinFacts, Mode
 from synapse_capgroups.rules.scope import Group
@@ -92,7 +93,7 @@ class Record:
         if code is not None:
             uses = code.uses + 1
             if there.attempt is None:
-                uses = Codes.use(txn, code.code_id, user_id, now)
+                uses = count_use(txn, code.code_id, user_id, now)
             ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
             alias = self._naming.alias(txn, room_id, user_id)
         return JoinDecision(verdict, admission, ends_codes, alias, hold, on_record)
@@ -112,7 +113,20 @@ class Record:
 
 def meet(txn: LoggingTransaction, group: Group, mode: Mode) -> None:
     """Note a group's mode; if the group is new here, its creator's admission too."""
-    Groups.meet(txn, group.room_id, group.creator, group.created_at, mode)
+    if Groups.meet(txn, group.room_id, mode):
+        Admissions.record(
+            txn,
+            Admission(
+                group.room_id,
+                group.creator,
+                How.CREATOR,
+                inviter=None,
+                inviter_was_friend=False,
+                mode=Mode.OPEN,
+                members_after=1,
+                admitted_at=group.created_at,
+            ),
+        )
 
 
 def _how(verdict: Verdict, code: Code | None) -> How:

@@ -2,13 +2,14 @@
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups.admission.attempts import release
 from synapse_capgroups.admission.code_deaths import CodeDeaths
 from synapse_capgroups.admission.decision import JoinDecision
 from synapse_capgroups.admission.holds import Holds
 from synapse_capgroups.config import Config
-from synapse_capgroups.storage.codes import Codes
+from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.database import Database, lock_room
-from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.telemetry import journal
 
 
@@ -51,15 +52,15 @@ class Settling:
             if not joined:
                 lock_room(txn, room_id)  # Another attempt of theirs may be deciding just now.
                 # Something may have failed after the join was written.
-                if Seats.release(txn, room_id, user_id, hold):
+                if release(txn, room_id, user_id, hold):
                     return False, 0
             now = self._api.get_current_time_msec()
             died = 0
             if admission.code_id is not None:
-                died += Codes.kill_if_used_up(txn, admission.code_id, now)
+                died += DeadCodes.kill_if_used_up(txn, admission.code_id, now)
             died += self._deaths.close_if_reached(txn, room_id, now)
             if was_invited:
-                Codes.forget_invitation(txn, room_id, user_id)
+                CodeInvitations.remove(txn, room_id, user_id)
             return True, died
 
         came, died = await self._database.run("settle", end)

@@ -13,7 +13,7 @@ from synapse_capgroups.inside.membership_changes import set_membership, withdraw
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage.codes import Codes
+from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.database import Database
 
 _WHY_NOT_INVITED = {
@@ -77,7 +77,7 @@ class BringingIn:
             if not was_invited:
 
                 def forget(txn: LoggingTransaction) -> None:
-                    Codes.forget_invitation(txn, group.room_id, user_id)
+                    CodeInvitations.remove(txn, group.room_id, user_id)
 
                 await self._database.run("uninvited", forget)
             raise

@@ -12,8 +12,10 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.codes.dead_ends import DeadEnds
 from synapse_capgroups.codes.links import door_address
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage.codes import Code, Codes, Visits
+from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.dead_codes import DeadCodes
+from synapse_capgroups.storage.visits import Visits
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Closing:
         now = self._api.get_current_time_msec()
 
         def kill(txn: LoggingTransaction) -> Code | None:
-            Codes.kill(txn, code.code_id, Reason.CODE_REVOKED, now)
+            DeadCodes.kill(txn, code.code_id, Reason.CODE_REVOKED, now)
             return Codes.by_id(txn, code.code_id)
 
         dead = await self._database.run("revoke", kill)
@@ -90,7 +92,9 @@ class Closing:
             with contextlib.suppress(SynapseError):
                 await self._api.delete_room(door)
         now = self._api.get_current_time_msec()
-        await self._database.run("door", lambda txn: Codes.door_is_closed(txn, code.code_id, now))
+        await self._database.run(
+            "door", lambda txn: DeadCodes.door_is_closed(txn, code.code_id, now)
+        )
 
 
 async def each(what: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -15,8 +15,9 @@ from synapse_capgroups.inside.addresses import delete_address, lead_address
 from synapse_capgroups.inside.creations import create_plain_room
 from synapse_capgroups.inside.locks import one_process_at_a_time
 from synapse_capgroups.rules.verdict import Reason, Refusal
-from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.codes import Code
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.telemetry import journal
 from synapse_capgroups.words.lookup import Audience, Words
@@ -68,14 +69,16 @@ class DeadEnds:
         )
         now = self._api.get_current_time_msec()
         await self._database.run(
-            "dead_end", lambda txn: Codes.address_is_moved(txn, code.code_id, now)
+            "dead_end", lambda txn: DeadCodes.address_is_moved(txn, code.code_id, now)
         )
 
     async def sweep(self) -> None:
         """Let the addresses of forgotten codes go, and find the rooms that an admin has deleted."""
 
         def look(txn: LoggingTransaction) -> list[str]:
-            DeadEndRooms.forget_deleted(txn, self._concierge)
+            for died_of in DeadEndRooms.deleted(txn, self._concierge):
+                DeadEndRooms.forget(txn, died_of)
+                DeadCodes.address_is_lost(txn, died_of)
             return DeadEndRooms.abandoned_addresses(txn, _AT_ONCE)
 
         for address in await self._database.run("sweep_dead_ends", look):

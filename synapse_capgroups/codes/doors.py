@@ -14,8 +14,9 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import SCANS
 from synapse_capgroups.rules.verdict import Verdict
-from synapse_capgroups.storage.codes import Code, Codes, Visits
+from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.visits import Visits
 
 
 class Doors:

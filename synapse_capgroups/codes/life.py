@@ -21,6 +21,7 @@ from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.dead_codes import DeadCodes
 
 
 @attrs.frozen
@@ -101,7 +102,7 @@ class Deaths:
     async def _left(self, room_id: str, user_id: str) -> None:
         if await self._scope.group(room_id) is not None:
             await self._kill(
-                lambda txn, now: Codes.kill_of_sharer(
+                lambda txn, now: DeadCodes.kill_of_sharer(
                     txn, room_id, user_id, Reason.CODE_REVOKED, now
                 )
             )
@@ -109,12 +110,12 @@ class Deaths:
     async def sanctioned(self, user_id: str, suspended: bool) -> None:
         """Kill the codes of an account that was suspended, locked or shadow-banned."""
         reason = Reason.SUSPENDED if suspended else Reason.CODE_REVOKED
-        await self._kill(lambda txn, now: Codes.kill_of_account(txn, user_id, reason, now))
+        await self._kill(lambda txn, now: DeadCodes.kill_of_account(txn, user_id, reason, now))
 
     async def replaced(self, room_id: str) -> None:
         """Kill the codes of a room that was upgraded: they would lead to where nobody is left."""
         await self._kill(
-            lambda txn, now: Codes.kill_of_group(txn, room_id, Reason.CODE_REVOKED, now)
+            lambda txn, now: DeadCodes.kill_of_group(txn, room_id, Reason.CODE_REVOKED, now)
         )
 
     async def _kill(self, killed: Callable[[LoggingTransaction, int], int]) -> None:

@@ -10,6 +10,7 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.admission.uses import count_use, take_back_use
 from synapse_capgroups.inside.creations import create_room
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
@@ -20,8 +21,10 @@ from synapse_capgroups.people.direct_chats import list_direct_chat
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person
+from synapse_capgroups.storage.dead_codes import DeadCodes
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class PersonalCodes:
             died_of = self._died_of(txn, current)
             if current.died_of is None and died_of is not None:
                 now = self._api.get_current_time_msec()
-                Codes.kill(txn, code.code_id, died_of, now)
+                DeadCodes.kill(txn, code.code_id, died_of, now)
             return died_of
 
         return await self._database.run("code_state", look)
@@ -81,10 +84,14 @@ class PersonalCodes:
             await self._limits.spend(CHATS_WITH_ONE, user_id, f"{user_id} {code.sharer}")
             await self._open_chat(user_id, code.sharer)
         except Exception:
-            await self._database.run("unused", lambda txn: Codes.unuse(txn, code.code_id, user_id))
+            await self._database.run(
+                "unused", lambda txn: take_back_use(txn, code.code_id, user_id)
+            )
             raise
         now = self._api.get_current_time_msec()
-        await self._database.run("used", lambda txn: Codes.kill_if_used_up(txn, code.code_id, now))
+        await self._database.run(
+            "used", lambda txn: DeadCodes.kill_if_used_up(txn, code.code_id, now)
+        )
         return entitled
 
     async def _use(self, code: Code, user_id: str) -> Verdict:
@@ -95,14 +102,14 @@ class PersonalCodes:
             lock_person(txn, code.sharer)
             now = self._api.get_current_time_msec()
             current = Codes.by_id(txn, code.code_id)
-            if current is not None and Codes.is_used_by(txn, code.code_id, user_id):
+            if current is not None and CodeUses.has(txn, code.code_id, user_id):
                 current = attrs.evolve(current, uses=current.uses - 1)  # Their own.
             died_of = self._died_of(txn, current) if current else Reason.CODE_REVOKED
             if died_of is None:
-                Codes.use(txn, code.code_id, user_id, now)
+                count_use(txn, code.code_id, user_id, now)
                 return ALLOWED
             if died_of is not Reason.CODE_USED_UP:  # The last use may be on its way, and fail.
-                Codes.kill(txn, code.code_id, died_of, now)
+                DeadCodes.kill(txn, code.code_id, died_of, now)
             return Refusal(died_of)
 
         return await self._database.run("personal", use)

@@ -12,6 +12,7 @@ from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 
@@ -89,7 +90,7 @@ class RemoteJoins:
             return None
 
         def look(txn: LoggingTransaction) -> Code | None:
-            code_id = Codes.invited_by(txn, group.room_id, user_id)
+            code_id = CodeInvitations.code_of(txn, group.room_id, user_id)
             return Codes.by_id(txn, code_id) if code_id else None
 
         code = await self._database.run("accept", look)

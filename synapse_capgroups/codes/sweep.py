@@ -4,6 +4,7 @@ from functools import partial
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups.admission.code_deaths import sweep_codes
 from synapse_capgroups.codes.closing import MAKING_MS, Closing, each
 from synapse_capgroups.codes.life import CodeLife
 from synapse_capgroups.codes.visits import DoorVisits
@@ -36,7 +37,7 @@ class CodeSweep:
         now = self._api.get_current_time_msec()
 
         def look(txn: LoggingTransaction) -> list[Code]:
-            Codes.sweep(txn, now, now - _REMEMBER_DEAD_MS)
+            sweep_codes(txn, now, now - _REMEMBER_DEAD_MS)
             return Codes.without_door(txn, now - MAKING_MS)
 
         await self._life.close_reached()

@@ -7,8 +7,8 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.codes.closing import each
 from synapse_capgroups.inside.membership_changes import forget, set_membership
-from synapse_capgroups.storage.codes import Visits
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.visits import Visits
 
 
 class DoorVisits:

@@ -15,6 +15,8 @@ from synapse_capgroups.inside.registration import check_not_reserved, make_accou
 from synapse_capgroups.inside.start import stop_the_start
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.storage.accounts import Accounts
+from synapse_capgroups.storage.chats import Chats
+from synapse_capgroups.storage.codes import Codes
 from synapse_capgroups.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -82,7 +84,11 @@ class ConciergeAccount:
             # A process was killed while it made the account. A registered account has no type.
             ours = is_support
         else:
-            ours = Accounts.has_made_rooms(txn, self._user_id) or Accounts.may_be_unclaimed(txn)
+            ours = (
+                Chats.any_made_by(txn, self._user_id)
+                or Codes.any_door_made_by(txn, self._user_id)
+                or Accounts.may_be_unclaimed(txn)
+            )
         if ours:
             Accounts.all_claimed(txn)
             if not made_at:

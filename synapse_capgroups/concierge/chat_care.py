@@ -14,6 +14,7 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.storage.chats import Chat, Chats
 from synapse_capgroups.storage.codes import Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.dead_ends import DeadEndRooms
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class ChatCare:
         """
 
         def look(txn: LoggingTransaction) -> list[str]:
-            known = Chats.all_rooms(txn).keys() | Codes.all_rooms(txn)
+            known = Chats.all_rooms(txn).keys() | Codes.doors(txn) | DeadEndRooms.rooms(txn)
             return [
                 room for room in Memberships.joined_rooms(txn, self._concierge) if room not in known
             ]

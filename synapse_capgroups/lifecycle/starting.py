@@ -14,7 +14,8 @@ from synapse_capgroups.concierge.account import ConciergeAccount
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.inside.start import stop_the_start
 from synapse_capgroups.lifecycle.sweeping import Sweeping
-from synapse_capgroups.storage.database import Database, DatabaseTooNewError
+from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.schema import DatabaseTooNewError
 
 logger = logging.getLogger(__name__)
 

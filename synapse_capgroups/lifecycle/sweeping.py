@@ -2,13 +2,13 @@
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups.admission.attempts import forget_expired
 from synapse_capgroups.codes.sweep import CodeSweep
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.groups import Groups
-from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.telemetry import metrics
 
 SWEEP_INTERVAL_MS = 60 * 1000
@@ -46,5 +46,5 @@ class Sweeping:
 
     def _sweep_seats(self, txn: LoggingTransaction) -> dict[Mode, int]:
         """Free the seats of processes that are gone; returns the number of groups by mode."""
-        Seats.sweep(txn, self._api.get_current_time_msec())
+        forget_expired(txn, self._api.get_current_time_msec())
         return Groups.count_by_mode(txn)

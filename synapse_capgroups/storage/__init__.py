@@ -1,9 +1,7 @@
 """The module's own tables, all of them named `capgroups_…`, in Synapse's database.
 
-* `database`: transactions, locks and the schema
-* `seats`: seats reserved for joins under way, and the count of taken seats (rule 4)
-* `admissions`: who came in how and by whom
-* `codes`: join codes, their uses, and who is at their doors (rule 5)
-* `chats`: the rooms in which the concierge talks to people
-* `groups`: the groups that were seen, with their mode
+Each table has a class with its statements. Two modules have statements on several tables:
+`situations`, because a decision is made of one look at them, and `forgetting`, because nothing may
+be left of an account or a room in any of them. `schema` has the tables themselves, and `database`
+the transactions and their locks.
 """

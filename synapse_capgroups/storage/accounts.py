@@ -40,18 +40,3 @@ class Accounts:
     def all_claimed(txn: LoggingTransaction) -> None:
         """From now on only the record counts."""
         txn.execute("DELETE FROM capgroups_accounts WHERE user_id = ?", (_UNCLAIMED,))
-
-    @staticmethod
-    def has_made_rooms(txn: LoggingTransaction, user_id: str) -> bool:
-        """Whether one of the module's rooms was made by this account."""
-        for table, room in (("capgroups_chats", "room_id"), ("capgroups_codes", "door")):
-            txn.execute(
-                f"""
-                SELECT 1 FROM {table} AS own JOIN rooms ON rooms.room_id = own.{room}
-                WHERE rooms.creator = ? LIMIT 1
-                """,
-                (user_id,),
-            )
-            if txn.fetchone():
-                return True
-        return False

@@ -77,11 +77,10 @@ class Admissions:
         )
 
     @staticmethod
-    def strike(txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int) -> None:
-        """Take an admission off the record: the join was allowed and then failed elsewhere.
-
-        If it was by a code, the use is not counted either.
-        """
+    def codes_of(
+        txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int
+    ) -> list[str]:
+        """The ID of the code that an admission is by; empty if it is by none."""
         txn.execute(
             """
             SELECT code_id FROM capgroups_admissions
@@ -89,15 +88,11 @@ class Admissions:
             """,
             (room_id, user_id, admitted_at),
         )
-        for (code_id,) in txn.fetchall():
-            txn.execute(
-                "DELETE FROM capgroups_code_uses WHERE code_id = ? AND user_id = ? AND used_at = ?",
-                (code_id, user_id, admitted_at),
-            )
-            if txn.rowcount:
-                txn.execute(
-                    "UPDATE capgroups_codes SET uses = uses - 1 WHERE code_id = ?", (code_id,)
-                )
+        return [code_id for (code_id,) in txn.fetchall()]
+
+    @staticmethod
+    def strike(txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int) -> None:
+        """Take an admission off the record."""
         txn.execute(
             """
             DELETE FROM capgroups_admissions

@@ -63,6 +63,18 @@ class Chats:
         return dict(txn.fetchall())
 
     @staticmethod
+    def any_made_by(txn: LoggingTransaction, user_id: str) -> bool:
+        """Whether one of the rooms was made by this account."""
+        txn.execute(
+            """
+            SELECT 1 FROM capgroups_chats AS own JOIN rooms ON rooms.room_id = own.room_id
+            WHERE rooms.creator = ? LIMIT 1
+            """,
+            (user_id,),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
     def page(txn: LoggingTransaction, after: str, most: int) -> list[Chat]:
         """The next chats by their people's Matrix IDs. By the primary key."""
         txn.execute(

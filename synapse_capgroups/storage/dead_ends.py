@@ -3,7 +3,7 @@
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage.codes import SECRET_LENGTH, Codes
+from synapse_capgroups.storage.codes import SECRET_LENGTH
 
 
 class DeadEndRooms:
@@ -35,8 +35,14 @@ class DeadEndRooms:
         return DeadEndRooms.of_cause(txn, died_of) or room_id
 
     @staticmethod
-    def forget_deleted(txn: LoggingTransaction, concierge: str) -> list[Reason]:
-        """Forget the rooms that an admin has deleted, or the concierge is not in; returns which."""
+    def rooms(txn: LoggingTransaction) -> set[str]:
+        """All dead ends."""
+        txn.execute("SELECT room_id FROM capgroups_dead_ends")
+        return {room_id for (room_id,) in txn.fetchall()}
+
+    @staticmethod
+    def deleted(txn: LoggingTransaction, concierge: str) -> list[Reason]:
+        """The causes whose room an admin has deleted, or the concierge is not in."""
         txn.execute(
             """
             SELECT died_of FROM capgroups_dead_ends AS dead_end
@@ -48,11 +54,12 @@ class DeadEndRooms:
             """,
             (concierge,),
         )
-        gone = [Reason(died_of) for (died_of,) in txn.fetchall()]
-        for died_of in gone:
-            txn.execute("DELETE FROM capgroups_dead_ends WHERE died_of = ?", (died_of.value,))
-            Codes.address_is_lost(txn, died_of)
-        return gone
+        return [Reason(died_of) for (died_of,) in txn.fetchall()]
+
+    @staticmethod
+    def forget(txn: LoggingTransaction, died_of: Reason) -> None:
+        """Forget the room of this cause."""
+        txn.execute("DELETE FROM capgroups_dead_ends WHERE died_of = ?", (died_of.value,))
 
     @staticmethod
     def abandoned_addresses(txn: LoggingTransaction, most: int) -> list[str]:

@@ -1,7 +1,10 @@
 """What is forgotten with an account, a room or time (rule 15): statements on several tables.
 
-All of them run by an index, and each sweep reads a bounded slice of a table: whoever calls keeps
-the place where the last slice ended.
+They are in one place, not with their tables, because nothing may be left in any table: here one
+list says which columns name people, and one which tables name rooms.
+
+All of them run by an index, and each sweep reads a bounded slice of a table: the caller keeps the
+place where the last slice ended.
 """
 
 from collections.abc import Collection
@@ -11,7 +14,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage.codes import Codes
+from synapse_capgroups.storage.dead_codes import DeadCodes
 
 ERASED = "an erased account"
 """What stands in place of a Matrix ID whose owner asked that they be erased. It is none."""
@@ -61,7 +64,7 @@ class Forgetting:
     @staticmethod
     def deactivate(txn: LoggingTransaction, user_id: str, now: int) -> None:
         """An account is deactivated: its codes are dead, and it stands at no door."""
-        Codes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
+        DeadCodes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
         txn.execute("DELETE FROM capgroups_visits WHERE user_id = ?", (user_id,))
 
     @staticmethod
@@ -166,7 +169,7 @@ class Forgetting:
             """,
             (room_id,),
         )
-        Codes.kill_of_group(txn, room_id, Reason.CODE_REVOKED, now)
+        DeadCodes.kill_of_group(txn, room_id, Reason.CODE_REVOKED, now)
         txn.execute(
             "UPDATE capgroups_codes SET room_id = ? WHERE room_id = ?", (DELETED_ROOM, room_id)
         )

@@ -3,17 +3,14 @@
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.rules.joining import Mode
-from synapse_capgroups.storage.admissions import Admission, Admissions, How
 
 
 class Groups:
     """The statements on `capgroups_groups`."""
 
     @staticmethod
-    def meet(
-        txn: LoggingTransaction, room_id: str, creator: str, created_at: int, mode: Mode
-    ) -> None:
-        """Note a group's mode; if the group is new here, its creator's admission too."""
+    def meet(txn: LoggingTransaction, room_id: str, mode: Mode) -> bool:
+        """Note a group's mode; returns whether the group is new here."""
         txn.execute(
             """
             INSERT INTO capgroups_groups (room_id, mode) VALUES (?, ?)
@@ -22,24 +19,12 @@ class Groups:
             (room_id, mode.value),
         )
         if txn.rowcount:
-            Admissions.record(
-                txn,
-                Admission(
-                    room_id,
-                    creator,
-                    How.CREATOR,
-                    inviter=None,
-                    inviter_was_friend=False,
-                    mode=Mode.OPEN,
-                    members_after=1,
-                    admitted_at=created_at,
-                ),
-            )
-        else:
-            txn.execute(
-                "UPDATE capgroups_groups SET mode = ? WHERE room_id = ? AND mode <> ?",
-                (mode.value, room_id, mode.value),
-            )
+            return True
+        txn.execute(
+            "UPDATE capgroups_groups SET mode = ? WHERE room_id = ? AND mode <> ?",
+            (mode.value, room_id, mode.value),
+        )
+        return False
 
     @staticmethod
     def count_by_mode(txn: LoggingTransaction) -> dict[Mode, int]:

@@ -1,9 +1,9 @@
 """Seats: how many are taken in a group, and those reserved for joins under way (rule 4).
 
 A join is decided before Synapse persists it. In between, a row here holds the seat. The row stops
-counting when the join is persisted, since the person is then a member or has been one. A join that
-fails takes its row with it. However long a join takes, the process that waits for it renews its row
-(`holds.Holds`); what a killed process leaves behind expires 60 seconds after the last renewal.
+counting when the join is persisted, since the person is then a member or has been one. The row of a
+join that fails is removed. However long a join takes, the process that waits for it renews its row
+(`admission.holds`); what a killed process leaves behind expires 60 seconds after the last renewal.
 
 With several processes, one person can have several attempts under way at once, of which one may
 fail while another succeeds. Each has a row of its own; they share one seat, and the admission that
@@ -17,7 +17,6 @@ import attrs
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside.tables.conditions import IS_JOINED, JOINED_SINCE, JOINED_USERS
-from synapse_capgroups.storage.admissions import Admissions
 
 RESERVATION_MS = 60 * 1000
 
@@ -160,11 +159,12 @@ class Seats:
             )
 
     @staticmethod
-    def release(txn: LoggingTransaction, room_id: str, user_id: str, hold: Hold) -> bool:
-        """An attempt has failed: free its seat, unless another attempt may still need it.
+    def of_hold(
+        txn: LoggingTransaction, room_id: str, user_id: str, hold: Hold
+    ) -> tuple[int, bool] | None:
+        """What an attempt's admission is named by, `admitted_at`, and whether its join came.
 
-        Returns:
-            False if the person has joined all the same.
+        None if the row is swept.
         """
         joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
@@ -175,20 +175,18 @@ class Seats:
             (room_id, user_id, hold.attempt),
         )
         row = txn.fetchone()
-        if row is None:
-            return True  # Swept.
-        admitted_at, has_joined = row
-        if has_joined:
-            return False
-        txn.execute("DELETE FROM capgroups_seats WHERE attempt = ?", (hold.attempt,))
-        Seats._strike_unless_shared(txn, room_id, user_id, admitted_at)
-        return True
+        return (int(row[0]), bool(row[1])) if row else None
 
     @staticmethod
-    def _strike_unless_shared(
+    def release(txn: LoggingTransaction, hold: Hold) -> None:
+        """Stop holding a seat for an attempt."""
+        txn.execute("DELETE FROM capgroups_seats WHERE attempt = ?", (hold.attempt,))
+
+    @staticmethod
+    def any_attempt_of(
         txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int
-    ) -> None:
-        """Take an admission off the record, unless another attempt of theirs stands for it."""
+    ) -> bool:
+        """Whether an attempt stands for this admission."""
         txn.execute(
             """
             SELECT 1 FROM capgroups_seats
@@ -196,12 +194,15 @@ class Seats:
             """,
             (room_id, user_id, admitted_at),
         )
-        if txn.fetchone() is None:
-            Admissions.strike(txn, room_id, user_id, admitted_at)
+        return txn.fetchone() is not None
 
     @staticmethod
-    def forget_expired(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> None:
-        """The processes of a person's attempts are dead: no seat is held, nothing on record."""
+    def remove_expired_of(
+        txn: LoggingTransaction, room_id: str, user_id: str, now: int
+    ) -> list[int]:
+        """Remove the expired reservations of one person; returns `admitted_at` of those whose join
+        never came.
+        """
         joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
@@ -210,20 +211,19 @@ class Seats:
             """,
             (room_id, user_id, now),
         )
-        admitted = txn.fetchall()
+        failed = [int(admitted_at) for (admitted_at,) in txn.fetchall()]
         txn.execute(
             "DELETE FROM capgroups_seats WHERE room_id = ? AND user_id = ? AND expires_at <= ?",
             (room_id, user_id, now),
         )
-        for (admitted_at,) in admitted:
-            Seats._strike_unless_shared(txn, room_id, user_id, admitted_at)
+        return failed
 
     @staticmethod
-    def sweep(txn: LoggingTransaction, now: int) -> int:
-        """Forget the reservations that expired, and the admissions that came to nothing.
+    def remove_expired(txn: LoggingTransaction, now: int) -> list[tuple[str, str, int]]:
+        """Remove all expired reservations.
 
         Returns:
-            How many reservations were forgotten whose join never came.
+            The room, the person and `admitted_at` of those whose join never came.
         """
         joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
@@ -233,8 +233,6 @@ class Seats:
             """,
             (now,),
         )
-        failed = txn.fetchall()
+        failed = [(room_id, user_id, int(at)) for room_id, user_id, at in txn.fetchall()]
         txn.execute("DELETE FROM capgroups_seats WHERE expires_at <= ?", (now,))
-        for room_id, user_id, admitted_at in failed:
-            Seats._strike_unless_shared(txn, room_id, user_id, admitted_at)
-        return len(failed)
+        return failed

@@ -1,0 +1,144 @@
+"""Dead codes: how codes die, and how they are cleared up and forgotten."""
+
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.tables.conditions import IS_ACTIVE, IS_JOINED, IS_SUSPENDED
+from synapse_capgroups.rules.verdict import Reason
+
+
+class DeadCodes:
+    """The statements on `capgroups_codes` that write the end of a code's life."""
+
+    @staticmethod
+    def kill(txn: LoggingTransaction, code_id: str, reason: Reason, now: int) -> None:
+        """Note that a code is dead. What it died of first stays the cause."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE code_id = ? AND died_of IS NULL
+            """,
+            (reason.value, now, code_id),
+        )
+
+    @staticmethod
+    def kill_of_sharer(
+        txn: LoggingTransaction, room_id: str, sharer: str, reason: Reason, now: int
+    ) -> int:
+        """Kill all living codes of one person in one group; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE room_id = ? AND sharer = ? AND died_of IS NULL
+            """,
+            (reason.value, now, room_id, sharer),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def kill_of_account(txn: LoggingTransaction, sharer: str, reason: Reason, now: int) -> int:
+        """Kill all living codes of one person, personal ones too; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE sharer = ? AND died_of IS NULL
+            """,
+            (reason.value, now, sharer),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def kill_of_group(txn: LoggingTransaction, room_id: str, reason: Reason, now: int) -> int:
+        """Kill all living codes of a group; returns how many."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE room_id = ? AND died_of IS NULL
+            """,
+            (reason.value, now, room_id),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def kill_if_used_up(txn: LoggingTransaction, code_id: str, now: int) -> int:
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE code_id = ? AND died_of IS NULL AND uses >= max_uses
+            """,
+            (Reason.CODE_USED_UP.value, now, code_id),
+        )
+        return txn.rowcount
+
+    @staticmethod
+    def note_deaths(txn: LoggingTransaction, now: int) -> None:
+        """Note which codes died by themselves."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE died_of IS NULL AND expires_at <= ?
+            """,
+            (Reason.CODE_EXPIRED.value, now, now),
+        )
+        txn.execute(
+            f"""
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE died_of IS NULL AND expires_at > ? AND room_id <> sharer
+            AND NOT {IS_JOINED.format(row="capgroups_codes", user="sharer")}
+            """,
+            (Reason.CODE_REVOKED.value, now, now),
+        )
+        suspended = IS_SUSPENDED.format(row="capgroups_codes", user="sharer")
+        active = IS_ACTIVE.format(row="capgroups_codes", user="sharer")
+        for reason, condition in (
+            (Reason.SUSPENDED, suspended), (Reason.CODE_REVOKED, f"NOT {active}"),
+        ):  # fmt: skip
+            txn.execute(
+                f"""
+                UPDATE capgroups_codes SET died_of = ?, died_at = ?
+                WHERE died_of IS NULL AND expires_at > ? AND {condition}
+                """,
+                (reason.value, now, now),
+            )
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET died_of = ?, died_at = ?
+            WHERE died_of IS NULL AND expires_at > ? AND uses >= max_uses
+            """,
+            (Reason.CODE_USED_UP.value, now, now),
+        )
+
+    @staticmethod
+    def address_is_moved(txn: LoggingTransaction, code_id: str, now: int) -> None:
+        """Note that a dead code's address leads to a dead end."""
+        txn.execute(
+            "UPDATE capgroups_codes SET address_moved_at = ? WHERE code_id = ?", (now, code_id)
+        )
+
+    @staticmethod
+    def address_is_lost(txn: LoggingTransaction, died_of: Reason) -> None:
+        """The dead end of this cause is gone, and with it the addresses that led there."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET address_moved_at = NULL
+            WHERE died_of IS NOT NULL AND died_at > 0 AND died_of = ?
+            """,
+            (died_of.value,),
+        )
+
+    @staticmethod
+    def door_is_closed(txn: LoggingTransaction, code_id: str, now: int) -> None:
+        """Note that the door's room is being deleted."""
+        txn.execute(
+            "UPDATE capgroups_codes SET door_closed_at = ? WHERE code_id = ?", (now, code_id)
+        )
+
+    @staticmethod
+    def forget(txn: LoggingTransaction, died_before: int) -> None:
+        """Forget the codes that died before a time, once their doors are closed."""
+        txn.execute(
+            """
+            DELETE FROM capgroups_codes
+            WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
+            """,
+            (died_before,),
+        )

@@ -1,0 +1,225 @@
+"""The schema of the module's tables, and its migrations."""
+
+from synapse.module_api import LoggingTransaction
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # The seats of joins that were allowed and may not be persisted yet.
+        """
+        CREATE TABLE capgroups_seats (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            after_stream_ordering BIGINT NOT NULL,
+            reserved_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_seats_expiry ON capgroups_seats (expires_at)",
+        # The record of who vouched for whom.
+        """
+        CREATE TABLE capgroups_admissions (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            how TEXT NOT NULL,
+            inviter TEXT,
+            inviter_was_friend BOOLEAN NOT NULL,
+            mode TEXT NOT NULL,
+            members_after BIGINT NOT NULL,
+            admitted_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_admissions_room ON capgroups_admissions (room_id, user_id)",
+        """
+        CREATE INDEX capgroups_admissions_inviter
+        ON capgroups_admissions (inviter, admitted_at) WHERE mode = 'friends'
+        """,
+        # The groups that the module has met.
+        """
+        CREATE TABLE capgroups_groups (
+            room_id TEXT NOT NULL PRIMARY KEY,
+            mode TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_groups_mode ON capgroups_groups (mode)",
+    ),
+    (
+        # Join codes, each with its door.
+        """
+        CREATE TABLE capgroups_codes (
+            code_id TEXT NOT NULL PRIMARY KEY,
+            secret TEXT NOT NULL,
+            room_id TEXT NOT NULL,
+            sharer TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL,
+            max_uses BIGINT,
+            uses BIGINT NOT NULL,
+            door TEXT,
+            died_of TEXT,
+            died_at BIGINT,
+            door_closed_at BIGINT
+        )
+        """,
+        "CREATE UNIQUE INDEX capgroups_codes_secret ON capgroups_codes (secret)",
+        "CREATE UNIQUE INDEX capgroups_codes_door ON capgroups_codes (door)",
+        "CREATE INDEX capgroups_codes_room ON capgroups_codes (room_id, sharer)",
+        """
+        CREATE INDEX capgroups_codes_living ON capgroups_codes (expires_at)
+        WHERE died_of IS NULL
+        """,
+        "CREATE INDEX capgroups_codes_dead ON capgroups_codes (died_at) WHERE died_of IS NOT NULL",
+        """
+        CREATE INDEX capgroups_codes_closing ON capgroups_codes (door)
+        WHERE died_of IS NOT NULL AND door_closed_at IS NULL
+        """,
+        """
+        CREATE TABLE capgroups_code_uses (
+            code_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            used_at BIGINT NOT NULL,
+            PRIMARY KEY (code_id, user_id)
+        )
+        """,
+        # Who is at a door and is taken out of it when.
+        """
+        CREATE TABLE capgroups_visits (
+            door TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            leave_at BIGINT NOT NULL,
+            PRIMARY KEY (door, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_visits_end ON capgroups_visits (leave_at)",
+        # People of other servers whom a door has invited, until they join.
+        """
+        CREATE TABLE capgroups_code_invitations (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            code_id TEXT NOT NULL,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_code_invitations_code ON capgroups_code_invitations (code_id)",
+        "ALTER TABLE capgroups_admissions ADD COLUMN code_id TEXT",
+        # What people chose to be called.
+        """
+        CREATE TABLE capgroups_aliases (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            displayname TEXT NOT NULL,
+            avatar_url TEXT,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        # The room in which the concierge talks to a person.
+        """
+        CREATE TABLE capgroups_chats (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            room_id TEXT NOT NULL
+        )
+        """,
+    ),
+    (
+        # A row for each attempt: those of one person may be under way in several processes, and
+        # each process renews its own. What is here was decided before the start.
+        "DROP TABLE capgroups_seats",
+        """
+        CREATE TABLE capgroups_seats (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            attempt TEXT NOT NULL PRIMARY KEY,
+            after_stream_ordering BIGINT NOT NULL,
+            admitted_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_seats_room ON capgroups_seats (room_id, user_id)",
+        "CREATE INDEX capgroups_seats_expiry ON capgroups_seats (expires_at)",
+        # From which standing somebody was admitted: from one standing they are admitted once,
+        # however many processes decide it at the same time. NULL in older rows.
+        "ALTER TABLE capgroups_admissions ADD COLUMN after_stream_ordering BIGINT",
+        """
+        CREATE UNIQUE INDEX capgroups_admissions_once
+        ON capgroups_admissions (room_id, user_id, after_stream_ordering)
+        """,
+        # What is forgotten: after a year, and with an account.
+        "CREATE INDEX capgroups_admissions_age ON capgroups_admissions (admitted_at)",
+        "CREATE INDEX capgroups_admissions_user ON capgroups_admissions (user_id)",
+        "DROP INDEX capgroups_admissions_inviter",
+        """
+        CREATE INDEX capgroups_admissions_inviter
+        ON capgroups_admissions (inviter, admitted_at)
+        """,
+        "CREATE INDEX capgroups_codes_sharer ON capgroups_codes (sharer)",
+        "CREATE INDEX capgroups_code_uses_user ON capgroups_code_uses (user_id)",
+        "CREATE INDEX capgroups_visits_user ON capgroups_visits (user_id)",
+        "CREATE INDEX capgroups_code_invitations_user ON capgroups_code_invitations (user_id)",
+        "CREATE INDEX capgroups_aliases_user ON capgroups_aliases (user_id)",
+        # Accounts that the module made: any other of that name is somebody's.
+        """
+        CREATE TABLE capgroups_accounts (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            made_at BIGINT NOT NULL
+        )
+        """,
+        # Where there were tables before, an account may be the module's without being on record;
+        # while there are none yet, `capgroups_schema` has no row.
+        "INSERT INTO capgroups_accounts (user_id, made_at) SELECT '', 0 FROM capgroups_schema",
+        # Rooms of the concierge in which nobody else can invite anybody.
+        "ALTER TABLE capgroups_chats ADD COLUMN holds_two BOOLEAN NOT NULL DEFAULT FALSE",
+        # Rooms that the server made for an admin, such as the notice room of a deletion.
+        "CREATE TABLE capgroups_server_rooms (room_id TEXT NOT NULL PRIMARY KEY)",
+        # Where the addresses of dead codes lead: one room for each cause of death.
+        """
+        CREATE TABLE capgroups_dead_ends (
+            died_of TEXT NOT NULL PRIMARY KEY,
+            room_id TEXT NOT NULL
+        )
+        """,
+        # A code's place in the order of events, by which history is read: what came later. NULL in
+        # older rows, where the time must do.
+        "ALTER TABLE capgroups_codes ADD COLUMN after_stream_ordering BIGINT",
+        # When a dead code's address was moved to a dead end. NULL in rows of older versions, whose
+        # addresses were deleted: they get them back.
+        "ALTER TABLE capgroups_codes ADD COLUMN address_moved_at BIGINT",
+        """
+        CREATE INDEX capgroups_codes_addresses ON capgroups_codes (died_at)
+        WHERE died_of IS NOT NULL AND address_moved_at IS NULL
+        """,
+        "CREATE INDEX capgroups_codes_listed ON capgroups_codes (room_id, created_at, code_id)",
+    ),
+)
+"""What takes the schema from each version to the next. Never edit one that was released."""
+
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+class DatabaseTooNewError(Exception):
+    """The tables were written by a newer version of this module."""
+
+
+def migrate(txn: LoggingTransaction) -> None:
+    """Bring the tables up to date. The transaction holds the lock on the schema.
+
+    Raises:
+        DatabaseTooNewError: the tables belong to a newer version of this module.
+    """
+    txn.execute("CREATE TABLE IF NOT EXISTS capgroups_schema (version BIGINT NOT NULL)")
+    txn.execute("SELECT version FROM capgroups_schema")
+    row = txn.fetchone()
+    version = row[0] if row else 0
+    if version > SCHEMA_VERSION:
+        raise DatabaseTooNewError(
+            f"synapse-capgroups: the tables in this database have version {version}, and this "
+            f"version of the module knows them up to {SCHEMA_VERSION}. Install the newer version "
+            "of synapse-capgroups that was used here before, or restore a backup of the database "
+            "from before that upgrade."
+        )
+    for migration in MIGRATIONS[version:]:
+        for statement in migration:
+            txn.execute(statement)
+    if row is None:
+        txn.execute("INSERT INTO capgroups_schema (version) VALUES (?)", (SCHEMA_VERSION,))
+    elif version < SCHEMA_VERSION:
+        txn.execute("UPDATE capgroups_schema SET version = ?", (SCHEMA_VERSION,))
