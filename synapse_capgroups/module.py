@@ -44,13 +44,12 @@ from synapse_capgroups.inside.registration import watch_sanctions
 from synapse_capgroups.inside.remote_joins import watch_remote_joins
 from synapse_capgroups.inside.shutdowns import watch_shutdowns
 from synapse_capgroups.inside.upgrades import watch_upgrades
-from synapse_capgroups.inside.user_search import filter_user_search
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.lifecycle.starting import Start
 from synapse_capgroups.lifecycle.sweeping import Sweeping
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.random_ids import random_ids
-from synapse_capgroups.people.user_directory import MOST_LOOKED_AT, UserDirectory
+from synapse_capgroups.people.user_directory import show_only_friends
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.web import serve as web
@@ -113,7 +112,7 @@ class CapGroups:
         watch_shutdowns(api, scope.note_server_room)
         watch_remote_joins(api, unasked.remote_join)
         if config.directory.users == "friends" and enforce:
-            filter_user_search(api, MOST_LOOKED_AT, UserDirectory(api, database).shown)
+            show_only_friends(api, database)
         keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
 
         # Synapse's metrics call a callback by its module and qualified name, so these are bound

@@ -74,7 +74,7 @@ class Listening:
 
 
 class Deactivations:
-    """Listens to the ends of accounts."""
+    """Has deactivated accounts forgotten."""
 
     def __init__(self, forgetter: Forgetter) -> None:
         self._forgetter = forgetter

@@ -1,4 +1,4 @@
-"""Keeps aliases (rule 6): looks at each join of a local person before Synapse makes its event."""
+"""Keeps aliases (rule 6): shapes each join of a local person before Synapse makes its event."""
 
 import logging
 from functools import partial
@@ -36,17 +36,17 @@ class AliasKeeper:
         self._scope = scope
 
     async def named(self, user_id: str, room_id: str, asked: JsonDict | None) -> JsonDict | None:
-        """The content that somebody's join of a room shall have.
+        """Decide the content of somebody's join of a room.
 
         Args:
-            asked: what the client, or Synapse itself, wants it to be.
+            asked: the content that the client, or Synapse itself, wants.
 
         Raises:
-            SynapseError: 400 if a name is no text; 403 if something broke, so that no global name
-                gets into a group by that.
+            SynapseError: 400 if a name is not text; 403 if something broke, since otherwise a
+                global name could get into a group.
         """
         try:
-            # Of a successor that is being made, there is nothing yet but the room that it replaces.
+            # While a successor is being made, only the room that it replaces can be looked up.
             upgrade = upgrade_under_way.get()
             being_made = upgrade is not None and upgrade.new_room_id == room_id
             known = upgrade.old_room_id if upgrade and being_made else room_id
@@ -59,7 +59,7 @@ class AliasKeeper:
         except MalformedRequest as e:
             raise SynapseError(400, str(e), Codes.BAD_JSON) from e
         except (SynapseError, CancelledError):
-            raise  # The next change of the profile cancels the one that is under way.
+            raise  # A change of the profile is cancelled by the next one.
         except Exception as e:
             logger.exception("Could not look for an alias: %s in %s", user_id, room_id)
             raise SynapseError(
@@ -86,7 +86,7 @@ class AliasKeeper:
         return None if named.content is None else dict(named.content)
 
     async def _alias(self, user_id: str, room_id: str, predecessor: str | None) -> Alias | None:
-        """Somebody's alias. Who comes on from the room that this one replaces brings theirs."""
+        """A person's alias. Members of the predecessor keep theirs."""
         alias = await self._database.look_up("alias", lambda txn: Aliases.of(txn, room_id, user_id))
         if alias is not None or predecessor is None:
             return alias
@@ -94,7 +94,7 @@ class AliasKeeper:
 
         def bring(txn: LoggingTransaction) -> Alias | None:
             if Memberships.is_member(txn, room_id, user_id):
-                return None  # They have chosen otherwise since.
+                return None  # They cleared it here after they had come.
             alias = Aliases.of(txn, old, user_id)
             if alias is not None:
                 Aliases.set(txn, room_id, user_id, alias)
@@ -105,9 +105,9 @@ class AliasKeeper:
     async def _remember(
         self, room_id: str, user_id: str, before: Alias | None, named: NamedJoin
     ) -> None:
-        """Note an alias before its event is made, and take that back if the event fails.
+        """Store an alias before its event is made, and restore the old one if the event fails.
 
-        A change of the profile may be on its way through all rooms at this moment.
+        Afterwards would be too late: Synapse may be changing the profile in all rooms just now.
         """
 
         def note(txn: LoggingTransaction, alias: Alias | None) -> None:
@@ -127,12 +127,13 @@ class AliasKeeper:
 
 
 async def choose_name(api: ModuleApi, room_id: str, user_id: str, name: str) -> None:
-    """Give a member the name that they chose for a group; an empty one clears it.
+    """Give a member the name that they chose for a group; an empty name clears it.
 
-    The group keeps the picture that it shows of them, or none: `ModuleApi` would add the account's.
+    Their picture in the group stays as it is. The content must say so: otherwise `ModuleApi` would
+    add the account's picture.
 
     Raises:
-        SynapseError: as Synapse answers a state event by which a client does the same.
+        SynapseError: Synapse refuses the member's event, as it would from a client.
     """
     key = ("m.room.member", user_id)
     event = (await api.get_room_state(room_id, [key])).get(key)

@@ -43,13 +43,13 @@ class Breaches:
         verdict = seclusion.decide_state(event.type, event.content)
         if not isinstance(verdict, Refusal) or await self._scope.group(event.room_id) is None:
             return
-        if not await self._comes(event):
+        if not await self._becomes_state(event):
             return
         metrics.BREACHES.labels(verdict.reason.value).inc()
         journal.breach(event.room_id, event.event_id, event.sender, event.type, verdict.reason)
 
-    async def _comes(self, event: EventBase) -> bool:
-        """Wait until an event that was just received is the room's state; False if it is not."""
+    async def _becomes_state(self, event: EventBase) -> bool:
+        """Wait up to five seconds until a received event is the room's state; False if it fails."""
         key = (event.type, "")
         for _ in range(50):
             state = await self._api.get_room_state(event.room_id, [key])

@@ -1,7 +1,7 @@
 """Lobbies: rooms into which a server puts each new account (Synapse's `auto_join_rooms`).
 
-Synapse makes one in the name of the first person who registers, public and with an address, and
-logs it if that is refused. It is no group if `exempt.rooms` has its address (rule 0).
+Synapse creates a lobby in the name of the first person who registers, public and with an address,
+and only logs a refusal. A lobby is not a group if `exempt.rooms` has its address (rule 0).
 """
 
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def warn(api: ModuleApi, exempt: ExemptConfig) -> None:
-    """Say in the log, at start, which lobbies and which exempt addresses there cannot be."""
+    """Log at start which lobbies cannot be created, and which exempt addresses are not local."""
     for address in sorted(exempt.addresses):
         if not address.endswith(f":{api.server_name}"):
             logger.warning(

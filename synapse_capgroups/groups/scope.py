@@ -48,11 +48,11 @@ class Scope:
         return room
 
     def is_exempt_address(self, address: str) -> bool:
-        """Whether the room that has this address is no group."""
+        """Whether a room with this address is not a group, by `exempt.rooms`."""
         return address in self._exempt.addresses
 
     async def note_server_room(self, room_id: str) -> None:
-        """Remember that the server made this room on an admin's behalf."""
+        """Store that the server made this room on an admin's behalf, so it is not a group."""
         await self._database.run("server_room", lambda txn: ServerRooms.add(txn, room_id))
         self._remembered.pop(room_id, None)  # Somebody may have asked about it while it was made.
 
@@ -76,7 +76,7 @@ class Scope:
         state = await self._api.get_room_state(room_id, [("m.room.create", "")])
         created = state.get(("m.room.create", ""))
         if created is None:
-            # Not remembered: an invitation from elsewhere may be accepted later.
+            # Not remembered: an invitation from another server may be accepted later.
             return Kind.ELSEWHERE, None
         kind = await self._kind(created.sender, created.content, room_id)
         old = predecessor({"creation_content": created.content})
@@ -93,7 +93,7 @@ class Scope:
         """Whether a room that this user is about to create will be a group.
 
         Args:
-            address: the one that it is given, if whoever creates it may give exempt addresses.
+            address: the room's address, if the creator has the right to give exempt addresses.
         """
         if address is not None and self.is_exempt_address(address):
             return False

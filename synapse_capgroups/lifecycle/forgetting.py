@@ -19,17 +19,17 @@ logger = logging.getLogger(__name__)
 
 _SLICE = 500
 _SMALL_SLICE = 200
-"""Of groups that may be direct chats: each takes statements of its own."""
+"""Smaller, for groups that may be direct chats: each of them takes several statements."""
 _OLD_ADMISSIONS = 1000
 
 _Look = Callable[[LoggingTransaction, str, int], Slice]
 
 
 class Forgetter:
-    """Forgets a deactivated account at once, and the rest in slices, one with each sweep.
+    """Forgets a deactivated account at once, and everything else in slices, one with each sweep.
 
-    What a slice costs does not depend on how large the tables are. The place where each slice ended
-    is kept in memory: after a restart it goes from the start again.
+    The cost of a slice does not depend on the size of the tables. The place where each slice ended
+    is kept in memory: after a restart, the slices begin at the start again.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Forgetter:
         self._ends: dict[str, str] = {}
 
     async def deactivated(self, user_id: str) -> None:
-        """Forget an account as it is deactivated; Synapse has noted by now if it is erased.
+        """Forget a deactivated account; Synapse has stored by now whether it is to be erased.
 
-        It can be done again: a sweep does it for those whose process was killed meanwhile.
+        This can be repeated: if the process is killed meanwhile, a sweep does it again.
         """
         if user_id == self._concierge:
             return
@@ -82,7 +82,7 @@ class Forgetter:
         await self._database.run("chat", lambda txn: Chats.remove(txn, user_id, room_id))
 
     async def sweep(self) -> None:
-        """Forget what is found in the next slice of each table. On one process only."""
+        """Forget what the next slice of each table has to forget. On one process only."""
         for what, work in (
             ("erased accounts", self._sweep_accounts),
             ("deleted rooms", self._sweep_rooms),
@@ -116,14 +116,17 @@ class Forgetter:
         return Forgetting.deleted_rooms(txn, table, after, most)
 
     async def _sweep_direct_chats(self) -> None:
-        """Direct chats have rows from before the module knew them, or knew that they are such."""
+        """Remove direct chats from the record.
+
+        Earlier versions recorded them, and some rooms become direct chats only later.
+        """
         for room_id in await self._next("groups", Forgetting.small_groups, _SMALL_SLICE):
             await self._database.run(
                 "direct_chat", partial(self._strike_if_direct, room_id=room_id)
             )
 
     def _strike_if_direct(self, txn: LoggingTransaction, room_id: str) -> None:
-        lock_room(txn, room_id)  # Somebody may come as the third just now.
+        lock_room(txn, room_id)  # A third person may be joining just now.
         there = {user for user, _ in Memberships.present(txn, room_id, most=3)}
         pair = sorted(there | Forgetting.people_on_record(txn, room_id))
         if len(pair) == 2 and is_listed(txn, self._api.is_mine, room_id, pair[0], pair[1]):
@@ -137,7 +140,7 @@ class Forgetter:
         )
 
     async def _next(self, table: str, look: _Look, most: int) -> tuple[str, ...]:
-        """What is found in a table's next slice."""
+        """Look for something in a table's next slice."""
         after = self._ends.get(table, "")
         found = await self._database.run("forget", lambda txn: look(txn, after, most))
         self._ends[table] = found.end
@@ -145,7 +148,7 @@ class Forgetter:
 
     @staticmethod
     async def _each(what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """One that fails is found again later, and keeps none of the others waiting."""
+        """Do one piece of work. If it fails, a later sweep finds it again; the others go on."""
         try:
             await work()
         except Exception:

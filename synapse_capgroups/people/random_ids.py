@@ -17,7 +17,7 @@ _SYLLABLES = 5  # 70 to the fifth: 1.7 billion names
 def random_ids(api: ModuleApi) -> None:
     """Give accounts whose owner chose no name a random, pronounceable one.
 
-    Where registration is not Synapse's own it is said in the log that this cannot be.
+    Where another service registers accounts, this is impossible, and the log says so.
     """
     if delegates_authentication(api):
         logger.warning(

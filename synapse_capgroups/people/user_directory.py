@@ -1,4 +1,4 @@
-"""Nobody can browse people (rule 7): user search shows somebody only their friends."""
+"""Nobody can browse people (rule 7): a user search shows only friends."""
 
 import logging
 from typing import Any
@@ -7,17 +7,22 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.user_search import filter_user_search
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
 MOST_LOOKED_AT = 1000
-"""How many people Synapse's own search is asked for: friends may be far down among them."""
-
+"""How many people Synapse's own search is asked for: friends may be far down in its results."""
 
 _MOST_ROOMS = 20_000
 """How many of the searcher's rooms are looked at, the latest first."""
+
+
+def show_only_friends(api: ModuleApi, database: Database) -> None:
+    """Let a search of the user directory show only friends of the person who searches."""
+    filter_user_search(api, MOST_LOOKED_AT, UserDirectory(api, database).shown)
 
 
 class UserDirectory:
@@ -28,14 +33,17 @@ class UserDirectory:
         self._database = database
 
     async def shown(self, user_id: str, found: dict[str, Any], limit: int) -> dict[str, Any]:
-        """What somebody sees of a search.
+        """Filter the results of a search for the person who searches.
 
-        A friendship counts here from its first moment: nobody learns anything by being shown
-        somebody to whom they are talking.
+        A friendship counts here from its first moment, whatever `friends.min_age` says: a search
+        that shows people to whom one is talking tells nothing new.
 
         Args:
-            found: `limited` and `results`, as Synapse answers; `MOST_LOOKED_AT` of them at most.
-            limit: how many the client asked for.
+            found: `limited` and `results`, as Synapse answers: `MOST_LOOKED_AT` people at most.
+            limit: how many people the client asked for.
+
+        Returns:
+            The same fields; nobody if the friends could not be looked up.
         """
         people = [result["user_id"] for result in found["results"]]
         try:
@@ -51,10 +59,10 @@ class UserDirectory:
     def _friends_among(
         self, txn: LoggingTransaction, user_id: str, people: list[str]
     ) -> frozenset[str]:
-        """Those who are friends of this person, by the chats that this person has.
+        """Find a person's friends among others, by the person's own chats.
 
-        What strangers list is never read. It is whoever searches that makes the server work, and
-        the more so the more chats they have: `_MOST_ROOMS` of them are looked at.
+        Lists of strangers are never read, so the work depends only on how many chats the person
+        who searches has, and at most `_MOST_ROOMS` of them are looked at (rule 9).
         """
         wanted = set(people)
         chats: dict[str, list[str]] = {}
