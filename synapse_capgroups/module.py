@@ -65,7 +65,7 @@ class CapGroups:
         # The parts, from the lowest up.
         enforce, said = config.enforce, config.words
         me = api.get_qualified_user_id(config.concierge)
-        database, limits, answers = Database(api), RateLimits(api), Answers(enforce, said)
+        database, limits, answers = Database(api), RateLimits(api, said), Answers(enforce, said)
         scope = Scope(api, database, config.exempt, me)
         holds = Holds(api, database)
         contacts = Contacts(api, database, config.verified_contact)
@@ -104,7 +104,7 @@ class CapGroups:
         # `shape_joins` comes before `watch_endings`.
         watch_directory(api, secluding.guard_address)
         if config.names.keep and enforce:
-            shape_joins(api, AliasKeeper(api, database, scope).named)
+            shape_joins(api, AliasKeeper(api, database, scope, said).named)
         watch_memberships(api, unasked.membership_changes, unasked.membership_changed)
         watch_endings(api)
         watch_upgrades(api)

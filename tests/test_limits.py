@@ -12,6 +12,7 @@ from synapse_capgroups.limits.buckets import Buckets
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import ALL, PREVIEWS, Limit
 from synapse_capgroups.limits.visitors import visitor
+from synapse_capgroups.words.lookup import Words
 
 HERE, THERE = "192.0.2.1", "2001:db8::1"
 
@@ -76,7 +77,7 @@ def test_each_limit_has_a_name_of_its_own_and_can_be_met() -> None:
 def test_nothing_stays_refused_when_the_clock_of_the_server_is_set_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limits = RateLimits(cast(ModuleApi, None))
+    limits = RateLimits(cast(ModuleApi, None), Words())
     of_day, passed = time.time(), [1000.0]
     monkeypatch.setattr(time, "time", lambda: of_day)
     monkeypatch.setattr(time, "monotonic", lambda: passed[0])

@@ -23,6 +23,7 @@ from synapse_capgroups.rules.names import (
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.words.lookup import Words
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +31,11 @@ logger = logging.getLogger(__name__)
 class AliasKeeper:
     """Gathers the facts for `rules.names` and remembers what people chose."""
 
-    def __init__(self, api: ModuleApi, database: Database, scope: Scope) -> None:
+    def __init__(self, api: ModuleApi, database: Database, scope: Scope, words: Words) -> None:
         self._api = api
         self._database = database
         self._scope = scope
+        self._words = words
 
     async def named(self, user_id: str, room_id: str, asked: JsonDict | None) -> JsonDict | None:
         """Decide the content of somebody's join of a room.
@@ -63,7 +65,7 @@ class AliasKeeper:
         except Exception as e:
             logger.exception("Could not look for an alias: %s in %s", user_id, room_id)
             raise SynapseError(
-                403, "This server could not look up your name. Try again in a minute.",
+                403, self._words.say("name_unknown"),
                 Codes.FORBIDDEN,
             ) from e  # fmt: skip
 

@@ -9,13 +9,15 @@ from synapse_capgroups.inside.authority import is_unlimited
 from synapse_capgroups.limits.buckets import Buckets
 from synapse_capgroups.limits.table import ALL, Limit
 from synapse_capgroups.telemetry import metrics
+from synapse_capgroups.words.lookup import Words
 
 
 class RateLimits:
     """The counts of one process, for all limits of the table."""
 
-    def __init__(self, api: ModuleApi) -> None:
+    def __init__(self, api: ModuleApi, words: Words) -> None:
         self._api = api
+        self._words = words
         self._buckets = {limit: Buckets(limit) for limit in ALL}
 
     def allows(self, limit: Limit, key: str) -> bool:
@@ -36,14 +38,13 @@ class RateLimits:
             SynapseError: 429 `M_LIMIT_EXCEEDED`, this is too many.
         """
         if not self.allows(limit, key or user_id) and not await is_unlimited(self._api, user_id):
-            raise too_many(limit)
+            raise self.too_many(limit)
 
-
-def too_many(limit: Limit) -> SynapseError:
-    """The answer to somebody who asks too often."""
-    return SynapseError(
-        429,
-        "This was asked for too often. Try again in a while.",
-        Codes.LIMIT_EXCEEDED,
-        {"retry_after_ms": max(1, round(limit.period * 1000))},
-    )
+    def too_many(self, limit: Limit) -> SynapseError:
+        """The answer to somebody who asks too often."""
+        return SynapseError(
+            429,
+            self._words.say("asked_too_often"),
+            Codes.LIMIT_EXCEEDED,
+            {"retry_after_ms": max(1, round(limit.period * 1000))},
+        )

@@ -13,7 +13,7 @@ from synapse_capgroups.storage.codes import Page
 from synapse_capgroups.storage.forgetting import ERASED
 from synapse_capgroups.web import paging
 from synapse_capgroups.web.calls import CODE, ROOM, Callers, Route, body, send
-from synapse_capgroups.web.errors import no_code, not_made
+from synapse_capgroups.web.errors import not_found, not_made
 
 
 class CodeCalls:
@@ -67,7 +67,7 @@ class CodeCalls:
         try:
             await self._sharing.revoke(user_id, code_id)
         except NoSuchCodeError as e:
-            raise no_code("There is no such join code, or you cannot revoke it.") from e
+            raise not_found(self._config.words.say("code_not_yours")) from e
         return 200, {}
 
     async def _revoke_of_group(

@@ -26,9 +26,9 @@ def translated(
     """The answer to a deed that cannot be done."""
     match error:
         case NoSuchGroupError():
-            return _not_found("There is no such group, or you are not in it.")
+            return not_found(words.say("group_unknown"))
         case NoSuchCodeError():
-            return _not_found("This group has no such join code.")
+            return not_found(words.say("code_of_group_unknown"))
         case NotASharerError():
             return forbidden(words, Refusal(Reason.NOT_ENTITLED))
         case DeadCodeError(died_of=died_of):
@@ -36,11 +36,6 @@ def translated(
                 404, words.refusal(Refusal(died_of), Audience.JOINING), ErrorCodes.NOT_FOUND,
                 {"org.capgroups.reason": died_of.value},
             )  # fmt: skip
-
-
-def no_code(text: str) -> SynapseError:
-    """The answer about a code that does not exist, in the words of its call."""
-    return _not_found(text)
 
 
 def not_made(error: CodeRequestError, config: Config) -> SynapseError:
@@ -63,5 +58,6 @@ def forbidden(words: Words, refusal: Refusal) -> SynapseError:
     return SynapseError(403, fields["error"], ErrorCodes.FORBIDDEN, fields)
 
 
-def _not_found(text: str) -> SynapseError:
+def not_found(text: str) -> SynapseError:
+    """The answer about something that does not exist, or not for the caller."""
     return SynapseError(404, text, ErrorCodes.NOT_FOUND)

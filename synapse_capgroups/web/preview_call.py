@@ -9,13 +9,13 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.codes.previews import Preview, Previews
 from synapse_capgroups.codes.sharing import NoSuchCodeError
 from synapse_capgroups.config import Config
-from synapse_capgroups.limits.spending import RateLimits, too_many
+from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import PREVIEWS
 from synapse_capgroups.limits.visitors import visitor
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.web.avatars import Avatars
 from synapse_capgroups.web.calls import Route, body
-from synapse_capgroups.web.errors import no_code
+from synapse_capgroups.web.errors import not_found
 from synapse_capgroups.web.glance import Glances
 from synapse_capgroups.words.lookup import Audience
 
@@ -40,7 +40,7 @@ class PreviewCall:
     async def _preview(self, request: Any) -> tuple[int, JsonDict]:
         now = self._api.get_current_time_msec()
         if not self._limits.allows(PREVIEWS, visitor(request)):
-            raise too_many(PREVIEWS)
+            raise self._limits.too_many(PREVIEWS)
         secret = body(request).get("secret")
         if not isinstance(secret, str) or not secret.isprintable():
             raise SynapseError(400, "'secret' must be a string", ErrorCodes.BAD_JSON)
@@ -50,7 +50,7 @@ class PreviewCall:
             try:
                 answer = await self._answer(await self._previews.preview(secret))
             except NoSuchCodeError as e:
-                raise no_code("There is no such join code.") from e
+                raise not_found(self._config.words.say("code_unknown")) from e
             self._glances.remember(secret, now, changes, answer)
         return 200, answer
 

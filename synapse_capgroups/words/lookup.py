@@ -9,7 +9,7 @@ from synapse_capgroups.rules.names import pseudonym
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.words.languages import DEFAULT, is_plural, texts
 
-_SAID = ("concierge", "states", "cards", "doors")
+_SAID = ("errors", "concierge", "states", "cards", "doors")
 
 
 class Audience(Enum):
@@ -36,7 +36,7 @@ class Words:
         self._said = {k: v for section in _SAID for k, v in self._texts[section].items()}
 
     def say(self, key: str, /, **values: object) -> str:
-        """What the concierge, a door or a card says.
+        """What the concierge, a door, a card or an error says.
 
         Args:
             key: its name in the language's file.
