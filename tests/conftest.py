@@ -173,7 +173,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("engines") == "some" and "postgres" not in asked:
         config.hook.pytest_deselected(items=[item for item in items if _is_second(item)])
         items[:] = [item for item in items if not _is_second(item)]
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    items.sort(key=_minutes, reverse=True)
+
+
+def _minutes(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("long")
+    return float(marker.args[0]) if marker else 0
 
 
 def _is_second(item: pytest.Item) -> bool:

@@ -6,12 +6,15 @@ from typing import Any
 from urllib.parse import quote
 
 import attrs
+import pytest
 import yaml
 
 from synapse_capgroups.demo.person import Reply
 from tests.conftest import API, Server, eventually
 from tests.test_concierge import Chat
 from tests.test_rule_9_cost import Memory, at_rest, transactions
+
+pytestmark = pytest.mark.long(0.5)
 
 PAGE = "/_synapse/client/capgroups/join"
 

@@ -31,7 +31,7 @@ _FIRST_WALKS = 4  # As many as are walked without `--engines=both`.
 _STEPS = 40
 
 
-@pytest.mark.long
+@pytest.mark.long(1)
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_no_rule_breaks_whatever_random_people_do(
     engine: str, start: Starter, request: pytest.FixtureRequest

@@ -17,6 +17,8 @@ from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import API, Clusters, Server, eventually, nothing_is_written, refused
 from tests.slow_module import beside
 
+pytestmark = pytest.mark.long(0.5)
+
 SMALL = {"cap": 6, "code_limit": 4}
 
 WRITERS = pytest.mark.parametrize(
@@ -439,7 +441,7 @@ def test_the_seat_of_a_killed_worker_is_found_free_within_a_minute(start_cluster
 
 
 @pytest.mark.full_size
-@pytest.mark.parametrize("seconds", [70, pytest.param(600, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [70, pytest.param(600, marks=pytest.mark.long(10))])
 def test_a_join_that_is_held_up_for_minutes_keeps_its_seat_and_passes_no_limit(
     start_cluster: Clusters, seconds: int
 ) -> None:
