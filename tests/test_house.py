@@ -1,12 +1,11 @@
 """The shape of the code: a room for each word, and imports that only go down."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
-from importlinter import cli
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "synapse_capgroups"
@@ -20,12 +19,15 @@ def classes() -> Iterator[tuple[str, ast.ClassDef]]:
                 yield f"{file.relative_to(PACKAGE)}: {node.name}", node
 
 
-def test_imports_go_down_and_never_in_circles(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(ROOT)
-    broken = cli.lint_imports(config_filename="pyproject.toml", no_cache=True)
-    assert broken == 0, capsys.readouterr().out
+def test_imports_go_down_and_never_in_circles() -> None:
+    # In a process of its own: the linter trips over the classes of Twisted that other tests import.
+    lint = (
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    )
+    linted = subprocess.run(
+        [sys.executable, "-c", lint], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 def test_no_class_has_more_than_250_lines() -> None:
