@@ -4,7 +4,7 @@ import json
 
 from synapse.module_api import LoggingTransaction
 
-_MOST_LEVELS = 100
+_MOST_RIGHTS = 100
 _MOST_HISTORY = 1000
 MOST_CHANGES = 2000
 """How many changes of memberships of one room are read while others wait for a group."""
@@ -114,10 +114,11 @@ class StateHistory:
         return since
 
     @staticmethod
-    def power_levels_since(
+    def rights_since(
         txn: LoggingTransaction, room_id: str, place: int
-    ) -> list[dict[str, object]] | None:
-        """The content of each power-level event that became a room's state since, in this order.
+    ) -> list[tuple[str, dict[str, object]]] | None:
+        """The type and content of each power-level event and tombstone that became a room's state
+        since, in this order.
 
         By the index on (room_id, stream_id).
 
@@ -125,20 +126,20 @@ class StateHistory:
             place: since which place in the order of events.
 
         Returns:
-            None if they changed too often to be read: 100 times or more.
+            None if there are too many to be read: 100 or more.
         """
         txn.execute(
             """
-            SELECT event.json
+            SELECT change.type, event.json
             FROM current_state_delta_stream AS change
             JOIN event_json AS event ON event.event_id = change.event_id
             WHERE change.room_id = ? AND change.stream_id > ?
-            AND change.type = 'm.room.power_levels'
+            AND change.type IN ('m.room.power_levels', 'm.room.tombstone')
             ORDER BY change.stream_id LIMIT ?
             """,
-            (room_id, place, _MOST_LEVELS),
+            (room_id, place, _MOST_RIGHTS),
         )
         rows = txn.fetchall()
-        if len(rows) == _MOST_LEVELS:
+        if len(rows) == _MOST_RIGHTS:
             return None
-        return [json.loads(event)["content"] for (event,) in rows]
+        return [(kind, json.loads(event)["content"]) for kind, event in rows]
