@@ -1,6 +1,8 @@
 """Rule 5: when a code dies, and that nothing wakes it."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
@@ -182,20 +184,51 @@ def test_what_a_preview_finds_dead_is_written_down(server: Server) -> None:
     assert eventually(lambda: on_record(server, code) == "code_expired", 2)
 
 
-def test_a_demotion_while_nobody_looked_is_found_by_the_sweep(start: Starter) -> None:
-    server = start(module={"cap": 6, "code_limit": CODE_LIMIT})
-    room, creator, moderator = group_of_a_moderator(server)
-    code = server.make_code(room, moderator)
+@contextmanager
+def module_switched_off(server: Server) -> Iterator[None]:
     server.homeserver.stop()
     path = server.homeserver.folder / "homeserver.yaml"
     configuration = path.read_text()
     path.write_text(yaml.safe_dump(yaml.safe_load(configuration) | {"modules": []}))
     server.homeserver.start()
-    set_level(room, creator, moderator, 0)
+    yield
     server.homeserver.stop()
     path.write_text(configuration)
     server.homeserver.start()
+
+
+def test_a_demotion_while_nobody_looked_is_found_by_the_sweep(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": CODE_LIMIT})
+    room, creator, moderator = group_of_a_moderator(server)
+    code = server.make_code(room, moderator)
+    with module_switched_off(server):
+        set_level(room, creator, moderator, 0)
     assert eventually(lambda: on_record(server, code) == "code_revoked", 10)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_right_that_was_lost_and_given_back_while_nobody_looked_wakes_no_code(
+    start: Starter, engine: str
+) -> None:
+    server = start(engine, module={"cap": 6, "code_limit": CODE_LIMIT})
+    room, creator, moderator = group_of_a_moderator(server)
+    code, kept = server.make_code(room, moderator), server.make_code(room, creator)
+    replaced, (owner,) = server.group(1)
+    left = server.make_code(replaced, owner)
+    with module_switched_off(server):
+        set_level(room, creator, moderator, 0)
+        set_level(room, creator, moderator, 50)
+        expect(
+            owner.set_state(replaced, "m.room.tombstone", {"body": "", "replacement_room": room})
+        )
+        tombstone = {"body": "", "replacement_room": room}
+        reply = expect(owner.set_state(replaced, "m.room.tombstone", tombstone))
+        path = f"/rooms/{replaced}/redact/{quote(reply.body['event_id'], safe='')}/1"
+        expect(owner.call("PUT", path, {}))
+    for dead in (code, left):
+        assert refused(server.scan(server.person(), dead), "code_revoked")
+    assert expect(server.scan(server.person(), kept))
+    assert state(server, server.make_code(room, moderator)) == "alive"
 
 
 # Upgraded.

@@ -72,7 +72,7 @@ def assemble(
     presence = Presence(api, database)
     states = CodeStates(api, database, config)
     contacts = Contacts(api, database, config.verified_contact)
-    rights = SharingRights(api, config.codes.share_level)
+    rights = SharingRights(api, database, config.codes.share_level)
     dead_ends = DeadEnds(api, database, scope, concierge, words)
     closing = Closing(api, database, dead_ends)
     rooms = DoorRooms(api, concierge, words)

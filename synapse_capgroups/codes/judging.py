@@ -23,5 +23,5 @@ class Judging:
         Args:
             invites: whether the person is only invited now, and will be judged again as they join.
         """
-        sharer_may_share = await self._rights.may_share(group, code.sharer)
+        sharer_may_share = await self._rights.is_kept(group, code)
         return await self._deciding.enter(group, user_id, ByCode(code, sharer_may_share, invites))

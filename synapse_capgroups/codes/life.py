@@ -59,7 +59,7 @@ class CodeLife:
             died_of = await self._personal.state(code)
         else:
             group = await self._scope.group(code.room_id)
-            entitled = group is not None and await self._rights.may_share(group, code.sharer)
+            entitled = group is not None and await self._rights.is_kept(group, code)
             died_of, members = await self._states.code_state(code, sharer_may_share=entitled)
         if died_of is not None and code.died_of is None:
             self._closing.clear_up_soon()
