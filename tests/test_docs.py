@@ -84,3 +84,13 @@ def test_the_readme_is_short_and_has_the_commands_that_ci_runs() -> None:
     for command in (".venv/bin/pytest", ".venv/bin/capgroups demo"):
         assert next(line for line in lines if command in line).startswith("python3 -m venv .venv")
     assert any("needs Synapse 1." in line for line in lines)
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text().partition("\n## Tests\n")[0]
+    named = set(re.findall(r"`((?:\w+/)+|(?:\w+/)*\w+(?:-\w+)*\.(?:py|yaml))`", page))
+    assert len(named) > 40
+    root = ROOT / "synapse_capgroups"
+    callbacks = {file.name for file in (root / "callbacks").iterdir()}
+    missing = {name for name in named if not (root / name).exists()} - callbacks
+    assert missing <= {"synapse_capgroups/"}
