@@ -1,5 +1,6 @@
 """The languages' files: complete, alike, used, and right about one and many."""
 
+import ast
 import re
 import string
 from collections.abc import Iterator
@@ -131,6 +132,24 @@ def test_every_text_is_used() -> None:
     used = {name for pair in known for name in pair} | set(by_state)
     used |= {f"{state}_{what}" for state in by_state for what in ("do", "why")}
     assert set(own_texts("en")["join_page"]) - used == set()
+
+
+def test_every_text_is_given_its_values() -> None:
+    english = {key: text for section in SPOKEN for key, text in own_texts("en")[section].items()}
+    seen = set()
+    for file in PACKAGE.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(call, ast.Call) or any(given.arg is None for given in call.keywords):
+                continue
+            asks = getattr(call.func, "attr", getattr(call.func, "id", None)) in ("say", "sorry")
+            for key in [
+                str(arg.value) for arg in call.args if asks and isinstance(arg, ast.Constant)
+            ]:
+                text = english[key]
+                wanted = fields(text["other"] if is_plural(text) else text)
+                assert wanted == {given.arg for given in call.keywords}, f"{file.name}: {key}"
+                seen.add(key)
+    assert len(seen) > len(english) // 2
 
 
 @every_language
