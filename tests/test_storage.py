@@ -1,5 +1,6 @@
 """The module's tables: made once, by any number of processes, and never by the wrong version."""
 
+import contextlib
 import itertools
 import re
 import sqlite3
@@ -30,21 +31,22 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.friends import listed_rooms
+from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import schema
 from synapse_capgroups.storage.accounts import Accounts
-from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.aliases import Aliases
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.code_uses import CodeUses
-from synapse_capgroups.storage.codes import Codes, Page
+from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import migrate_alone
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
-from synapse_capgroups.storage.seats import Hold, Seats
+from synapse_capgroups.storage.seats import RESERVATION_MS, Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 from tests.conftest import API, Server, Starter, eventually
@@ -389,6 +391,67 @@ def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
         assert there.standing.membership == "join" or there.attempt is not None, moments
         moments += 1
     assert moments >= 4
+
+
+@contextlib.contextmanager
+def written(server: Server) -> Iterator[Any]:
+    """A transaction on the tables of a server that is stopped. Nothing of it stays."""
+    if server._database is None:
+        lite = sqlite3.connect(server.homeserver.folder / "homeserver.db")
+        yield lite.cursor()
+        lite.close()
+        return
+    section = dict(server._database)
+    connection: Any = psycopg2.connect(
+        **{k: v for k, v in section["args"].items() if not k.startswith("cp_")}
+    )
+    with connection.cursor() as cursor:
+        yield _transaction(cursor, section)
+    connection.close()
+
+
+@ENGINES
+def test_the_sweep_leaves_a_code_alone_whose_last_use_may_still_fail(
+    start: Starter, engine: str
+) -> None:
+    """Else a join that fails after the sweep would have used the code up all the same."""
+    server = start(engine, module={})
+    sharer, newcomer = server.person(), server.person().user_id
+    room = sharer.new_room()
+    code_id = str(server.make_code(room, sharer, max_uses=1)["code_id"])
+    server.homeserver.stop()
+    now = int(time.time() * 1000)
+    with written(server) as txn:
+
+        def swept(at: int, code_id: str = code_id) -> tuple[int, Reason | None]:
+            sweep_codes(txn, at, 0)
+            code = Codes.by_id(txn, code_id)
+            assert code is not None
+            return code.uses, code.died_of
+
+        def use() -> Hold:
+            Admissions.record(
+                txn,
+                Admission(
+                    room, newcomer, How.CODE, sharer.user_id, False, Mode.OPEN, 2, now, code_id, 0
+                ),
+            )
+            count_use(txn, code_id, newcomer, now)
+            return Seats.reserve(txn, room, newcomer, 0, now, now)
+
+        hold = use()
+        assert swept(now) == (1, None)
+        assert attempts.release(txn, room, newcomer, hold)
+        assert swept(now) == (0, None)
+        use()
+        txn.execute("DELETE FROM capgroups_seats")
+        assert swept(now) == (1, Reason.CODE_USED_UP)
+
+        me = sharer.user_id
+        Codes.add(txn, Code("me", "secret", me, me, now, now + 2 * RESERVATION_MS, 1))
+        count_use(txn, "me", newcomer, now)
+        assert swept(now + 1, "me") == (1, None)
+        assert swept(now + RESERVATION_MS, "me") == (1, Reason.CODE_USED_UP)
 
 
 def test_a_single_statement_runs_without_a_transaction_around_it(

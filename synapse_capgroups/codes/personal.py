@@ -55,7 +55,8 @@ class PersonalCodes:
             if current is None:
                 return code.died_of or Reason.CODE_REVOKED
             died_of = self._died_of(txn, current)
-            if current.died_of is None and died_of is not None:
+            # The last use may still be under way, and fail.
+            if current.died_of is None and died_of not in (None, Reason.CODE_USED_UP):
                 now = self._api.get_current_time_msec()
                 DeadCodes.kill(txn, code.code_id, died_of, now)
             return died_of

@@ -2,8 +2,32 @@
 
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.tables.conditions import IS_ACTIVE, IS_JOINED, IS_SUSPENDED
+from synapse_capgroups.inside.tables.conditions import (
+    IS_ACTIVE,
+    IS_JOINED,
+    IS_SUSPENDED,
+    JOINED_SINCE,
+)
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.seats import RESERVATION_MS
+
+_HAS_USE_UNDER_WAY = f"""
+    EXISTS (
+        SELECT 1 FROM capgroups_code_uses AS used JOIN capgroups_seats AS seat
+        ON seat.room_id = capgroups_codes.room_id AND seat.user_id = used.user_id
+        AND seat.admitted_at = used.used_at
+        WHERE used.code_id = capgroups_codes.code_id AND NOT {JOINED_SINCE.format(seat="seat")}
+    )
+"""
+"""A condition on a code: a person who has used it holds a seat for a join that has not ended."""
+
+
+_WAS_USED_SINCE = """
+    EXISTS (
+        SELECT 1 FROM capgroups_code_uses AS used
+        WHERE used.code_id = capgroups_codes.code_id AND used.used_at > ?
+    )
+"""
 
 
 class DeadCodes:
@@ -99,12 +123,17 @@ class DeadCodes:
                 """,
                 (reason.value, now, now),
             )
+        # A use counts when it is decided, and is taken back if its join fails. As long as that can
+        # happen the code is not dead: the process that waits for the join kills it. What a personal
+        # code opens has no seat, but it takes no minute.
         txn.execute(
-            """
+            f"""
             UPDATE capgroups_codes SET died_of = ?, died_at = ?
             WHERE died_of IS NULL AND expires_at > ? AND uses >= max_uses
+            AND NOT {_HAS_USE_UNDER_WAY}
+            AND NOT (room_id = sharer AND {_WAS_USED_SINCE})
             """,
-            (Reason.CODE_USED_UP.value, now, now),
+            (Reason.CODE_USED_UP.value, now, now, now - RESERVATION_MS),
         )
 
     @staticmethod
