@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -74,6 +75,7 @@ class ForkServer:
     def __init__(self) -> None:
         self._environment: Mapping[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._one_at_a_time = threading.Lock()
 
     def launch(self, app: str, arguments: Sequence[str], folder: Path, output: BinaryIO) -> Process:
         """Start a process, as `synapse_capgroups.demo.process.interpreter` does."""
@@ -88,9 +90,10 @@ class ForkServer:
 
     def ask(self, order: Mapping[str, Any]) -> int:
         """Give an order to the process and return the number that it answers."""
-        self._file.write(json.dumps(order) + "\n")
-        self._file.flush()
-        return int(self._file.readline())
+        with self._one_at_a_time:
+            self._file.write(json.dumps(order) + "\n")
+            self._file.flush()
+            return int(self._file.readline())
 
     def stop(self) -> None:
         """End the process and all that it has started."""
