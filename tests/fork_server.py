@@ -149,6 +149,7 @@ def _child(order: Mapping[str, Any], reactor: Any) -> NoReturn:
         os.dup2(output, 2)
         os.close(output)
         os.chdir(order["folder"])
+        sys.path.insert(0, order["folder"])  # As `python -m` does: a test's own module is there.
         app = importlib.import_module(order["app"])
         _worker_entrypoint(app.main, reactor, [order["app"], *order["arguments"]])
         status = 0
