@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.engines import Engine, PostgresEngine, SqliteEngine
 from benchmarks.measuring import process_cpu, settle
-from synapse_capgroups.demo.cluster import Cluster, Redis
+from synapse_capgroups.demo.cluster import Cluster, Processes, Redis
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres, binaries
@@ -173,7 +173,7 @@ class Bench:
         section = self.engine.copy(world.name, world.folder, name, folder)
         assert section is not None
         shutil.copy(world.folder / "signing.key", folder)
-        cluster = Cluster(folder, module, database=section, workers=1)
+        cluster = Cluster(folder, module, Processes(1), settings={"database": section})
         try:
             cluster.start()
             process = cluster.workers[0]._process

@@ -97,13 +97,14 @@ def homeserver(folder: Path, https: int) -> Homeserver:
     names = [{"names": ["client", "health", "metrics"]}]
     settings = {
         **certificate(folder),
+        "server_name": HOST,
         "public_baseurl": f"https://{HOST}/",
         "listeners": [
             {**here, "port": port, "resources": names},
             {**here, "port": https, "resources": names, "tls": True},
         ],
     }
-    return Homeserver(folder, {}, settings=settings, server_name=HOST, port=port)
+    return Homeserver(folder, {}, settings=settings, port=port)
 
 
 def take(server: Homeserver, browser: Browser, folder: Path) -> None:

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from synapse_capgroups.demo import process
-from synapse_capgroups.demo.cluster import Cluster, missing_for_workers
+from synapse_capgroups.demo.cluster import Cluster, Processes, missing_for_workers
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.postgres import Postgres, binaries
@@ -279,11 +279,19 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
     with ExitStack() as stack:
 
         def start(
-            *, module: Mapping[str, Any] | None, workers: int, **options: Any
+            *,
+            module: Mapping[str, Any] | None,
+            settings: Mapping[str, Any] | None = None,
+            **processes: Any,
         ) -> tuple[Server, Cluster]:
             folder = stack.enter_context(server_folder())
             database = postgres.create_database(f"synapse{next(_names)}")
-            cluster = Cluster(Path(folder), module, database=database, workers=workers, **options)
+            cluster = Cluster(
+                Path(folder),
+                module,
+                Processes(**processes),
+                settings={**(settings or {}), "database": database},
+            )
             stack.callback(cluster.stop)
             cluster.start()
             return Server(cluster, database), cluster

@@ -25,6 +25,7 @@ def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
     folder.mkdir()
     settings = {
         **certificate(folder),
+        "server_name": f"127.0.0.1:{federation_port}",
         "federation_verify_certificates": False,
         "ip_range_blacklist": [],
         # One of them is restarted, and the other is to try again soon.
@@ -38,8 +39,7 @@ def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
              "bind_addresses": ["127.0.0.1"], "resources": [{"names": ["federation"]}]},
         ],
     }  # fmt: skip
-    name = f"127.0.0.1:{federation_port}"
-    return Homeserver(folder, module, settings=settings, server_name=name, port=port)
+    return Homeserver(folder, module, settings=settings, port=port)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import yaml
 
@@ -163,34 +164,43 @@ class Worker:
         self._process = None
 
 
-class Cluster(Homeserver):
-    """The same homeserver as several processes, each with the module.
+@attrs.frozen
+class Processes:
+    """The processes of a cluster beside the main one.
 
-    Args:
-        database: a PostgreSQL database of its own.
+    Attributes:
         workers: how many, `worker1` and so on.
         chores_on: which of them runs the background tasks; the main process if not given.
         persisters: how many of them write the events, each those of its share of the rooms; the
             main process does if none.
     """
 
+    workers: int
+    chores_on: str | None = None
+    persisters: int = 0
+
+
+class Cluster(Homeserver):
+    """The same homeserver as several processes, each with the module.
+
+    Args:
+        settings: more of homeserver.yaml; `database` must be a PostgreSQL database of its own.
+    """
+
     def __init__(
         self,
         folder: Path,
         module: Mapping[str, Any] | None,
+        processes: Processes,
         *,
-        database: Mapping[str, Any],
-        workers: int,
-        chores_on: str | None = None,
-        persisters: int = 0,
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any],
         port: int = 0,
     ) -> None:
         self._redis = Redis(folder / "redis")
         replication, port = free_port(), port or free_port()
 
-        names = [f"worker{number + 1}" for number in range(workers)]
-        writers = {name: free_port() for name in names[:persisters]}
+        names = [f"worker{number + 1}" for number in range(processes.workers)]
+        writers = {name: free_port() for name in names[: processes.persisters]}
         more: dict[str, Any] = {
             "listeners": [
                 listener(port, "client", "health", "metrics"),
@@ -202,10 +212,10 @@ class Cluster(Homeserver):
                 for name, at in {"main": replication, **writers}.items()
             },
             **({"stream_writers": {"events": list(writers)}} if writers else {}),
-            **({"run_background_tasks_on": chores_on} if chores_on else {}),
-            **(settings or {}),
+            **({"run_background_tasks_on": processes.chores_on} if processes.chores_on else {}),
+            **settings,
         }
-        super().__init__(folder, module, database=database, settings=more, port=port)
+        super().__init__(folder, module, settings=more, port=port)
         log_config = yaml.safe_load((folder / "log.yaml").read_text())
         self.workers = [Worker(folder, name, log_config, writers.get(name)) for name in names]
         in_turn = InTurn(port, [worker.port for worker in self.workers])

@@ -66,11 +66,11 @@ class Homeserver:
         *,
         database: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
-        server_name: str = "localhost",
         port: int = 0,
     ) -> None:
+        settings = settings or {}
         self.folder = folder
-        self.server_name = server_name
+        self.server_name: str = settings.get("server_name", "localhost")
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "homeserver.log"
@@ -81,7 +81,7 @@ class Homeserver:
             base_url=self.url, timeout=120, limits=httpx.Limits(max_connections=None)
         )
         folder.mkdir(parents=True, exist_ok=True)
-        self._write(module, database, settings or {})
+        self._write(module, database, settings)
 
     def _write(
         self,

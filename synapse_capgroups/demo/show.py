@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from synapse_capgroups.demo.cluster import Cluster, missing_for_workers
+from synapse_capgroups.demo.cluster import Cluster, Processes, missing_for_workers
 from synapse_capgroups.demo.homeserver import Homeserver, StartError
 from synapse_capgroups.demo.person import Person
 from synapse_capgroups.demo.postgres import Postgres
@@ -41,8 +41,8 @@ def run(cap: int, code_limit: int, *, check: bool, port: int, workers: int = 0) 
             postgres.start()
             stack.callback(postgres.stop)
             server: Homeserver = Cluster(
-                folder / "synapse", module, database=postgres.create_database("synapse"),
-                workers=workers, port=port,
+                folder / "synapse", module, Processes(workers),
+                settings={"database": postgres.create_database("synapse")}, port=port,
             )  # fmt: skip
         else:
             server = Homeserver(folder, module, port=port)
