@@ -1,6 +1,5 @@
 """State, addresses and listings of rooms that exist: none of them may open a group (rule 1)."""
 
-from functools import partial
 from typing import Any
 
 from synapse.module_api import NOT_SPAM, JsonDict
@@ -33,11 +32,13 @@ class Secluding:
         """
         if event_type not in seclusion.SECLUDING:
             return NOT_SPAM
-        verdict = seclusion.decide_state(event_type, content)
+
+        async def decide() -> Verdict | None:
+            return await self._for_group(room_id, seclusion.decide_state(event_type, content))
+
         answer = await self._answers.give(
-            "state", Audience.CREATING, partial(self._for_group, room_id, verdict), group=room_id,
-            user=user_id, type=event_type,
-        )  # fmt: skip
+            "state", Audience.CREATING, decide, group=room_id, user=user_id, type=event_type
+        )
         raise_refusal(answer)
         return NOT_SPAM
 
@@ -63,11 +64,13 @@ class Secluding:
         """Decide a listing in the room directory. Taking a room out of it always works."""
         wanted = directory_request.get()
         listed = wanted.listed if isinstance(wanted, ListingWanted) else True
-        verdict = seclusion.decide_listing(wanted=listed)
+
+        async def decide() -> Verdict | None:
+            return await self._for_group(room_id, seclusion.decide_listing(wanted=listed))
+
         return await self._answers.give(
-            "listing", Audience.CREATING, partial(self._for_group, room_id, verdict), group=room_id,
-            user=user_id,
-        )  # fmt: skip
+            "listing", Audience.CREATING, decide, group=room_id, user=user_id
+        )
 
     async def _for_group(self, room_id: str, verdict: Verdict) -> Verdict | None:
         """The verdict, if the room is a group. The rules do not concern other rooms."""
