@@ -211,6 +211,21 @@ def test_a_chat_that_fails_to_open_uses_up_nothing_and_leaves_nothing_behind(
     assert code_row(server, code) == [(1, "code_used_up")]
 
 
+def test_a_chat_that_fails_to_open_takes_back_no_use_from_before(start: Starter) -> None:
+    server = start(module=None, settings=beside({"cap": 6, "code_limit": 4}))
+    marta, stranger = known(server), server.person()
+    code = personal_code(marta, "me 2d 2 uses")
+    door = expect(server.scan(stranger, code)).body["room_id"]
+    (chat,) = chats_offered(marta.person)
+    expect(stranger.leave(chat))
+    stranger.leave(door)
+    refuse(server, create=[stranger.user_id])
+    assert server.scan(stranger, code).error == SENTENCE
+    assert code_row(server, code) == [(1, None)]
+    expect(server.scan(server.person(), code))
+    assert code_row(server, code) == [(2, "code_used_up")]
+
+
 @pytest.mark.newer_synapse
 def test_an_owner_who_blocks_invitations_gets_none_and_their_code_is_not_used(
     server: Server,

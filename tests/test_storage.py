@@ -21,7 +21,7 @@ from synapse.util.json import json_encoder
 
 from synapse_capgroups.admission import attempts
 from synapse_capgroups.admission.code_deaths import sweep_codes
-from synapse_capgroups.admission.uses import count_use, take_back_use
+from synapse_capgroups.admission.uses import count_use, take_back_use_of_time
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres
@@ -268,7 +268,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: DeadCodes.kill_if_used_up(txn, "c", 5),
     lambda txn: Codes.groups_to_close(txn),
     lambda txn: count_use(txn, "c", "@a", 5),
-    lambda txn: take_back_use(txn, "c", "@a"),
+    lambda txn: take_back_use_of_time(txn, "c", "@a", 5),
     lambda txn: CodeUses.has(txn, "c", "@a"),
     lambda txn: CodeInvitations.others(txn, "c", "@a"),
     lambda txn: CodeInvitations.code_of(txn, "!r", "@a"),

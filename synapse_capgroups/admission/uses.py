@@ -13,12 +13,6 @@ def count_use(txn: LoggingTransaction, code_id: str, user_id: str, now: int) -> 
     return Codes.uses(txn, code_id)
 
 
-def take_back_use(txn: LoggingTransaction, code_id: str, user_id: str) -> None:
-    """Stop counting a person's entry, because what it was for has failed."""
-    if CodeUses.remove(txn, code_id, user_id):
-        Codes.change_uses(txn, code_id, -1)
-
-
 def take_back_use_of_time(
     txn: LoggingTransaction, code_id: str, user_id: str, used_at: int
 ) -> None:

@@ -53,7 +53,7 @@ class Closing:
         """Clear up after a process that was killed while it made a door."""
         try:
             door, _ = await self._api.lookup_room_alias(door_address(self._api, code.secret))
-        except Exception:
+        except SynapseError:  # There is no such address: it was killed before it made the room.
             door = None
         await self.revoke(attrs.evolve(code, door=door))
 

@@ -10,7 +10,7 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.contacts import Contacts
-from synapse_capgroups.admission.uses import count_use, take_back_use
+from synapse_capgroups.admission.uses import count_use, take_back_use_of_time
 from synapse_capgroups.inside.creations import create_room
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
@@ -77,7 +77,8 @@ class PersonalCodes:
             return attrs.evolve(entitled, always=True)
         if await self._has_chat(user_id, code.sharer):
             return ALLOWED
-        verdict = await self._use(code, user_id)
+        now = self._api.get_current_time_msec()
+        verdict = await self._use(code, user_id, now)
         if isinstance(verdict, Refusal):
             return attrs.evolve(verdict, always=True)
         try:
@@ -85,23 +86,26 @@ class PersonalCodes:
             await self._limits.spend(CHATS_WITH_ONE, user_id, f"{user_id} {code.sharer}")
             await self._open_chat(user_id, code.sharer)
         except Exception:
+            # Only this use: somebody who has left their chat may have come by the code before.
             await self._database.run(
-                "unused", lambda txn: take_back_use(txn, code.code_id, user_id)
+                "unused", lambda txn: take_back_use_of_time(txn, code.code_id, user_id, now)
             )
             raise
-        now = self._api.get_current_time_msec()
-        await self._database.run(
-            "used", lambda txn: DeadCodes.kill_if_used_up(txn, code.code_id, now)
-        )
+        await self._database.run("used", lambda txn: self._end(txn, code, user_id, now))
         return entitled
 
-    async def _use(self, code: Code, user_id: str) -> Verdict:
+    @staticmethod
+    def _end(txn: LoggingTransaction, code: Code, user_id: str, now: int) -> None:
+        # Another attempt of theirs may have been counted for both, and have failed.
+        count_use(txn, code.code_id, user_id, now)
+        DeadCodes.kill_if_used_up(txn, code.code_id, now)
+
+    async def _use(self, code: Code, user_id: str, now: int) -> Verdict:
         """Count a use before its chat is opened: many people can be at the door."""
 
         def use(txn: LoggingTransaction) -> Verdict:
             # One at a time, so that nobody is let in beyond the last use.
             lock_person(txn, code.sharer)
-            now = self._api.get_current_time_msec()
             current = Codes.by_id(txn, code.code_id)
             if current is not None and CodeUses.has(txn, code.code_id, user_id):
                 current = attrs.evolve(current, uses=current.uses - 1)  # Their own.

@@ -58,10 +58,10 @@ class CodeSweep:
         }
         for code_id, marks in found:
             if code_id not in self._judged:
-                await each("living code", partial(self._judge_one, code_id))
-                self._judged[code_id] = marks
+                await each("living code", partial(self._judge_one, code_id, marks))
 
-    async def _judge_one(self, code_id: str) -> None:
+    async def _judge_one(self, code_id: str, marks: tuple[str | None, ...]) -> None:
         code = await self._database.run("code", lambda txn: Codes.by_id(txn, code_id))
         if code is not None:
             await self._life.state(code)
+        self._judged[code_id] = marks

@@ -28,14 +28,6 @@ class CodeUses:
         return txn.fetchone() is not None
 
     @staticmethod
-    def remove(txn: LoggingTransaction, code_id: str, user_id: str) -> bool:
-        """Take a use off the record; False if there is none."""
-        txn.execute(
-            "DELETE FROM capgroups_code_uses WHERE code_id = ? AND user_id = ?", (code_id, user_id)
-        )
-        return bool(txn.rowcount)
-
-    @staticmethod
     def remove_of_time(txn: LoggingTransaction, code_id: str, user_id: str, used_at: int) -> bool:
         """Take a use off the record that was counted at this moment; False if there is none."""
         txn.execute(
