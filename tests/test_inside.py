@@ -1,6 +1,6 @@
 """What is taken from inside Synapse is still there, under the same name and in the same shape.
 
-A test for each use in `synapse_capgroups/inside.py`. When one fails after an upgrade of Synapse,
+A test for each use in `synapse_capgroups/inside/`. When one fails after an upgrade of Synapse,
 that is the use to read again.
 """
 

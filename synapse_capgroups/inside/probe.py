@@ -1,6 +1,6 @@
 """Whether this Synapse is one that the module was written for, asked before anything is wrapped.
 
-`inside.py` replaces methods of Synapse's and calls others that no contract keeps in place. If one
+`inside/` replaces methods of Synapse's and calls others that no contract keeps in place. If one
 of them were renamed, or became a Rust object whose method cannot be replaced, groups would be open
 without anybody noticing. So the server does not start then, and says what to do.
 """
@@ -18,7 +18,7 @@ from synapse.module_api.errors import ConfigError
 from synapse.util import SYNAPSE_VERSION
 
 OLDEST, NEWEST = (1, 143), (1, 163)
-"""The Synapse versions in which `inside.py` was read."""
+"""The Synapse versions in which `inside/` was read."""
 
 
 @attrs.frozen
@@ -177,7 +177,7 @@ REQUIREMENTS = (
         "media.filepath:MediaFilePaths", "local_media_filepath", "media_id", coroutine=False
     ),
 )  # fmt: skip
-"""Every function of Synapse's that `inside.py` wraps, and those that it calls beside them."""
+"""Every function of Synapse's that `inside/` wraps, and those that it calls beside them."""
 
 SETTINGS = (
     "server.allow_per_room_profiles",
@@ -188,7 +188,7 @@ SETTINGS = (
     "experimental",
     "media",
 )
-"""Every setting of the homeserver's that `inside.py` reads."""
+"""Every setting of the homeserver's that `inside/` reads."""
 
 _configured: "WeakSet[ModuleApi]" = WeakSet()
 
