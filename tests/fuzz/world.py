@@ -156,6 +156,8 @@ class World:
         if not reply.ok:
             return
         old.upgraded = True
+        if any(group.room_id == reply.body["replacement_room"] for group in self.groups):
+            return  # For five minutes Synapse repeats the answer about one room.
         new = Group(reply.body["replacement_room"], old.name, old.creator, {old.creator})
         new.knocks, new.banned, new.may_share = old.knocks, set(old.banned), set(old.may_share)
         self.groups.append(new)
