@@ -292,7 +292,7 @@ class World:
         before = len(self._answers(person))
         if not self.people[person].send(self.chats[person], text).ok:
             return None
-        answered = eventually(lambda: len(self._answers(person)) > before)
+        answered = eventually(lambda: len(self._answers(person)) > before, 30)
         self._check(Promise.ANSWERS, answered, f"no answer to {text!r}")
         return self._answers(person)[-1] if answered else None
 
