@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -268,6 +269,10 @@ def test_a_worker_killed_in_a_race_loses_no_seat_and_counts_nobody_twice(
     assert eventually(lambda: on_record(server, room) == members)
 
 
+def gone(leave: Callable[[], Reply]) -> bool:
+    return leave().ok
+
+
 def test_who_leaves_while_they_change_their_name_elsewhere_does_not_make_one_too_many(
     start_cluster: Clusters,
 ) -> None:
@@ -279,10 +284,12 @@ def test_who_leaves_while_they_change_their_name_elsewhere_does_not_make_one_too
             people[0].befriend(friend)
             expect(people[0].invite(room, friend))
         expect(leaver.join(room))
+        leave = partial(cluster.on(leaver, 0).leave, room)
         with ThreadPoolExecutor(3) as pool:
-            left = pool.submit(cluster.on(leaver, 0).leave, room)
+            # Two events of one person on two workers: Synapse may refuse one, and takes it then.
+            left = pool.submit(eventually, partial(gone, leave))
             pool.submit(cluster.on(leaver, 1).set_room_name_of_own, room, "Alias")
-            assert left.result().ok
+            assert left.result()
             joins = [pool.submit(cluster.on(late, 0).join, room) for _ in range(2)]
         assert any(join.result().ok for join in joins) or len(people[0].members(room)) == 6
         # The name's event may come after the leave's; in the room's state the leave wins.
