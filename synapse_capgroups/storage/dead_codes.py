@@ -36,62 +36,30 @@ class DeadCodes:
     @staticmethod
     def kill(txn: LoggingTransaction, code_id: str, reason: Reason, now: int) -> None:
         """Note that a code is dead. What it died of first stays the cause."""
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE code_id = ? AND died_of IS NULL
-            """,
-            (reason.value, now, code_id),
-        )
+        _kill(txn, "code_id = ?", (code_id,), reason, now)
 
     @staticmethod
     def kill_of_sharer(
         txn: LoggingTransaction, room_id: str, sharer: str, reason: Reason, now: int
     ) -> int:
         """Kill all living codes of one person in one group; returns how many."""
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE room_id = ? AND sharer = ? AND died_of IS NULL
-            """,
-            (reason.value, now, room_id, sharer),
-        )
-        return txn.rowcount
+        return _kill(txn, "room_id = ? AND sharer = ?", (room_id, sharer), reason, now)
 
     @staticmethod
     def kill_of_account(txn: LoggingTransaction, sharer: str, reason: Reason, now: int) -> int:
         """Kill all living codes of one person, personal ones too; returns how many."""
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE sharer = ? AND died_of IS NULL
-            """,
-            (reason.value, now, sharer),
-        )
-        return txn.rowcount
+        return _kill(txn, "sharer = ?", (sharer,), reason, now)
 
     @staticmethod
     def kill_of_group(txn: LoggingTransaction, room_id: str, reason: Reason, now: int) -> int:
         """Kill all living codes of a group; returns how many."""
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE room_id = ? AND died_of IS NULL
-            """,
-            (reason.value, now, room_id),
-        )
-        return txn.rowcount
+        return _kill(txn, "room_id = ?", (room_id,), reason, now)
 
     @staticmethod
     def kill_if_used_up(txn: LoggingTransaction, code_id: str, now: int) -> int:
-        txn.execute(
-            """
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE code_id = ? AND died_of IS NULL AND uses >= max_uses
-            """,
-            (Reason.CODE_USED_UP.value, now, code_id),
-        )
-        return txn.rowcount
+        """Kill a living code that was used as often as it may be; returns how many: 1 or 0."""
+        condition = "code_id = ? AND uses >= max_uses"
+        return _kill(txn, condition, (code_id,), Reason.CODE_USED_UP, now)
 
     @staticmethod
     def note_deaths(txn: LoggingTransaction, now: int) -> None:
@@ -171,3 +139,17 @@ class DeadCodes:
             """,
             (died_before,),
         )
+
+
+def _kill(
+    txn: LoggingTransaction, condition: str, values: tuple[str, ...], reason: Reason, now: int
+) -> int:
+    """Kill the living codes that meet a condition; returns how many."""
+    txn.execute(
+        f"""
+        UPDATE capgroups_codes SET died_of = ?, died_at = ?
+        WHERE {condition} AND died_of IS NULL
+        """,
+        (reason.value, now, *values),
+    )
+    return txn.rowcount
