@@ -32,6 +32,9 @@ API = "/_synapse/client/capgroups/v1"
 CAP = 6
 CODE_LIMIT = 4
 
+_ALONE = {"send_federation": False}
+"""Settings of a homeserver without others: Synapse would look for one at each event."""
+
 _names = itertools.count(1)
 _ENGINE_NAMES = ("server", "small", "engine")  # Of parameters.
 
@@ -237,7 +240,9 @@ def starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
         if engine == "postgres":
             postgres: Postgres = request.getfixturevalue("postgres")
             database = postgres.create_database(f"synapse{next(_names)}")
-        homeserver = Homeserver(Path(folder), module, database=database, settings=settings)
+        homeserver = Homeserver(
+            Path(folder), module, database=database, settings={**_ALONE, **(settings or {})}
+        )
         stack.callback(homeserver.stop)
         if run:
             homeserver.start()
@@ -290,7 +295,7 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
                 Path(folder),
                 module,
                 Processes(**processes),
-                settings={**(settings or {}), "database": database},
+                settings={**_ALONE, **(settings or {}), "database": database},
             )
             stack.callback(cluster.stop)
             cluster.start()
