@@ -1,4 +1,4 @@
-"""Rules 2 and 4: who may join a group, who may be invited, and the cap.
+"""Rules 2, 4 and 10: who may join a group, who may be invited, the cap, and pending invitations.
 
 An invitation is judged as the join that it would lead to, so the two can never disagree.
 """
@@ -8,6 +8,9 @@ from enum import Enum
 import attrs
 
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+
+INVITATION_LIFETIME_MS = 7 * 24 * 60 * 60 * 1000
+"""How long a remote person's invitation holds a seat without an answer."""
 
 
 class Mode(Enum):
@@ -82,6 +85,21 @@ def decide_join(facts: JoinFacts, limits: Limits) -> Verdict:
     if most is not None and facts.vouches_today >= most:
         return Refusal(Reason.VOUCH_LIMIT, limit=most)
     return ALLOWED
+
+
+def decide_pending(facts: JoinFacts, limits: Limits, *, age_ms: int) -> Verdict:
+    """Whether a remote person's unanswered invitation still holds (rule 10).
+
+    It is judged as the join that it leads to, since that join may never be asked about here.
+
+    Args:
+        facts: of the invited person, whose own seat is not in `seats_taken`.
+        age_ms: how old the invitation is, in milliseconds.
+    """
+    verdict = decide_join(facts, limits)
+    if verdict == ALLOWED and facts.membership != "join" and age_ms > INVITATION_LIFETIME_MS:
+        return Refusal(Reason.INVITE_REQUIRED)
+    return verdict
 
 
 def decide_address_invitation(seats_taken: int, limits: Limits) -> Verdict:

@@ -28,6 +28,10 @@ class Reason(Enum):
     NO_GUESTS = "no_guests"
     CONCIERGE_CHAT = "concierge_chat"
     CONCIERGE_OUTSIDE = "concierge_outside"
+    REMOTE_NO_INVITE = "remote_no_invite"
+    LOCAL_ONLY = "local_only"
+    NO_LOCAL_MODERATOR = "no_local_moderator"
+    TOO_MANY_REMOTE = "too_many_remote"
     UNDECIDED = "undecided"
     """Something broke before a decision was reached; the safe answer is no."""
 
