@@ -75,7 +75,9 @@ class Server:
         self.homeserver.stop()
         path = self.homeserver.folder / "homeserver.yaml"
         parsed = yaml.safe_load(path.read_text())
-        parsed["modules"] = [{"module": "synapse_capgroups.CapGroups", "config": dict(config)}]
+        name = "synapse_capgroups.CapGroups"
+        others = [other for other in parsed.get("modules", []) if other["module"] != name]
+        parsed["modules"] = [{"module": name, "config": dict(config)}, *others]
         path.write_text(yaml.safe_dump(parsed))
         self.homeserver.start()
 

@@ -184,7 +184,8 @@ class Cluster(Homeserver):
     """The same homeserver as several processes, each with the module.
 
     Args:
-        settings: more of homeserver.yaml; `database` must be a PostgreSQL database of its own.
+        settings: more of homeserver.yaml; `database` must be a PostgreSQL database of its own, and
+            `listeners` are those that the main process has beside its two.
     """
 
     def __init__(
@@ -205,6 +206,7 @@ class Cluster(Homeserver):
             "listeners": [
                 listener(port, "client", "health", "metrics"),
                 listener(replication, "replication"),
+                *settings.get("listeners", []),
             ],
             "redis": {"enabled": True, "host": "127.0.0.1", "port": self._redis.port},
             "instance_map": {
@@ -213,7 +215,7 @@ class Cluster(Homeserver):
             },
             **({"stream_writers": {"events": list(writers)}} if writers else {}),
             **({"run_background_tasks_on": processes.chores_on} if processes.chores_on else {}),
-            **settings,
+            **{name: value for name, value in settings.items() if name != "listeners"},
         }
         super().__init__(folder, module, settings=more, port=port)
         log_config = yaml.safe_load((folder / "log.yaml").read_text())

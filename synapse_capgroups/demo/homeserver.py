@@ -19,7 +19,7 @@ import yaml
 
 from synapse_capgroups.demo import process
 from synapse_capgroups.demo.person import Person
-from synapse_capgroups.demo.process import Process
+from synapse_capgroups.demo.process import Launch, Process
 
 _LOTS = {"per_second": 10_000, "burst_count": 10_000}
 _NO_RATE_LIMITS = {
@@ -57,6 +57,7 @@ class Homeserver:
         module: the `config` of this module; None runs Synapse without the module.
         database: Synapse's `database` section; SQLite in the folder if not given.
         settings: more of homeserver.yaml, added to or put in place of what is written here.
+        launch: how its process is started, if not as all others are.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Homeserver:
         database: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
         port: int = 0,
+        launch: Launch | None = None,
     ) -> None:
         settings = settings or {}
         self.folder = folder
@@ -76,6 +78,7 @@ class Homeserver:
         self.log = folder / "homeserver.log"
         self._output = folder / "output.txt"
         self._secret = secrets.token_hex(16)
+        self._launch = launch
         self._process: Process | None = None
         self._http = httpx.Client(
             base_url=self.url, timeout=120, limits=httpx.Limits(max_connections=None)
@@ -153,7 +156,7 @@ class Homeserver:
             StartError: it ended or did not answer in time.
         """
         with self._output.open("wb") as output:
-            self._process = process.launch(
+            self._process = (self._launch or process.launch)(
                 "synapse.app.homeserver", ["-c", "homeserver.yaml"], self.folder, output
             )
         deadline = time.monotonic() + timeout

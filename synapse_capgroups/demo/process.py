@@ -22,7 +22,14 @@ class Process(Protocol):
 Launch = Callable[[str, Sequence[str], Path, BinaryIO], Process]
 
 
-def interpreter(app: str, arguments: Sequence[str], folder: Path, output: BinaryIO) -> Process:
+def interpreter(
+    app: str,
+    arguments: Sequence[str],
+    folder: Path,
+    output: BinaryIO,
+    *,
+    python: str = sys.executable,
+) -> Process:
     """Start a Python of its own.
 
     Args:
@@ -30,9 +37,10 @@ def interpreter(app: str, arguments: Sequence[str], folder: Path, output: Binary
         arguments: its command line.
         folder: where it runs.
         output: where it prints.
+        python: which Python; another one may have another Synapse.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", app, *arguments],
+        [python, "-m", app, *arguments],
         cwd=folder,
         stdout=output,
         stderr=subprocess.STDOUT,
