@@ -14,6 +14,7 @@ from synapse.storage.engines import PostgresEngine
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Membership, Memberships
+from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.joining import Mode
@@ -26,13 +27,15 @@ from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 
 TABLES = (
     Situations, Seats, Admissions, Groups, Codes, DeadCodes, CodeUses, CodeInvitations, Visits,
-    Chats, Accounts, Memberships, StateHistory, Users, AccountData, DirectoryTables,
+    RemoteInvitations, PowerTables, Chats, Accounts, Memberships, StateHistory, Users, AccountData,
+    DirectoryTables,
 )  # fmt: skip
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")

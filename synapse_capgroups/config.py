@@ -327,6 +327,7 @@ class Config:
     friends: FriendsConfig = FriendsConfig()
     names: NamesConfig = NamesConfig()
     directory: DirectoryConfig = DirectoryConfig()
+    federation: str = "guarded"
     record: RecordConfig = RecordConfig()
     verified_contact: str = "none"
     exempt: ExemptConfig = ExemptConfig()
@@ -335,6 +336,11 @@ class Config:
     def words(self) -> Words:
         """What people read, in the server's language."""
         return in_language(self.language)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether groups keep their rules across servers (rule 10). In a trial nothing is kept."""
+        return self.enforce and self.federation != "open"
 
     @property
     def limits(self) -> Limits:
@@ -366,6 +372,9 @@ class Config:
             friends=FriendsConfig.take(section.section("friends")),
             names=NamesConfig.take(section.section("names")),
             directory=DirectoryConfig.take(section.section("directory")),
+            federation=section.choice(
+                "federation", default.federation, ("guarded", "local", "open")
+            ),
             record=RecordConfig.take(section.section("record")),
             verified_contact=section.choice(
                 "verified_contact", default.verified_contact, ("none", "any", "email", "msisdn")

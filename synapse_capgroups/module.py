@@ -7,7 +7,6 @@ the state of every room for every event (rule 9).
 from synapse.module_api import JsonDict, ModuleApi
 from synapse.module_api.errors import ConfigError
 
-from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.admission.deciding import Deciding
 from synapse_capgroups.admission.holds import Holds
 from synapse_capgroups.admission.invitations import Invitations
@@ -16,9 +15,10 @@ from synapse_capgroups.admission.record import Record
 from synapse_capgroups.admission.settling import Settling
 from synapse_capgroups.callbacks.answers import Answers
 from synapse_capgroups.callbacks.creating import Creating, Upgrading
+from synapse_capgroups.callbacks.federating import Federating
 from synapse_capgroups.callbacks.inviting import Inviting
 from synapse_capgroups.callbacks.joining import GroupJoins, Joining, Unasked
-from synapse_capgroups.callbacks.listening import Deactivations, Listening
+from synapse_capgroups.callbacks.listening import Deactivations, FromAfar, Listening
 from synapse_capgroups.callbacks.secluding import Secluding
 from synapse_capgroups.codes.assembly import assemble
 from synapse_capgroups.concierge.account import ConciergeAccount
@@ -28,6 +28,7 @@ from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.config import Config, ConfigurationError
+from synapse_capgroups.federation.guard import assemble_guard
 from synapse_capgroups.groups import lobbies
 from synapse_capgroups.groups.aliases import AliasKeeper
 from synapse_capgroups.groups.breaches import Breaches
@@ -40,6 +41,7 @@ from synapse_capgroups.inside.addresses import watch_directory
 from synapse_capgroups.inside.endings import watch_endings
 from synapse_capgroups.inside.logs import keep_out_of_logs
 from synapse_capgroups.inside.membership_changes import shape_joins, watch_memberships
+from synapse_capgroups.inside.power_levels import watch_power_levels
 from synapse_capgroups.inside.registration import watch_sanctions
 from synapse_capgroups.inside.remote_joins import watch_remote_joins
 from synapse_capgroups.inside.shutdowns import watch_shutdowns
@@ -66,17 +68,16 @@ class CapGroups:
         enforce, said = config.enforce, config.words
         me = api.get_qualified_user_id(config.concierge)
         database, limits, answers = Database(api), RateLimits(api, said), Answers(enforce, said)
-        scope = Scope(api, database, config.exempt, me)
-        holds = Holds(api, database)
-        contacts = Contacts(api, database, config.verified_contact)
+        scope, holds = Scope(api, database, config.exempt, me), Holds(api, database)
+        guard = assemble_guard(api, database, scope, holds, config)
         deciding = Deciding(api, database, holds, config)
         settling = Settling(api, database, holds, config)
         invitations = Invitations(api, database, config)
         record = Record(api, database, config)
-        presence = Presence(api, database)
+        presence = Presence(api, database, config)
         members = Members(api, database, scope, presence, config.limits)
         codes = assemble(
-            api, database, scope, deciding, settling, members, limits, me, said, config
+            api, database, scope, deciding, settling, members, limits, me, guard, config
         )  # fmt: skip
         chats = ConciergeChats(api, database, limits, me, said)
         chat_guard = ChatGuard(api, scope, chats, enforce=enforce)
@@ -91,12 +92,14 @@ class CapGroups:
         joining = Joining(answers, scope, chat_guard, codes.doors, group_joins)
         unasked = Unasked(answers, joining, chat_guard, codes.deaths, codes.dead_ends)
         inviting = Inviting(api, answers, scope, invitations)
-        creations = Creations(api, contacts, invitations, record)
+        creations = Creations(api, database, invitations, record, config)
         creating = Creating(api, answers, scope, creations, chats)
         upgrading = Upgrading(api, database, answers, scope, codes.deaths)
         secluding = Secluding(answers, scope)
         breaches = Breaches(api, scope, enforce=enforce)
-        listening = Listening(api, concierge, breaches, codes.remote_entry, codes.deaths)
+        federating = Federating(api, answers, scope, guard)
+        afar = FromAfar(codes.remote_entry, federating)
+        listening = Listening(api, concierge, breaches, afar, codes.deaths)
         deactivations = Deactivations(forgetter)
 
         # What no callback tells is heard by wrapping methods of Synapse's. Who wraps a method last
@@ -105,12 +108,14 @@ class CapGroups:
         watch_directory(api, secluding.guard_address)
         if config.names.keep and enforce:
             shape_joins(api, AliasKeeper(api, database, scope, said).named)
-        watch_memberships(api, unasked.membership_changes, unasked.membership_changed)
+        watch_memberships(api, unasked, federating)
         watch_endings(api)
-        watch_upgrades(api)
+        watch_upgrades(api, federating.creators)
         watch_sanctions(api, codes.deaths.sanctioned)
         watch_shutdowns(api, scope.note_server_room)
-        watch_remote_joins(api, unasked.remote_join)
+        watch_remote_joins(api, unasked.remote_join, federating.exchanged)
+        if guard:
+            watch_power_levels(api, guard.levels.send)
         if config.directory.users == "friends" and enforce:
             show_only_friends(api, database)
         keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
@@ -138,7 +143,8 @@ class CapGroups:
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 
-        sweeping = Sweeping(api, database, forgetter, codes.sweep, chat_care)
+        withdrawing = guard.withdrawing if guard else None
+        sweeping = Sweeping(api, database, forgetter, codes.sweep, chat_care, withdrawing)
         Start(api, database, account, chat_care, codes.doors).begin(sweeping)
 
     @staticmethod

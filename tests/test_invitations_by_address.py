@@ -1,66 +1,20 @@
-"""Invitations of e-mail addresses (rule 2), with an identity server on loopback.
+"""Invitations of e-mail addresses (rule 2), with an identity server on loopback."""
 
-The identity server is the one part that is not real: it knows no address, and keeps what it is
-given, as one does for people who have no account yet.
-"""
-
-import json
-import ssl
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import CAP, CODE_LIMIT, Server, refused
-from tests.tls import certificate
-
-
-class IdentityServer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.path.endswith("/hash_details"):
-            body: dict[str, Any] = {"algorithms": ["sha256"], "lookup_pepper": "pepper"}
-        elif self.path.endswith("/lookup"):
-            body = {"mappings": {}}
-        else:
-            key = {"public_key": "key", "key_validity_url": "https://127.0.0.1/valid"}
-            body = {"token": "token", "display_name": "a…@e…", "public_keys": [key], **key}
-        text = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = answer
-
-    def log_message(self, *_: object) -> None:
-        pass
+from tests.identity import identity_server_in
 
 
 @pytest.fixture(scope="module")
 def identity_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("identity")
-    paths = certificate(folder)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(paths["tls_certificate_path"], paths["tls_private_key_path"])
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), IdentityServer)
-    listening.socket = context.wrap_socket(listening.socket, server_side=True)
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{listening.server_port}"
-    finally:
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
+    with identity_server_in(tmp_path_factory.mktemp("identity")) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="module")

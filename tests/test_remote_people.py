@@ -4,52 +4,32 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.demo.homeserver import Homeserver, free_port
-from synapse_capgroups.demo.person import Person, Reply, expect
+from synapse_capgroups.demo.homeserver import Homeserver
+from synapse_capgroups.demo.person import Person, expect
 from tests.conftest import API, eventually, refused
-from tests.tls import certificate
+from tests.federation.lab import federating
+from tests.federation.people import invited_to, join_remotely, try_remotely
 
 WITH_LEFT = json.dumps({"room": {"include_leave": True}})
 STAY = 2  # s
 _different = itertools.count(1)
 
 
-def federating(folder: Path, module: dict[str, object] | None) -> Homeserver:
-    port, federation_port = free_port(), free_port()
-    folder.mkdir()
-    settings = {
-        **certificate(folder),
-        "server_name": f"127.0.0.1:{federation_port}",
-        "federation_verify_certificates": False,
-        "ip_range_blacklist": [],
-        # One of them is restarted, and the other is to try again soon.
-        "federation": {
-            "destination_min_retry_interval": "1s", "destination_max_retry_interval": "1s",
-        },
-        "listeners": [
-            {"port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
-             "resources": [{"names": ["client", "health", "metrics"]}]},
-            {"port": federation_port, "type": "http", "tls": True,
-             "bind_addresses": ["127.0.0.1"], "resources": [{"names": ["federation"]}]},
-        ],
-    }  # fmt: skip
-    return Homeserver(folder, module, settings=settings, port=port)
+Servers = tuple[Homeserver, Homeserver]
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Homeserver, Homeserver]]:
+@contextmanager
+def two_servers(folder: Path, **config: Any) -> Iterator[Servers]:
     """One with the module, a cap of 3 and a code limit of 2; another one without it."""
-    folder = tmp_path_factory.mktemp("federation")
-    ours = federating(
-        folder / "ours", {"cap": 3, "code_limit": 2, "codes": {"door_stay": STAY * 1000}}
-    )
-    theirs = federating(folder / "theirs", None)
+    module = {"cap": 3, "code_limit": 2, "codes": {"door_stay": STAY * 1000}, **config}
+    ours, theirs = federating(folder / "ours", module), federating(folder / "theirs", None)
     try:
         ours.start()
         theirs.start()
@@ -59,17 +39,21 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Homeserv
         theirs.stop()
 
 
-def try_remotely(person: Person, room: str, via: Homeserver) -> Reply:
-    path = f"/join/{quote(room, safe='')}?via={via.server_name}&server_name={via.server_name}"
-    return person.call("POST", path, {})
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with two_servers(tmp_path_factory.mktemp("federation")) as both:
+        yield both
 
 
-def join_remotely(person: Person, room: str, via: Homeserver) -> None:
-    expect(try_remotely(person, room, via))
+@pytest.fixture(scope="module")
+def open_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The first one judges only what passes through it: an invitation takes no seat there."""
+    with two_servers(tmp_path_factory.mktemp("open_federation"), federation="open") as both:
+        yield both
 
 
 def group_with_code(
-    servers: tuple[Homeserver, Homeserver], sharer: str, **limits: int
+    servers: Servers, sharer: str, **limits: int
 ) -> tuple[str, Person, dict[str, Any], str]:
     """A group, its sharer, a code of theirs and the address of its door."""
     alice = servers[0].register(sharer)
@@ -78,19 +62,13 @@ def group_with_code(
     return room, alice, code, f"#j-{code['secret']}:{servers[0].server_name}"
 
 
-def invited_to(person: Person) -> list[str]:
-    # Synapse remembers for two minutes what it answered to the same first sync.
-    sync = person.call("GET", f"/sync?timeout={next(_different)}")
-    return list(expect(sync).body.get("rooms", {}).get("invite", {}))
-
-
 def uses(alice: Person, room: str) -> list[tuple[str, int]]:
     codes = expect(alice.call("GET", f"{API}/groups/{quote(room)}/codes")).body["codes"]
     return [(code["state"], code["uses"]) for code in codes]
 
 
 def test_a_remote_person_who_scans_is_invited_and_counts_when_they_join(
-    servers: tuple[Homeserver, Homeserver],
+    servers: Servers,
 ) -> None:
     ours, theirs = servers
     room, alice, _, address = group_with_code(servers, "alice2", max_uses=1)
@@ -106,11 +84,11 @@ def test_a_remote_person_who_scans_is_invited_and_counts_when_they_join(
 
 
 def test_remote_people_whose_server_is_at_the_door_already_are_told_no_less(
-    servers: tuple[Homeserver, Homeserver],
+    open_servers: Servers,
 ) -> None:
     """That server joins them by itself and asks nobody here."""
-    ours, theirs = servers
-    room, alice, _, address = group_with_code(servers, "alice6", max_uses=2)
+    ours, theirs = open_servers
+    room, alice, _, address = group_with_code(open_servers, "alice6", max_uses=2)
     rosa, ruth, rolf = (theirs.register(name) for name in ("rosa6", "ruth6", "rolf6"))
     for person in (rosa, ruth):
         join_remotely(person, address, ours)
@@ -125,7 +103,7 @@ def test_remote_people_whose_server_is_at_the_door_already_are_told_no_less(
 
 
 def test_a_remote_person_who_declines_leaves_their_place_of_a_code_to_others(
-    servers: tuple[Homeserver, Homeserver],
+    servers: Servers,
 ) -> None:
     ours, theirs = servers
     room, alice, _, address = group_with_code(servers, "alice7", max_uses=1)
@@ -156,7 +134,7 @@ def removed_for(person: Person, room: str) -> str | None:
     return None
 
 
-def test_a_remote_person_reads_why_a_code_is_dead(servers: tuple[Homeserver, Homeserver]) -> None:
+def test_a_remote_person_reads_why_a_code_is_dead(servers: Servers) -> None:
     ours, theirs = servers
     _, _, _, address = group_with_code(servers, "alice3", lifetime_ms=1)
     reply = try_remotely(theirs.register("rick"), address, ours)
@@ -164,9 +142,9 @@ def test_a_remote_person_reads_why_a_code_is_dead(servers: tuple[Homeserver, Hom
 
 
 def test_a_remote_person_cannot_join_without_an_invitation_or_beyond_the_cap(
-    servers: tuple[Homeserver, Homeserver],
+    open_servers: Servers,
 ) -> None:
-    ours, theirs = servers
+    ours, theirs = open_servers
     alice, ben = ours.register("alice4"), ours.register("ben4")
     group = alice.new_room(invite=[ben.user_id])
     roy = theirs.register("roy")
@@ -183,7 +161,7 @@ def test_a_remote_person_cannot_join_without_an_invitation_or_beyond_the_cap(
 
 
 def test_a_remote_person_is_taken_out_of_the_door_some_time_later(
-    servers: tuple[Homeserver, Homeserver],
+    servers: Servers,
 ) -> None:
     ours, theirs = servers
     room, alice, code, address = group_with_code(servers, "alice5")
@@ -203,7 +181,7 @@ def joined(person: Person) -> list[str]:
 
 
 def test_a_remote_friend_is_a_friend_and_a_remote_stranger_is_not(
-    servers: tuple[Homeserver, Homeserver],
+    servers: Servers,
 ) -> None:
     ours, theirs = servers
     alice, bob = ours.register("alice"), ours.register("bob")
@@ -230,7 +208,7 @@ def test_a_remote_friend_is_a_friend_and_a_remote_stranger_is_not(
 
 
 def test_a_friend_listed_by_the_remote_side_only_is_unknown_here(
-    servers: tuple[Homeserver, Homeserver],
+    servers: Servers,
 ) -> None:
     ours, theirs = servers
     dora, dan = ours.register("dora"), theirs.register("dan")
@@ -245,7 +223,7 @@ def test_a_friend_listed_by_the_remote_side_only_is_unknown_here(
     expect(dora.invite(group, dan))
 
 
-def test_a_room_of_another_server_is_no_group(servers: tuple[Homeserver, Homeserver]) -> None:
+def test_a_room_of_another_server_is_no_group(servers: Servers) -> None:
     ours, theirs = servers
     host = theirs.register("host")
     room = host.new_room(preset="public_chat", visibility="public")

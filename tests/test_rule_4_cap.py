@@ -181,7 +181,7 @@ def left_behind(server: Server, room: str, by: Person, ghost: Person, seconds: i
         room, ghost.user_id, by.user_id, decided,
     )  # fmt: skip
     server.query(
-        "INSERT INTO capgroups_seats VALUES (?, ?, 'dead', 0, ?, ?)",
+        "INSERT INTO capgroups_seats VALUES (?, ?, 'dead', 0, ?, ?, FALSE)",
         room, ghost.user_id, decided, decided + 60_000,
     )  # fmt: skip
     server.homeserver.start()
@@ -222,7 +222,7 @@ def test_a_change_of_name_that_lost_to_a_leaving_spends_no_seat(server: Server) 
     # They have left and come again since; another process still had a change of name to write.
     server.query(
         "INSERT INTO capgroups_seats "
-        "SELECT room_id, user_id, 'lost', event_stream_ordering, ?, ? "
+        "SELECT room_id, user_id, 'lost', event_stream_ordering, ?, ?, FALSE "
         "FROM room_memberships WHERE room_id = ? AND user_id = ?",
         int(time.time()) * 1000, int(time.time() + 60) * 1000, room, joining.user_id,
     )  # fmt: skip

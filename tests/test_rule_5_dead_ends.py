@@ -20,7 +20,8 @@ from tests.conftest import (
     joined_rooms,
     refused,
 )
-from tests.test_remote_people import federating, try_remotely
+from tests.federation.lab import federating
+from tests.federation.people import try_remotely
 
 WITHDRAWN = Words().refusal(Refusal(Reason.CODE_REVOKED), Audience.JOINING)
 DAY = 24 * 60 * 60 * 1000

@@ -28,6 +28,7 @@ from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.friends import listed_rooms
@@ -46,6 +47,7 @@ from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.seats import RESERVATION_MS, Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
@@ -143,7 +145,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_schema", "capgroups_seats", "capgroups_admissions", "capgroups_groups",
         "capgroups_codes", "capgroups_code_uses", "capgroups_visits", "capgroups_chats",
         "capgroups_code_invitations", "capgroups_aliases", "capgroups_accounts",
-        "capgroups_server_rooms", "capgroups_dead_ends",
+        "capgroups_server_rooms", "capgroups_dead_ends", "capgroups_remote_invitations",
     }  # fmt: skip
 
 
@@ -240,13 +242,23 @@ class Planner:
 
 
 STATEMENTS: list[Callable[[Any], object]] = [
-    lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5),
+    lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5, "%:localhost"),
     lambda txn: Seats.reserved(txn, "!r"),
     lambda txn: Seats.attempt(txn, "!r", "@a"),
     lambda txn: Seats.members(txn, "!r"),
+    lambda txn: Seats.taken_unreserved(txn, "!r", "@a", "%:localhost"),
+    lambda txn: Seats.any_for_invitation(txn, "!r", "@a", 5),
+    lambda txn: RemoteInvitations.add(txn, "!r", "@a", 5),
+    lambda txn: RemoteInvitations.of_group(txn, "!r"),
+    lambda txn: RemoteInvitations.of_person(txn, "@a"),
+    lambda txn: RemoteInvitations.longest_unjudged(txn, 5, 200),
+    lambda txn: RemoteInvitations.judged(txn, "!r", "@a", 5),
+    lambda txn: RemoteInvitations.is_open(txn, "!r", "@a"),
+    lambda txn: RemoteInvitations.remove(txn, "!r", "@a"),
+    lambda txn: PowerTables.of(txn, "!r"),
     lambda txn: attempts.forget_expired_of(txn, "!r", "@a", 5),
-    lambda txn: Situations.of(txn, "!r", "@a", None, 5),
-    lambda txn: Situations.of(txn, "!r", "@a", "@b", 5),
+    lambda txn: Situations.of(txn, "!r", "@a", None, 5, "%:localhost"),
+    lambda txn: Situations.of(txn, "!r", "@a", "@b", 5, "%:localhost"),
     lambda txn: attempts.release(txn, "!r", "@a", Hold("a")),
     lambda txn: attempts.forget_expired(txn, 5),
     lambda txn: attempts.strike(txn, "!r", "@a", 5),
@@ -384,7 +396,7 @@ def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
             standing = Memberships.membership(txn, room, person.user_id)
             Seats.reserve(txn, room, person.user_id, standing.stream_ordering, now, now)
             interrupted = Interrupted(txn, moments, partial(joins, person, room))
-            there = Situations.of(interrupted, room, person.user_id, None, now)  # type: ignore[arg-type]
+            there = Situations.of(interrupted, room, person.user_id, None, now, "%")  # type: ignore[arg-type]
         connection.close()
         if not interrupted.happened:
             break

@@ -16,6 +16,12 @@ Their seat is reserved and their admission is on record, so both steps are let t
 """
 
 
+being_invited: ContextVar[tuple[str, str] | None] = ContextVar(
+    "capgroups_being_invited", default=None
+)
+"""The group and the person of another server whose invitation was decided a moment ago."""
+
+
 @attrs.frozen
 class JoinDecision:
     """A verdict, and what was put on record if it let somebody in.

@@ -14,6 +14,7 @@ from synapse_capgroups.rules.joining import JoinFacts, Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admissions
 from synapse_capgroups.storage.database import lock_person
+from synapse_capgroups.storage.seats import seatless_invitees
 from synapse_capgroups.storage.situations import Situation, Situations
 
 
@@ -40,17 +41,23 @@ class Facts:
         self._contacts = contacts
         self._limits = config.limits
         self._min_age = config.friends.min_age
+        self._seatless = seatless_invitees(api.server_name, guarded=config.is_guarded)
 
-    @staticmethod
+    def situation(
+        self, txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None, now: int
+    ) -> Situation:
+        """How a person and a group stand at this moment."""
+        return Situations.of(txn, group.room_id, user_id, voucher, now, self._seatless)
+
     def arrival(
-        txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None, now: int
+        self, txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None, now: int
     ) -> Arrival:
         """An arrival under the group's lock. An earlier attempt that has expired is forgotten.
 
         Args:
             voucher: the sharer of the person's code; None for an arrival by invitation.
         """
-        there = Situations.of(txn, group.room_id, user_id, voucher, now)
+        there = self.situation(txn, group, user_id, voucher, now)
         attempt = there.attempt
         if attempt is not None and attempt.expires_at <= now:
             forget_expired_of(txn, group.room_id, user_id, now)

@@ -20,8 +20,7 @@ from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import ALLOWED, Verdict
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.storage.seats import Seats
-from synapse_capgroups.storage.situations import Situations
+from synapse_capgroups.storage.seats import Seats, seatless_invitees
 
 
 class Invitations:
@@ -33,6 +32,7 @@ class Invitations:
         self._limits = config.limits
         self._facts = Facts(api, Contacts(api, database, config.verified_contact), config)
         self._record = Record(api, database, config)
+        self._seatless = seatless_invitees(api.server_name, guarded=config.is_guarded)
 
     async def invitation(self, group: Group, inviter: str, invitee: str) -> Verdict:
         """Decide whether an invitation may be sent."""
@@ -41,7 +41,7 @@ class Invitations:
         now = self._api.get_current_time_msec()
 
         def decide(txn: LoggingTransaction) -> Verdict:
-            there = Situations.of(txn, group.room_id, invitee, inviter, now)
+            there = self._facts.situation(txn, group, invitee, inviter, now)
             if not there.inviter_is_member:
                 return ALLOWED  # Synapse refuses, and a stranger learns nothing of the group.
             facts = self._facts.of_invitation(txn, Arrival(group, invitee, there, now))
@@ -61,7 +61,7 @@ class Invitations:
         def decide(txn: LoggingTransaction) -> Verdict:
             if not Memberships.is_member(txn, group.room_id, inviter):
                 return ALLOWED
-            taken = Seats.taken_by_others(txn, group.room_id, "", now)
+            taken = Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
             return decide_address_invitation(taken, self._limits)
 
         return await self._database.run("address_invitation", decide)

@@ -2,18 +2,20 @@
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.storage.seats import Seats
+from synapse_capgroups.storage.seats import Seats, seatless_invitees
 
 
 class Presence:
     """Looks up memberships, each by a single statement."""
 
-    def __init__(self, api: ModuleApi, database: Database) -> None:
+    def __init__(self, api: ModuleApi, database: Database, config: Config) -> None:
         self._api = api
         self._database = database
+        self._seatless = seatless_invitees(api.server_name, guarded=config.is_guarded)
 
     async def is_invited(self, room_id: str, user_id: str) -> bool:
         """Whether somebody has an invitation that they have not answered."""
@@ -31,11 +33,27 @@ class Presence:
 
         return await self._database.look_up("member", look)
 
+    async def members(self, group: Group) -> int:
+        """How many members a group has."""
+        return await self._database.look_up(
+            "members", lambda txn: Seats.members(txn, group.room_id)
+        )
+
+    async def members_and_seats(self, group: Group) -> tuple[int, int]:
+        """How many members a group has, and how many seats are taken."""
+        now = self._api.get_current_time_msec()
+
+        def count(txn: LoggingTransaction) -> tuple[int, int]:
+            members = Seats.members(txn, group.room_id)
+            return members, Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
+
+        return await self._database.run("members", count)
+
     async def seats_taken(self, group: Group) -> int:
-        """How many members a group has, seats of joins under way included."""
+        """How many seats are taken: by members, joins under way, and invited remote people."""
         now = self._api.get_current_time_msec()
 
         def count(txn: LoggingTransaction) -> int:
-            return Seats.taken_by_others(txn, group.room_id, "", now)
+            return Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
 
         return await self._database.look_up("seats", count)

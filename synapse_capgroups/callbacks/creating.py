@@ -82,6 +82,9 @@ class Creating:
         if not is_group:
             return
         if self._answers.enforce:
+            shaped = dict(self._creations.shaped(creator, config))  # It may be the same body.
+            config.clear()
+            config.update(shaped)
             config["initial_state"] = seclusion.closed_to_guests(config)
         if not is_created_as_direct(config):
             when_done(partial(self._record, creator))

@@ -4,6 +4,7 @@ from functools import partial
 
 from synapse.module_api import NOT_SPAM, ModuleApi
 
+from synapse_capgroups.admission.decision import being_invited
 from synapse_capgroups.admission.invitations import Invitations
 from synapse_capgroups.callbacks.answers import Answer, Answers
 from synapse_capgroups.groups.scope import Scope
@@ -27,6 +28,8 @@ class Inviting:
         """Decide the invitation of a user."""
         if invitee == self._scope.concierge:
             return NOT_SPAM  # It declines, and takes no seat.
+        if being_invited.get() == (room_id, invitee):
+            return NOT_SPAM
         if await self._by_server_admin():
             return NOT_SPAM
         decide = partial(self._invitation, inviter, invitee, room_id)

@@ -27,11 +27,11 @@ from synapse_capgroups.codes.sharing import CodePictures, Sharing
 from synapse_capgroups.codes.sweep import CodeSweep
 from synapse_capgroups.codes.visits import DoorVisits
 from synapse_capgroups.config import Config
+from synapse_capgroups.federation.guard import Guard
 from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.words.lookup import Words
 
 
 @attrs.frozen
@@ -60,16 +60,16 @@ def assemble(
     members: Members,
     limits: RateLimits,
     concierge: str,
-    words: Words,
+    guard: Guard | None,
     config: Config,
 ) -> CodeParts:
     """Make the parts.
 
     Args:
         concierge: its Matrix ID. All doors are its rooms.
-        words: the texts in the server's language.
+        guard: None where people of other servers are not guarded against.
     """
-    presence = Presence(api, database)
+    presence, words = Presence(api, database, config), config.words
     states = CodeStates(api, database, config)
     contacts = Contacts(api, database, config.verified_contact)
     rights = SharingRights(api, database, config.codes.share_level)
@@ -80,10 +80,17 @@ def assemble(
     personal = PersonalCodes(api, database, contacts, limits, enforce=config.enforce)
     life = CodeLife(scope, states, rights, personal, closing)
     judging = Judging(rights, deciding)
-    outcomes = Outcomes(settling, closing)
+    outcomes = Outcomes(settling, closing, guard, config.code_limit)
     bringing_in = BringingIn(api, database, presence)
     visits = DoorVisits(api, database, presence, concierge, config.codes.door_stay)
-    group_entry = GroupEntry(api, scope, judging, bringing_in, outcomes)
+    group_entry = GroupEntry(
+        api,
+        scope,
+        judging,
+        bringing_in,
+        outcomes,
+        local_only=guard is not None and guard.local_only,
+    )
     entry = Entry(group_entry, personal, visits, closing)
     arrivals = Arrivals(api, presence)
     remote_visits = RemoteVisits(api, database, entry, arrivals, rooms)

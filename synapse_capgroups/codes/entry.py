@@ -36,12 +36,19 @@ class GroupEntry:
         judging: Judging,
         bringing_in: BringingIn,
         outcomes: Outcomes,
+        *,
+        local_only: bool = False,
     ) -> None:
+        """
+        Args:
+            local_only: whether nobody of another server comes in.
+        """
         self._api = api
         self._scope = scope
         self._judging = judging
         self._bringing_in = bringing_in
         self._outcomes = outcomes
+        self._local_only = local_only
 
     async def let_in(self, code: Code, user_id: str) -> Verdict:
         """Decide for somebody at a door, and if they may, join them, or invite a remote user.
@@ -54,6 +61,8 @@ class GroupEntry:
         if group is None:  # It was deleted, or has become exempt.
             return LEADS_NOWHERE
         local = self._api.is_mine(user_id)
+        if self._local_only and not local:
+            return Refusal(Reason.LOCAL_ONLY, always=True)
         decision = await self._judging.decide(group, code, user_id, invites=not local)
         if is_kept_out(decision.verdict):
             return decision.verdict

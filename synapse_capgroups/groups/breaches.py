@@ -7,6 +7,7 @@ server's cannot be refused. `check_event_for_spam` is shown all of them, without
 from synapse.module_api import EventBase, ModuleApi
 
 from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.inside.received import becomes_state
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.telemetry import journal, metrics
@@ -43,17 +44,7 @@ class Breaches:
         verdict = seclusion.decide_state(event.type, event.content)
         if not isinstance(verdict, Refusal) or await self._scope.group(event.room_id) is None:
             return
-        if not await self._becomes_state(event):
+        if not await becomes_state(self._api, event):
             return
         metrics.BREACHES.labels(verdict.reason.value).inc()
         journal.breach(event.room_id, event.event_id, event.sender, event.type, verdict.reason)
-
-    async def _becomes_state(self, event: EventBase) -> bool:
-        """Wait up to five seconds until a received event is the room's state; False if it fails."""
-        key = (event.type, "")
-        for _ in range(50):
-            state = await self._api.get_room_state(event.room_id, [key])
-            if key in state and state[key].event_id == event.event_id:
-                return True
-            await self._api.sleep(0.1)
-        return False

@@ -43,12 +43,14 @@ class GroupState:
     """A group as one of its members sees it.
 
     Attributes:
-        members: how many it has, seats of joins under way included.
+        members: how many it has.
+        seats_taken: the same with the seats of joins under way and of invited remote people.
         name: the member's own display name in it, if any.
     """
 
     mode: Mode
     members: int
+    seats_taken: int
     cap: int
     code_limit: int
     name: str | None
@@ -56,7 +58,7 @@ class GroupState:
     @property
     def seats_left(self) -> int:
         """How many more people can join."""
-        return max(0, self.cap - self.members)
+        return max(0, self.cap - self.seats_taken)
 
 
 class Members:
@@ -102,15 +104,15 @@ class Members:
         return found
 
     async def count(self, member: Member) -> int:
-        """How many members the group has, seats of joins under way included."""
-        return await self._presence.seats_taken(member.group)
+        """How many members the group has."""
+        return await self._presence.members(member.group)
 
     async def describe(self, member: Member) -> GroupState:
         """The state of a member's group."""
-        taken = await self.count(member)
+        members, taken = await self._presence.members_and_seats(member.group)
         limits = self._limits
         name = (await self._content(member)).get("displayname")
-        return GroupState(limits.mode(taken), taken, limits.cap, limits.code_limit, name)
+        return GroupState(limits.mode(taken), members, taken, limits.cap, limits.code_limit, name)
 
     async def rename(self, member: Member, name: str) -> None:
         """Set a member's display name in this group; an empty one clears it.

@@ -97,3 +97,16 @@ async def create_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> 
 def has_creators_of_all_power(created: EventBase) -> bool:
     """Whether in this version of rooms, 12 and later, creators stand above the power levels."""
     return created.room_version.msc4289_creator_power_enabled
+
+
+def makes_creators_of_all_power(api: ModuleApi, request: Mapping[str, Any]) -> bool:
+    """The same of the room that a `createRoom` body asks for; False if the version is unknown."""
+    default = api._hs.config.server.default_room_version.identifier
+    version = KNOWN_ROOM_VERSIONS.get(str(request.get("room_version", default)))
+    return version is not None and version.msc4289_creator_power_enabled
+
+
+def preset_levels(api: ModuleApi) -> Mapping[str, Any] | None:
+    """The power levels that the server's configuration has for the presets of rooms."""
+    levels: Mapping[str, Any] | None = api._hs.config.room.default_power_level_content_override
+    return levels

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from synapse.module_api import ModuleApi, UserID
@@ -62,6 +62,27 @@ async def withdraw(api: ModuleApi, user_id: str, room_id: str) -> None:
         await forget(api, user_id, room_id)
     except Exception:
         logger.exception("Could not take %s out of %s", user_id, room_id)
+
+
+async def remove_as_server(
+    api: ModuleApi, sender: str, user_id: str, room_id: str, reason: str
+) -> None:
+    """Remove somebody, or take their invitation back, in a local person's name.
+
+    The server does it for the person, who may be suspended or not have consented.
+
+    Raises:
+        SynapseError: the room does not allow it, or they are not in it.
+    """
+    await api._hs.get_room_member_handler().update_membership(
+        create_requester(sender, authenticated_entity=api.server_name),
+        UserID.from_string(user_id),
+        room_id,
+        "kick",
+        ratelimit=False,
+        content={"reason": reason},
+        require_consent=False,
+    )
 
 
 async def forget(api: ModuleApi, user_id: str, room_id: str) -> None:
@@ -135,19 +156,22 @@ membership_change: ContextVar[MembershipChange | None] = ContextVar(
 """The change within which a callback is called; see `watch_memberships`."""
 
 
-MembershipHook = Callable[[MembershipChange], Awaitable[None]]
+class Watcher(Protocol):
+    """Who hears of each change of a membership."""
+
+    async def membership_changes(self, change: MembershipChange) -> None:
+        """Called under Synapse's lock of the room; raises `SynapseError` to refuse."""
+
+    async def membership_changed(self, change: MembershipChange) -> None:
+        """Called when the change has come to pass, under the same lock: it must not wait."""
 
 
-def watch_memberships(api: ModuleApi, before: MembershipHook, after: MembershipHook) -> None:
+def watch_memberships(api: ModuleApi, *watchers: Watcher) -> None:
     """Let the module know of each change of a membership that this server makes.
 
     No callback sees all of them: `user_may_join_room` and `user_may_invite` are not asked about
     server admins, and none about leaving. `update_membership_locked` is what all of them go
     through; the invitations of a creation come to it directly.
-
-    Args:
-        before: called under Synapse's lock of the room; raises `SynapseError` to refuse.
-        after: called when the change has come to pass, under the same lock: it must not wait.
     """
     handler = api._hs.get_room_member_handler()
     update = handler.update_membership_locked
@@ -168,12 +192,14 @@ def watch_memberships(api: ModuleApi, before: MembershipHook, after: MembershipH
         )
         token = membership_change.set(change)
         try:
-            await before(change)
+            for watcher in watchers:
+                await watcher.membership_changes(change)
             result = await update(requester, target, room_id, action, *args, **kwargs)
             begun = rooms_begun.get()
             if begun is not None and change.new_room and action == "join":
                 begun.append(room_id)
-            await after(change)
+            for watcher in watchers:
+                await watcher.membership_changed(change)
         finally:
             membership_change.reset(token)
         return result

@@ -74,6 +74,10 @@ REQUIREMENTS = (
         named=("ratelimit", "ignore_forced_encryption"),
     ),
     _wrapped(
+        _ROOMS[0], "upgrade_room", _ROOMS[1],
+        "requester", "old_room_id", "new_version", "additional_creators",
+    ),
+    _wrapped(
         _ROOMS[0], "clone_existing_room", _ROOMS[1], "requester", "old_room_id", "new_room_id"
     ),
     _wrapped(
@@ -102,6 +106,15 @@ REQUIREMENTS = (
     _wrapped(
         "handlers.room:RoomShutdownHandler", "shutdown_room", "get_room_shutdown_handler",
         "room_id", "params", "result",
+    ),
+    _wrapped(
+        "handlers.message:EventCreationHandler", "create_and_send_nonmember_event",
+        "get_event_creation_handler", "requester", "event_dict",
+        named=("ratelimit", "ignore_shadow_ban"),
+    ),
+    _wrapped(
+        "handlers.federation:FederationHandler", "on_exchange_third_party_invite_request",
+        "get_federation_handler", "event_dict",
     ),
     _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
     _called(
@@ -182,6 +195,8 @@ REQUIREMENTS = (
 SETTINGS = (
     "server.allow_per_room_profiles",
     "servernotices.server_notices_mxid",
+    "server.default_room_version.identifier",
+    "room.default_power_level_content_override",
     "registration.auto_join_rooms",
     "registration.autocreate_auto_join_rooms",
     "mas.enabled",

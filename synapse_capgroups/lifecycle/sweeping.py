@@ -1,10 +1,10 @@
 """The sweep, once a minute: it finds what no callback told the module, and clears up."""
 
+from typing import Protocol
+
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.attempts import forget_expired
-from synapse_capgroups.codes.sweep import CodeSweep
-from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database
@@ -12,6 +12,13 @@ from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.telemetry import metrics
 
 SWEEP_INTERVAL_MS = 60 * 1000
+
+
+class Swept(Protocol):
+    """What can be swept."""
+
+    async def sweep(self) -> None:
+        """Sweep it once."""
 
 
 class Sweeping:
@@ -22,14 +29,16 @@ class Sweeping:
         api: ModuleApi,
         database: Database,
         forgetter: Forgetter,
-        codes: CodeSweep,
-        chat_care: ChatCare,
+        *others: Swept | None,
     ) -> None:
+        """
+        Args:
+            others: what else is swept, in this order, after what is forgotten and the seats.
+        """
         self._api = api
         self._database = database
         self._forgetter = forgetter
-        self._codes = codes
-        self._chat_care = chat_care
+        self._others = others
 
     def repeat(self) -> None:
         """Sweep once a minute from now on."""
@@ -41,8 +50,9 @@ class Sweeping:
         await self._forgetter.sweep()
         for mode, count in (await self._database.run("sweep", self._sweep_seats)).items():
             metrics.GROUPS.labels(mode.value).set(count)
-        await self._codes.sweep()
-        await self._chat_care.sweep()
+        for other in self._others:
+            if other is not None:
+                await other.sweep()
 
     def _sweep_seats(self, txn: LoggingTransaction) -> dict[Mode, int]:
         """Free the seats of processes that are gone; returns the number of groups by mode."""

@@ -189,6 +189,28 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX capgroups_codes_listed ON capgroups_codes (room_id, created_at, code_id)",
     ),
+    (
+        # A seat can be held for an invitation to a person of another server while it is sent.
+        "ALTER TABLE capgroups_seats ADD COLUMN for_invitation BOOLEAN NOT NULL DEFAULT FALSE",
+        # People of other servers who were invited from here, until they have answered.
+        """
+        CREATE TABLE capgroups_remote_invitations (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            invited_at BIGINT NOT NULL,
+            judged_at BIGINT NOT NULL,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        """
+        CREATE INDEX capgroups_remote_invitations_user
+        ON capgroups_remote_invitations (user_id)
+        """,
+        """
+        CREATE INDEX capgroups_remote_invitations_judged
+        ON capgroups_remote_invitations (judged_at)
+        """,
+    ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
 

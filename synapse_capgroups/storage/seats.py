@@ -16,9 +16,24 @@ from collections.abc import Collection
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.tables.conditions import IS_JOINED, JOINED_SINCE, JOINED_USERS
+from synapse_capgroups.inside.tables.conditions import (
+    IS_INVITED,
+    IS_JOINED,
+    JOINED_SINCE,
+    JOINED_USERS,
+    SEATED_USERS,
+)
 
 RESERVATION_MS = 60 * 1000
+
+
+def seatless_invitees(server_name: str, *, guarded: bool) -> str:
+    """A pattern, for LIKE, of those whose invitations take no seat.
+
+    An invited person of another server holds a seat from the invitation on if groups keep their
+    rules across servers: their own server may join them without asking here (rule 10).
+    """
+    return f"%:{server_name}" if guarded else "%"
 
 
 @attrs.frozen
@@ -51,39 +66,49 @@ class Seats:
     """The statements on `capgroups_seats`."""
 
     @staticmethod
-    def taken_by_others(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> int:
+    def taken_by_others(
+        txn: LoggingTransaction, room_id: str, user_id: str, now: int, seatless: str
+    ) -> int:
         """How many seats everybody but this person holds, as a member or by a reservation.
 
         One statement on purpose. With two, a join that is persisted between them would be counted
         by neither.
+
+        Args:
+            seatless: a pattern of those whose invitations take no seat; see `seatless_invitees`.
         """
         spent = JOINED_SINCE.format(seat="seat")
         is_member = IS_JOINED.format(row="seat", user="user_id")
+        is_invited = IS_INVITED.format(row="seat", user="user_id")
         txn.execute(
             f"""
             SELECT COUNT(*) FROM (
-                {JOINED_USERS}
+                {SEATED_USERS}
                 UNION ALL
                 SELECT DISTINCT seat.user_id FROM capgroups_seats AS seat
                 WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {is_member} AND NOT {spent}
+                AND (seat.user_id LIKE ? OR NOT {is_invited})
             ) AS taken WHERE user_id <> ?
             """,
-            (room_id, room_id, now, user_id),
+            (room_id, seatless, room_id, now, seatless, user_id),
         )
         row = txn.fetchone()
         return int(row[0]) if row else 0
 
     @staticmethod
-    def members(txn: LoggingTransaction, room_id: str, but: str = "") -> int:
-        """How many members there are, joins under way not included.
-
-        Args:
-            but: a Matrix ID that does not count.
-        """
+    def taken_unreserved(txn: LoggingTransaction, room_id: str, user_id: str, seatless: str) -> int:
+        """The same where nobody else has a reservation."""
         txn.execute(
-            f"SELECT COUNT(*) FROM ({JOINED_USERS}) AS members WHERE user_id <> ?",
-            (room_id, but),
+            f"SELECT COUNT(*) FROM ({SEATED_USERS}) AS taken WHERE user_id <> ?",
+            (room_id, seatless, user_id),
         )
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
+    def members(txn: LoggingTransaction, room_id: str) -> int:
+        """How many members there are, joins under way not included."""
+        txn.execute(f"SELECT COUNT(*) FROM ({JOINED_USERS}) AS members", (room_id,))
         row = txn.fetchone()
         return int(row[0]) if row else 0
 
@@ -112,13 +137,37 @@ class Seats:
             FROM capgroups_seats AS seat LEFT JOIN capgroups_admissions AS admission
             ON admission.room_id = seat.room_id AND admission.user_id = seat.user_id
             AND admission.admitted_at = seat.admitted_at
-            WHERE seat.room_id = ? AND seat.user_id = ? AND NOT {joined}
+            WHERE seat.room_id = ? AND seat.user_id = ? AND NOT seat.for_invitation AND NOT {joined}
             ORDER BY seat.expires_at DESC LIMIT 1
             """,
             (room_id, user_id),
         )
         row = txn.fetchone()
         return Attempt(*row) if row else None
+
+    @staticmethod
+    def any_for_invitation(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> bool:
+        """Whether an invitation of this person is being sent at this moment."""
+        txn.execute(
+            """
+            SELECT 1 FROM capgroups_seats
+            WHERE room_id = ? AND user_id = ? AND for_invitation AND expires_at > ? LIMIT 1
+            """,
+            (room_id, user_id, now),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
+    def being_invited(txn: LoggingTransaction, room_id: str, now: int) -> list[str]:
+        """Whose invitations are being sent at this moment."""
+        txn.execute(
+            """
+            SELECT user_id FROM capgroups_seats
+            WHERE room_id = ? AND for_invitation AND expires_at > ?
+            """,
+            (room_id, now),
+        )
+        return [user_id for (user_id,) in txn]
 
     @staticmethod
     def reserve(
@@ -128,23 +177,28 @@ class Seats:
         after_stream_ordering: int,
         admitted_at: int,
         now: int,
+        *,
+        for_invitation: bool = False,
     ) -> Hold:
         """Hold a seat until the join that was just allowed is persisted.
 
         Args:
             after_stream_ordering: the place of the person's membership event as it is now.
             admitted_at: the time of the admission on record that this attempt stands for.
+            for_invitation: whether an invitation is persisted and no join, which then holds the
+                seat itself.
         """
         hold = Hold(secrets.token_hex(8))
         txn.execute(
             """
             INSERT INTO capgroups_seats
-                (room_id, user_id, attempt, after_stream_ordering, admitted_at, expires_at)
-            VALUES (?, ?, ?, ?, ?, ?)
+                (room_id, user_id, attempt, after_stream_ordering, admitted_at, expires_at,
+                for_invitation)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
             """,
             (
                 room_id, user_id, hold.attempt, after_stream_ordering, admitted_at,
-                now + RESERVATION_MS,
+                now + RESERVATION_MS, for_invitation,
             ),
         )  # fmt: skip
         return hold

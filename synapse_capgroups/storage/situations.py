@@ -36,12 +36,18 @@ class Situations:
 
     @staticmethod
     def of(
-        txn: LoggingTransaction, room_id: str, user_id: str, inviter: str | None, now: int
+        txn: LoggingTransaction,
+        room_id: str,
+        user_id: str,
+        inviter: str | None,
+        now: int,
+        seatless: str,
     ) -> Situation:
         """The situation at this moment.
 
         Args:
             inviter: who vouches for the person; None is the sender of the invitation that stands.
+            seatless: a pattern of those whose invitations take no seat.
         """
         # First the reservations and attempts, then the memberships: a join that is persisted in
         # between is seen by both, and none by neither.
@@ -64,9 +70,9 @@ class Situations:
         assert row is not None
         is_guest, inviters_membership, mode = row
         if any(expires_at > now for who, expires_at in reserved.items() if who != user_id):
-            taken = Seats.taken_by_others(txn, room_id, user_id, now)
+            taken = Seats.taken_by_others(txn, room_id, user_id, now, seatless)
         else:
-            taken = Seats.members(txn, room_id, but=user_id)
+            taken = Seats.taken_unreserved(txn, room_id, user_id, seatless)
         return Situation(
             standing=standing,
             attempt=attempt,

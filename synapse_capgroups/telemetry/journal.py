@@ -48,5 +48,16 @@ def breach(room_id: str, event_id: str, sender: str, event_type: str, reason: Re
     _write("breach", {**facts, "reason": reason.value})
 
 
+def withdrawn(room_id: str, user_id: str, reason: Reason, *, removed: bool) -> None:
+    """Somebody of another server lost an invitation or was removed, or nobody had the power to."""
+    facts = {"group": room_id, "user": user_id, "reason": reason.value, "removed": removed}
+    _write("withdrawn", facts)
+
+
+def put_right(room_id: str, sender: str, event_type: str, *, done: bool) -> None:
+    """What another server did to a group was undone, or nobody here had the power to."""
+    _write("put_right", {"group": room_id, "by": sender, "type": event_type, "done": done})
+
+
 def _write(word: str, facts: dict[str, Any]) -> None:
     logger.info("%s %s", word, json.dumps(facts, sort_keys=True))

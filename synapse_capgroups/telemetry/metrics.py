@@ -36,3 +36,13 @@ BREACHES = Counter(
     "the reason why anybody else would have been refused",
     ["reason"],
 )
+WITHDRAWN = Counter(
+    "capgroups_withdrawn",
+    "People of other servers whose invitation was taken back, or who were removed, by the reason",
+    ["reason"],
+)
+PUT_RIGHT = Counter(
+    "capgroups_put_right",
+    "Changes from other servers that broke a rule and were undone ('yes'), or could not be ('no')",
+    ["done"],
+)

@@ -11,6 +11,17 @@ reads it sees a join either wholly or not at all. By the unique index on (room_i
 """
 
 
+SEATED_USERS = """
+    SELECT state_key AS user_id FROM current_state_events
+    WHERE room_id = ? AND type = 'm.room.member'
+    AND (membership = 'join' OR (membership = 'invite' AND state_key NOT LIKE ?))
+"""
+"""Who has a seat in a room without a reservation: its members, and the invited people of other
+servers, whose own server may let them in (rule 10). The parameters are the room ID and a pattern
+of those whose invitations take no seat.
+"""
+
+
 JOINED_SINCE = """
     (EXISTS (
         SELECT 1 FROM room_memberships AS later
@@ -43,6 +54,10 @@ _STANDS = """
 
 IS_JOINED = _STANDS % "'join'"
 """A condition: a person named in a row is a member of the row's room. By the unique index."""
+
+
+IS_INVITED = _STANDS % "'invite'"
+"""The same for somebody who is invited."""
 
 
 IS_OUT = _STANDS % "'leave', 'ban'"

@@ -193,3 +193,15 @@ class Memberships:
             (room_id, most),
         )
         return [(user, membership) for user, membership in txn]
+
+    @staticmethod
+    def ever_present(txn: LoggingTransaction, room_id: str, most: int) -> list[str]:
+        """Who has ever had a membership; `most` of them at most.
+
+        It is still there when the last local member has left, and the room's state is not.
+        """
+        txn.execute(
+            "SELECT DISTINCT user_id FROM room_memberships WHERE room_id = ? LIMIT ?",
+            (room_id, most),
+        )
+        return [user for (user,) in txn]

@@ -1,0 +1,1 @@
+"""Federation: how groups keep their rules when people of other servers are in them (rule 10)."""

@@ -1,0 +1,79 @@
+"""What other servers do to groups: what breaks a rule is undone by a local member at once.
+
+In a group of the guarded form, people of other servers have no power, so there is nothing to undo.
+A group from before gets that form when the first of them does something here.
+"""
+
+import logging
+
+from synapse.module_api import EventBase, ModuleApi
+
+from synapse_capgroups.federation.levels import Levels
+from synapse_capgroups.federation.removing import Removing
+from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.inside.power_levels import send_state
+from synapse_capgroups.inside.received import becomes_state
+from synapse_capgroups.rules import seclusion
+from synapse_capgroups.rules.federation import put_right
+from synapse_capgroups.rules.power_levels import POWER_LEVELS
+from synapse_capgroups.rules.scope import Group
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.telemetry import journal, metrics
+
+logger = logging.getLogger(__name__)
+
+_MEMBER = "m.room.member"
+_CONCERNED = seclusion.SECLUDING | {_MEMBER, POWER_LEVELS}
+
+
+class Afar:
+    """Looks at the state events that people of other servers send into groups."""
+
+    def __init__(self, api: ModuleApi, scope: Scope, levels: Levels, removing: Removing) -> None:
+        self._api = api
+        self._scope = scope
+        self._levels = levels
+        self._removing = removing
+
+    def may_be(self, event: EventBase) -> bool:
+        """Whether an event of another server's may have to be undone. In memory, for each one."""
+        return event.type in _CONCERNED and event.is_state()
+
+    def look_soon(self, event: EventBase) -> None:
+        """Look at an event once it is the state of a group."""
+        self._api.run_as_background_process("capgroups_afar", self._look, event)
+
+    async def _look(self, event: EventBase) -> None:
+        group = await self._scope.group(event.room_id)
+        if group is None or not await becomes_state(self._api, event):
+            return
+        try:
+            await self._levels.ensure(group)
+            if event.type == _MEMBER:
+                await self._brought_in(group, event)
+            elif event.type != POWER_LEVELS:
+                await self._opened(group, event)
+        except Exception:
+            logger.exception("Could not put right what %s did", event.event_id)
+
+    async def _brought_in(self, group: Group, event: EventBase) -> None:
+        """Remove somebody whom another server has invited."""
+        who = event.state_key
+        invited = event.content.get("membership") == "invite" and who != event.sender
+        if invited and who != self._scope.concierge:
+            by_email = self._api.is_mine(event.sender)  # Else it would be made here.
+            reason = Reason.INVITE_REQUIRED if by_email else Reason.REMOTE_NO_INVITE
+            await self._removing.remove(group, who, Refusal(reason))
+
+    async def _opened(self, group: Group, event: EventBase) -> None:
+        """Close a group that a person of another server has opened."""
+        content = put_right(event.type, event.content, None)
+        if content is None:
+            return
+        there = await self._levels.standing(group)
+        sender = there.sender(event.type)
+        if sender is not None:
+            await send_state(self._api, sender, group.room_id, event.type, content)
+        done = sender is not None
+        metrics.PUT_RIGHT.labels("yes" if done else "no").inc()
+        journal.put_right(group.room_id, event.sender, event.type, done=done)

@@ -1,0 +1,72 @@
+"""Statements on a room's power levels, and on whom they concern."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+from synapse.module_api import LoggingTransaction
+
+
+@attrs.frozen
+class RoomPower:
+    """What a room's state says of power at this moment.
+
+    Attributes:
+        content: of `m.room.power_levels`; None if the room has none.
+        creators: who stands above the levels: in version 12 of rooms and later, its creators.
+        present: the people who are joined or invited, by Matrix ID, each with that word.
+        federates: whether people of other servers can be in it at all.
+    """
+
+    content: Mapping[str, Any] | None
+    creators: frozenset[str]
+    present: Mapping[str, str]
+    federates: bool
+
+
+class PowerTables:
+    """Statements on `current_state_events`, `event_json` and `rooms`.
+
+    From the tables, since a worker's caches of a room's state can be behind: what is read here is
+    written anew with one entry more, and another process's entry must not be lost by that.
+    """
+
+    @staticmethod
+    def of(txn: LoggingTransaction, room_id: str) -> RoomPower:
+        txn.execute(
+            """
+            SELECT state.type, event.json FROM current_state_events AS state
+            JOIN event_json AS event ON event.event_id = state.event_id
+            WHERE state.room_id = ? AND state.state_key = ''
+            AND state.type IN ('m.room.create', 'm.room.power_levels')
+            """,
+            (room_id,),
+        )
+        found = {kind: json.loads(text) for kind, text in txn.fetchall()}
+        txn.execute(
+            """
+            SELECT state_key, membership FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member'
+            AND membership IN ('join', 'invite')
+            """,
+            (room_id,),
+        )
+        present = dict(txn.fetchall())
+        txn.execute("SELECT room_version FROM rooms WHERE room_id = ?", (room_id,))
+        row = txn.fetchone()
+        version = KNOWN_ROOM_VERSIONS.get(row[0] or "1") if row else None
+        above = version is not None and version.msc4289_creator_power_enabled
+        creators = _creators(found.get("m.room.create")) if above else frozenset()
+        levels = found.get("m.room.power_levels")
+        created = found.get("m.room.create", {"content": {}})
+        federates = created["content"].get("m.federate", True) is not False
+        return RoomPower(levels["content"] if levels else None, creators, present, federates)
+
+
+def _creators(created: Any) -> frozenset[str]:
+    if created is None:
+        return frozenset()
+    more = created["content"].get("additional_creators", ())
+    return frozenset((created["sender"], *more))
