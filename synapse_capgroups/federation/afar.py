@@ -5,6 +5,7 @@ A group from before gets that form when the first of them does something here.
 """
 
 import logging
+from collections import OrderedDict
 
 from synapse.module_api import EventBase, ModuleApi
 
@@ -23,6 +24,7 @@ from synapse_capgroups.telemetry import journal, metrics
 logger = logging.getLogger(__name__)
 
 _MEMBER = "m.room.member"
+_REMEMBERED_JOINS = 10_000
 _CONCERNED = seclusion.SECLUDING | {_MEMBER, POWER_LEVELS}
 
 
@@ -34,10 +36,23 @@ class Afar:
         self._scope = scope
         self._levels = levels
         self._removing = removing
+        self._joined: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def may_be(self, event: EventBase) -> bool:
         """Whether an event of another server's may have to be undone. In memory, for each one."""
-        return event.type in _CONCERNED and event.is_state()
+        return event.type in _CONCERNED and event.is_state() and not self._is_rename(event)
+
+    def _is_rename(self, event: EventBase) -> bool:
+        """Whether somebody joins who was seen to join before: they may do that every second."""
+        if event.type != _MEMBER or event.content.get("membership") != "join":
+            return False
+        who = (event.room_id, event.state_key)
+        if who in self._joined:
+            return True
+        self._joined[who] = None
+        if len(self._joined) > _REMEMBERED_JOINS:
+            self._joined.popitem(last=False)
+        return False
 
     def look_soon(self, event: EventBase) -> None:
         """Look at an event once it is the state of a group."""
