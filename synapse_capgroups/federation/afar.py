@@ -60,7 +60,10 @@ class Afar:
 
     async def _look(self, event: EventBase) -> None:
         group = await self._scope.group(event.room_id)
-        if group is None or not await becomes_state(self._api, event):
+        if group is None:
+            return
+        if not await becomes_state(self._api, event):
+            self._joined.pop((event.room_id, event.state_key), None)
             return
         try:
             await self._levels.ensure(group)
