@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from synapse.module_api import ModuleApi
@@ -28,6 +29,7 @@ def watch_power_levels(api: ModuleApi, around: LevelsHook) -> None:
     handler = api._hs.get_event_creation_handler()
     send = handler.create_and_send_nonmember_event
 
+    @wraps(send)
     async def watched(requester: Any, event_dict: Any, *args: Any, **kwargs: Any) -> Any:
         if (
             _own.get()
