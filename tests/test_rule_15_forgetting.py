@@ -9,8 +9,6 @@ import pytest
 from synapse_capgroups.demo.person import Person, expect
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, refused
 
-pytestmark = pytest.mark.both_engines
-
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 DAY_MS = 24 * 60 * 60 * 1000
 

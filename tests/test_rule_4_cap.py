@@ -13,8 +13,6 @@ from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, refused
 from tests.slow_module import beside
 
-pytestmark = pytest.mark.both_engines
-
 
 def all_at_once(people: list[Person], room: str) -> list[Reply]:
     """Everybody joins in the same moment."""
