@@ -248,7 +248,6 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.members(txn, "!r"),
     lambda txn: Seats.taken_unreserved(txn, "!r", "@a", "%:localhost"),
     lambda txn: Seats.any_for_invitation(txn, "!r", "@a", 5),
-    lambda txn: RemoteInvitations.add(txn, "!r", "@a", 5),
     lambda txn: RemoteInvitations.of_group(txn, "!r"),
     lambda txn: RemoteInvitations.of_person(txn, "@a"),
     lambda txn: RemoteInvitations.longest_unjudged(txn, 5, 200),

@@ -35,7 +35,7 @@ def watch_upgrades(api: ModuleApi, choose: ChooseCreators) -> None:
             successor beside the one who upgrades; returns those that may be.
     """
     handler = api._hs.get_room_creation_handler()
-    _choose_creators(handler, choose)
+    _choose_creators(api, choose)
     watch_ending(handler, "clone_existing_room")
     clone = handler.clone_existing_room
 
@@ -51,7 +51,8 @@ def watch_upgrades(api: ModuleApi, choose: ChooseCreators) -> None:
     handler.clone_existing_room = watched  # type: ignore[method-assign]
 
 
-def _choose_creators(handler: Any, choose: ChooseCreators) -> None:
+def _choose_creators(api: ModuleApi, choose: ChooseCreators) -> None:
+    handler = api._hs.get_room_creation_handler()
     upgrade = handler.upgrade_room
 
     async def chosen(
@@ -67,4 +68,4 @@ def _choose_creators(handler: Any, choose: ChooseCreators) -> None:
             creators = await choose(old_room_id, creators)
         return await upgrade(requester, old_room_id, new_version, creators, *args, **kwargs)
 
-    handler.upgrade_room = chosen
+    handler.upgrade_room = chosen  # type: ignore[method-assign]
