@@ -23,9 +23,9 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from synapse_capgroups.demo.homeserver import Homeserver, free_port
+from synapse_capgroups.demo.loopback import certificate
 from synapse_capgroups.demo.person import Person, expect
 from tests.browser import CHROMIUM, FLAGS
-from tests.tls import certificate
 
 IMAGES = Path(__file__).parent / "images"
 HOST = "chat.example.com"

@@ -17,7 +17,7 @@ from signedjson.key import generate_signing_key, get_verify_key
 from signedjson.sign import sign_json
 from unpaddedbase64 import encode_base64
 
-from tests.tls import certificate
+from synapse_capgroups.demo.loopback import certificate
 
 TOKEN = "token"
 """What it calls each invitation. It gives each the same one."""

@@ -18,11 +18,11 @@ import pytest
 
 from synapse_capgroups.demo.cluster import Cluster, Processes, missing_for_workers
 from synapse_capgroups.demo.homeserver import Homeserver, free_port
+from synapse_capgroups.demo.loopback import federation_settings, with_clients
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.process import interpreter
 from tests.conftest import Server, server_folder
 from tests.federation.link import Network
-from tests.tls import certificate
 
 OLDEST = "CAPGROUPS_OLDEST_PYTHON"
 """Names the Python of an environment with the oldest Synapse that README claims."""
@@ -30,43 +30,6 @@ OLDEST = "CAPGROUPS_OLDEST_PYTHON"
 CAPGROUPS = "synapse_capgroups.CapGroups"
 ROGUE = "tests.federation.rogue.Rogue"
 WINDOW = "tests.federation.window.Window"
-
-
-def federation_settings(folder: Path) -> dict[str, Any]:
-    """More of homeserver.yaml for a server that federates with others on loopback.
-
-    Args:
-        folder: where its certificate is kept.
-
-    Returns:
-        The settings, with one of `listeners`: where other servers reach it.
-    """
-    port = free_port()
-    return {
-        **certificate(folder),
-        "server_name": f"127.0.0.1:{port}",
-        "federation_verify_certificates": False,
-        "ip_range_blacklist": [],
-        # Servers are stopped and lines are cut; then others are to try again soon. Milliseconds.
-        "federation": {
-            "destination_min_retry_interval": 200, "destination_max_retry_interval": 1000,
-            "max_short_retries": 1, "max_short_retry_delay": 100,
-            "max_long_retries": 1, "max_long_retry_delay": 100,
-        },
-        "listeners": [
-            {"port": port, "type": "http", "tls": True, "bind_addresses": ["127.0.0.1"],
-             "resources": [{"names": ["federation"]}]},
-        ],
-    }  # fmt: skip
-
-
-def with_clients(settings: Mapping[str, Any], port: int) -> dict[str, Any]:
-    """The same settings with the listener for clients, which a single process needs."""
-    client = {
-        "port": port, "type": "http", "bind_addresses": ["127.0.0.1"],
-        "resources": [{"names": ["client", "health", "metrics"]}],
-    }  # fmt: skip
-    return {**settings, "listeners": [client, *settings["listeners"]]}
 
 
 def federating(folder: Path, module: Mapping[str, Any] | None) -> Homeserver:
