@@ -12,8 +12,11 @@ from synapse_capgroups.rules.verdict import Reason
 
 _COLUMNS = (
     "code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, door, died_of, "
-    "died_at, after_stream_ordering, address_moved_at"
+    "died_at, after_stream_ordering, address_moved_at, label"
 )
+
+SERIES_MARK = "s-"
+"""What the ID of a series starts with. Room IDs start with `!`, and Matrix IDs with `@`."""
 
 SECRET_LENGTH = 28
 """How many characters a secret has: 136 bits in letters and digits."""
@@ -27,13 +30,14 @@ class Code:
         code_id: its public name, in paths and logs.
         secret: what the QR picture holds. Never in a path, a log line or an exception.
         room_id: the group that it opens. Of a personal code, the Matrix ID of the person with whom
-            it opens a direct chat, who is the sharer too.
+            it opens a direct chat, who is the sharer too. Of a live code, the ID of its series.
         door: the room ID of its door; None until the door is made. Kept after the door is closed,
             because somebody may be joining it at that moment.
         died_of: why it is dead, as far as anybody noticed.
         after_stream_ordering: the place in the server's order of events after which it was made;
             None where an older version made it.
         address_moved_at: when the dead code's address was led to a dead end, None if it is not.
+        label: what its sharer wrote on it, such as the place of a poster; None if nothing.
     """
 
     code_id: str
@@ -49,10 +53,16 @@ class Code:
     died_at: int | None = None
     after_stream_ordering: int | None = None
     address_moved_at: int | None = None
+    label: str | None = None
 
     @property
     def is_personal(self) -> bool:
         return self.room_id == self.sharer
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it opens a series."""
+        return self.room_id.startswith(SERIES_MARK)
 
 
 @attrs.frozen
@@ -98,13 +108,13 @@ class Codes:
             """
             INSERT INTO capgroups_codes
                 (code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, died_of,
-                 died_at, after_stream_ordering)
-            VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)
+                 died_at, after_stream_ordering, label)
+            VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)
             """,
             (
                 code.code_id, code.secret, code.room_id, code.sharer, code.created_at,
                 code.expires_at, code.max_uses, code.died_of and code.died_of.value, code.died_at,
-                StateHistory.latest_stream_ordering(txn),
+                StateHistory.latest_stream_ordering(txn), code.label,
             ),
         )  # fmt: skip
 
@@ -215,7 +225,7 @@ class Codes:
             f"""
             SELECT code.code_id, {SHARER_MARKS.format(row="code")}
             FROM capgroups_codes AS code
-            WHERE code.died_of IS NULL AND code.room_id <> code.sharer
+            WHERE code.died_of IS NULL AND SUBSTR(code.room_id, 1, 1) = '!'
             """
         )
         return [(code_id, tuple(marks)) for code_id, *marks in txn.fetchall()]

@@ -19,6 +19,7 @@ T = TypeVar("T")
 _ROOM_LOCKS = 0x63617000  # "cap"
 _PERSON_LOCKS = 0x63617001
 _SCHEMA_LOCK = 0x63617002
+_SERIES_LOCKS = 0x63617003
 
 
 class Database:
@@ -71,6 +72,11 @@ def lock_room(txn: LoggingTransaction, room_id: str) -> None:
 def lock_person(txn: LoggingTransaction, user_id: str) -> None:
     """Be the only one that counts this person's vouches. Always taken after a room's lock."""
     _lock(txn, _PERSON_LOCKS, user_id)
+
+
+def lock_series(txn: LoggingTransaction, series_id: str) -> None:
+    """Be the only transaction that gives places in this series. Always before a room's lock."""
+    _lock(txn, _SERIES_LOCKS, series_id)
 
 
 def migrate_alone(txn: LoggingTransaction) -> None:

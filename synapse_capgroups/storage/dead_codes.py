@@ -14,8 +14,8 @@ from synapse_capgroups.storage.seats import RESERVATION_MS
 _HAS_USE_UNDER_WAY = f"""
     EXISTS (
         SELECT 1 FROM capgroups_code_uses AS used JOIN capgroups_seats AS seat
-        ON seat.room_id = capgroups_codes.room_id AND seat.user_id = used.user_id
-        AND seat.admitted_at = used.used_at
+        ON seat.user_id = used.user_id AND seat.admitted_at = used.used_at
+        AND (seat.room_id = capgroups_codes.room_id OR SUBSTR(capgroups_codes.room_id, 1, 1) <> '!')
         WHERE used.code_id = capgroups_codes.code_id AND NOT {JOINED_SINCE.format(seat="seat")}
     )
 """
@@ -74,7 +74,7 @@ class DeadCodes:
         txn.execute(
             f"""
             UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE died_of IS NULL AND expires_at > ? AND room_id <> sharer
+            WHERE died_of IS NULL AND expires_at > ? AND SUBSTR(room_id, 1, 1) = '!'
             AND NOT {IS_JOINED.format(row="capgroups_codes", user="sharer")}
             """,
             (Reason.CODE_REVOKED.value, now, now),

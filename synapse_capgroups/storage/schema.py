@@ -211,6 +211,67 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ON capgroups_remote_invitations (judged_at)
         """,
     ),
+    (
+        # Series: groups of one organiser that are filled one after another.
+        """
+        CREATE TABLE capgroups_series (
+            series_id TEXT NOT NULL PRIMARY KEY,
+            organiser TEXT NOT NULL,
+            name TEXT NOT NULL,
+            pattern TEXT NOT NULL,
+            fill BIGINT NOT NULL,
+            max_groups BIGINT NOT NULL,
+            model TEXT NOT NULL,
+            state TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            ended_at BIGINT
+        )
+        """,
+        "CREATE INDEX capgroups_series_organiser ON capgroups_series (organiser)",
+        "CREATE INDEX capgroups_series_model ON capgroups_series (model)",
+        """
+        CREATE INDEX capgroups_series_end ON capgroups_series (ended_at)
+        WHERE ended_at IS NOT NULL
+        """,
+        # `room_id` is NULL while the room is made. The key lets each number be made once.
+        """
+        CREATE TABLE capgroups_series_groups (
+            series_id TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            room_id TEXT,
+            begun_at BIGINT NOT NULL,
+            begun_after BIGINT NOT NULL,
+            is_full BOOLEAN NOT NULL,
+            label TEXT,
+            PRIMARY KEY (series_id, number)
+        )
+        """,
+        "CREATE UNIQUE INDEX capgroups_series_groups_room ON capgroups_series_groups (room_id)",
+        """
+        CREATE INDEX capgroups_series_groups_place ON capgroups_series_groups (series_id, number)
+        WHERE NOT is_full
+        """,
+        """
+        CREATE TABLE capgroups_series_helpers (
+            series_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            PRIMARY KEY (series_id, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_series_helpers_user ON capgroups_series_helpers (user_id)",
+        # The rooms that show an organiser their groups as a folder.
+        """
+        CREATE TABLE capgroups_series_spaces (
+            series_id TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            room_id TEXT NOT NULL,
+            PRIMARY KEY (series_id, number)
+        )
+        """,
+        "CREATE UNIQUE INDEX capgroups_series_spaces_room ON capgroups_series_spaces (room_id)",
+        "CREATE INDEX capgroups_seats_user ON capgroups_seats (user_id)",
+        "ALTER TABLE capgroups_codes ADD COLUMN label TEXT",
+    ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
 
