@@ -33,6 +33,9 @@ _LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
 _HIGHEST_NUMBER = 2**31 - 1
 """Beyond any sensible value, and still an integer to PostgreSQL and to canonical JSON."""
 
+MOST_GROUPS_OF_A_SERIES = 1000
+"""Beyond what was measured. Whatever is done with each group of a series is bounded by it."""
+
 
 class ConfigurationError(ValueError):
     """Something in the module's configuration cannot be used."""
@@ -105,8 +108,11 @@ class _Section:
                     self.path(key), self._raw[key], f"{hint}known keys: {', '.join(self._known)}"
                 )
 
-    def integer(self, key: str, default: int, *, least: int) -> int:
-        return self.take(key, default, _integer(least), f"a whole number, {least} or more")
+    def integer(self, key: str, default: int, *, least: int, most: int | None = None) -> int:
+        accepted = f"a whole number, {least} or more"
+        if most is None:
+            return self.take(key, default, _integer(least), accepted)
+        return self.take(key, default, _integer(least, most), f"{accepted}, up to {most}")
 
     def optional_integer(self, key: str, default: int | None, *, least: int) -> int | None:
         # `take` reads None as "not acceptable", so null is tested before it is called.
@@ -167,9 +173,9 @@ def _is_integer(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _integer(least: int) -> Callable[[object], int | None]:
+def _integer(least: int, most: int = _HIGHEST_NUMBER) -> Callable[[object], int | None]:
     def check(value: object) -> int | None:
-        if isinstance(value, int) and _is_integer(value, least) and value <= _HIGHEST_NUMBER:
+        if isinstance(value, int) and _is_integer(value, least) and value <= most:
             return value
         return None
 
@@ -267,6 +273,30 @@ class DirectoryConfig:
 
 
 @attrs.frozen
+class SeriesConfig:
+    """`series`: how large a series may get, and what its organisers may do (rules 11, 12, 14)."""
+
+    max_groups: int = 20
+    announcements_per_day: int = 4
+    assign: str = "invite"
+
+    @classmethod
+    def take(cls, section: _Section) -> "SeriesConfig":
+        default = cls()
+        config = cls(
+            max_groups=section.integer(
+                "max_groups", default.max_groups, least=1, most=MOST_GROUPS_OF_A_SERIES
+            ),
+            announcements_per_day=section.integer(
+                "announcements_per_day", default.announcements_per_day, least=0
+            ),
+            assign=section.choice("assign", default.assign, ("invite", "join")),
+        )
+        section.finish()
+        return config
+
+
+@attrs.frozen
 class RecordConfig:
     """`record`: how long it is kept who came in how and by whom (rule 15)."""
 
@@ -328,6 +358,7 @@ class Config:
     names: NamesConfig = NamesConfig()
     directory: DirectoryConfig = DirectoryConfig()
     federation: str = "guarded"
+    series: SeriesConfig = SeriesConfig()
     record: RecordConfig = RecordConfig()
     verified_contact: str = "none"
     exempt: ExemptConfig = ExemptConfig()
@@ -375,6 +406,7 @@ class Config:
             federation=section.choice(
                 "federation", default.federation, ("guarded", "local", "open")
             ),
+            series=SeriesConfig.take(section.section("series")),
             record=RecordConfig.take(section.section("record")),
             verified_contact=section.choice(
                 "verified_contact", default.verified_contact, ("none", "any", "email", "msisdn")

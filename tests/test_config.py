@@ -92,6 +92,8 @@ def test_every_key_refuses_every_wrong_type_and_names_its_full_path(path: tuple[
         ({"exempt": {"creators": "@a:b"}}, "exempt.creators: found '@a:b' (a string); accepted: a list"),
         ({"exempt": {"rooms": ["#a"]}}, "exempt.rooms[0]: found '#a' (a string); accepted: a room ID, which starts with '!', or an address"),
         ({"exempt": {"spaces": "yes"}}, "exempt.spaces: found 'yes' (a string); accepted: true, false"),
+        ({"series": {"max_groups": 1001}}, "series.max_groups: found 1001 (a number); accepted: a whole number, 1 or more, up to 1000"),
+        ({"series": {"assign": "force"}}, "accepted: one of invite, join"),
         ([], "config: found [] (a list); accepted: a section"),
         ({5: 6}, "5: found 6"),
     ],

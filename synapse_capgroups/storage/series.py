@@ -90,6 +90,23 @@ class SeriesRows:
         return found[0] if found else None
 
     @staticmethod
+    def run_by(txn: LoggingTransaction, series_id: str, user_id: str) -> Series | None:
+        """A series if this person is its organiser or a helper."""
+        found = _series(
+            txn,
+            """
+            series_id = ? AND (organiser = ? OR EXISTS (
+                SELECT 1 FROM capgroups_series_helpers WHERE series_id = ? AND user_id = ?
+            ))
+            """,
+            series_id,
+            user_id,
+            series_id,
+            user_id,
+        )
+        return found[0] if found else None
+
+    @staticmethod
     def of_organiser(txn: LoggingTransaction, user_id: str) -> list[Series]:
         """The series that somebody started or was handed, ended ones too, the oldest first."""
         return _series(txn, "organiser = ? ORDER BY created_at, series_id", user_id)

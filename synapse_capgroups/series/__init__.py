@@ -1,0 +1,1 @@
+"""Series: several groups of one organiser, which are filled one after another (rule 11)."""
