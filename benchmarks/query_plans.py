@@ -21,21 +21,24 @@ from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
+from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 
 TABLES = (
     Situations, Seats, Admissions, Groups, Codes, DeadCodes, CodeUses, CodeInvitations, Visits,
-    RemoteInvitations, PowerTables, Chats, Accounts, Memberships, StateHistory, Users, AccountData,
-    DirectoryTables,
+    RemoteInvitations, Approval, Requests, Notices, PowerTables, Chats, Accounts, Memberships,
+    StateHistory, Users, AccountData, DirectoryTables,
 )  # fmt: skip
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")
@@ -155,6 +158,7 @@ def examples(
         "made_before": now,
         "died_before": now - 30 * 24 * 60 * 60 * 1000,
         "most": 20,
+        "later_than": (now, 5),
     }
 
 

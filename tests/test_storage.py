@@ -38,6 +38,7 @@ from synapse_capgroups.storage import schema
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.aliases import Aliases
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.code_uses import CodeUses
@@ -47,7 +48,9 @@ from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
+from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import RESERVATION_MS, Hold, Seats
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
@@ -148,6 +151,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_server_rooms", "capgroups_dead_ends", "capgroups_remote_invitations",
         "capgroups_series", "capgroups_series_groups", "capgroups_series_helpers",
         "capgroups_series_spaces",
+        "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
     }  # fmt: skip
 
 
@@ -257,6 +261,29 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: RemoteInvitations.is_open(txn, "!r", "@a"),
     lambda txn: RemoteInvitations.remove(txn, "!r", "@a"),
     lambda txn: PowerTables.of(txn, "!r"),
+    lambda txn: Approval.is_on(txn, "!r"),
+    lambda txn: Approval.set_by(txn, "!r"),
+    lambda txn: Approval.hand_on(txn, "!r", "!s"),
+    lambda txn: Approval.turn_off(txn, "!r"),
+    lambda txn: Requests.add(txn, "!r", "@a", "c", 5),
+    lambda txn: Requests.by_number(txn, 5),
+    lambda txn: Requests.latest_of(txn, "!r", "@a"),
+    lambda txn: Requests.count_waiting_by_code(txn, "c", 5),
+    lambda txn: Requests.count_waiting_of(txn, "@a", 5),
+    lambda txn: Requests.page(txn, "!r", (5, 5), 5),
+    lambda txn: Requests.groups_of_member(txn, "@a"),
+    lambda txn: Requests.answer(txn, 5, "@a", 5, approved=True),
+    lambda txn: Requests.reopen(txn, "!r", "@a", 5),
+    lambda txn: Requests.end(txn, 5),
+    lambda txn: Requests.waiting_since_before(txn, 5, 5),
+    lambda txn: Requests.forget_answered(txn, 5),
+    lambda txn: Notices.forget(txn, 5),
+    lambda txn: Notices.news(txn, "!r", "@a", 5),
+    lambda txn: Notices.forget_if_nobody_waits(txn, "!r"),
+    lambda txn: Notices.groups_with_news(txn),
+    lambda txn: Notices.all_told(txn, "!r", 5, 5),
+    lambda txn: Notices.untold_answers(txn, 5, 5),
+    lambda txn: Notices.answer_told(txn, 5, 5),
     lambda txn: attempts.forget_expired_of(txn, "!r", "@a", 5),
     lambda txn: Situations.of(txn, "!r", "@a", None, 5, "%:localhost"),
     lambda txn: Situations.of(txn, "!r", "@a", "@b", 5, "%:localhost"),
@@ -342,6 +369,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.erase(txn, "@a"),
     lambda txn: Forgetting.erased_accounts(txn, "@a", 5),
     lambda txn: Forgetting.deactivated_sharers(txn, 5),
+    lambda txn: Forgetting.deactivated_requesters(txn),
     lambda txn: Forgetting.chats_of_deactivated(txn, "@a", 5),
     lambda txn: [Forgetting.deleted_rooms(txn, table, "!r", 5) for table in ROOM_TABLES],
     lambda txn: Forgetting.delete_room(txn, "!r", 5),

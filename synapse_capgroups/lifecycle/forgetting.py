@@ -99,6 +99,7 @@ class Forgetter:
             *await self._database.run(
                 "deactivated", lambda txn: Forgetting.deactivated_sharers(txn, now)
             ),
+            *await self._database.run("deactivated", Forgetting.deactivated_requesters),
         }
         for user_id in sorted(gone):
             await self._each("account", partial(self.deactivated, user_id))

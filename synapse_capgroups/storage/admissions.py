@@ -16,6 +16,8 @@ class How(Enum):
     CREATOR = "creator"
     INVITE = "invite"
     CODE = "code"
+    APPROVED = "approved"
+    """By a code, and a moderator who agreed."""
     UNENFORCED = "unenforced"
     """Against the rules, while `enforce` is false."""
 

@@ -29,6 +29,9 @@ ROOM_TABLES = (
     "capgroups_code_invitations",
     "capgroups_aliases",
     "capgroups_server_rooms",
+    "capgroups_approval",
+    "capgroups_requests",
+    "capgroups_told",
 )
 """The tables with rows of rooms that do not go by themselves."""
 
@@ -42,6 +45,11 @@ _PEOPLE = (
     ("capgroups_visits", "user_id"),
     ("capgroups_aliases", "user_id"),
     ("capgroups_chats", "user_id"),
+    ("capgroups_approval", "set_by"),
+    ("capgroups_requests", "user_id"),
+    ("capgroups_requests", "answered_by"),
+    ("capgroups_told", "user_id"),
+    ("capgroups_notices", "user_id"),
 )
 _DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
 
@@ -63,9 +71,10 @@ class Forgetting:
 
     @staticmethod
     def deactivate(txn: LoggingTransaction, user_id: str, now: int) -> None:
-        """An account is deactivated: its codes are dead, and it stands at no door."""
+        """An account is deactivated: its codes are dead, and it stands and waits at no door."""
         DeadCodes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
-        txn.execute("DELETE FROM capgroups_visits WHERE user_id = ?", (user_id,))
+        for table in ("visits", "requests", "told", "notices"):
+            txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
 
     @staticmethod
     def erase(txn: LoggingTransaction, user_id: str) -> None:
@@ -93,7 +102,15 @@ class Forgetting:
             """,
             (ERASED, ERASED, user_id),
         )
-        for table in ("code_uses", "code_invitations", "visits", "aliases", "chats"):
+        txn.execute(
+            "UPDATE capgroups_requests SET answered_by = ? WHERE answered_by = ?",
+            (ERASED, user_id),
+        )
+        txn.execute("UPDATE capgroups_approval SET set_by = ? WHERE set_by = ?", (ERASED, user_id))
+        for table in (
+            "code_uses", "code_invitations", "visits", "aliases", "chats", "requests", "told",
+            "notices",
+        ):  # fmt: skip
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
 
     @staticmethod
@@ -130,6 +147,18 @@ class Forgetting:
             (now,),
         )
         return [sharer for (sharer,) in txn.fetchall()]
+
+    @staticmethod
+    def deactivated_requesters(txn: LoggingTransaction) -> list[str]:
+        """Deactivated accounts that wait for an answer."""
+        deactivated = _DEACTIVATED.format(row="request", user="user_id")
+        txn.execute(
+            f"""
+            SELECT DISTINCT user_id FROM capgroups_requests AS request
+            WHERE answered_at IS NULL AND asked_at > 0 AND {deactivated}
+            """
+        )
+        return [user_id for (user_id,) in txn.fetchall()]
 
     @staticmethod
     def chats_of_deactivated(txn: LoggingTransaction, after: str, most: int) -> Slice:
@@ -190,7 +219,7 @@ class Forgetting:
         for room_id in looked_at.found:
             ways = Forgetting._on_record(txn, room_id)
             people = {user_id for user_id, _ in ways}
-            by_code = any(how == "code" for _, how in ways)
+            by_code = any(how in ("code", "approved") for _, how in ways)
             if len(people) <= 2 and not by_code and len(ways) < _MOST_ON_RECORD:
                 small.append(room_id)
         return attrs.evolve(looked_at, found=tuple(small))

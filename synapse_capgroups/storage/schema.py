@@ -271,6 +271,72 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX capgroups_series_spaces_room ON capgroups_series_spaces (room_id)",
         "CREATE INDEX capgroups_seats_user ON capgroups_seats (user_id)",
         "ALTER TABLE capgroups_codes ADD COLUMN label TEXT",
+        # Groups in which a moderator agrees to each newcomer, and who asked for that.
+        """
+        CREATE TABLE capgroups_approval (
+            room_id TEXT NOT NULL PRIMARY KEY,
+            set_by TEXT NOT NULL,
+            set_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_approval_set_by ON capgroups_approval (set_by)",
+        # People who have scanned a code of such a group. One that waits has no answer; one that was
+        # answered stays for as long as somebody may have to be told.
+        """
+        CREATE TABLE capgroups_requests (
+            number BIGINT NOT NULL PRIMARY KEY,
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            code_id TEXT NOT NULL,
+            asked_at BIGINT NOT NULL,
+            told_at BIGINT,
+            answered_at BIGINT,
+            answered_by TEXT,
+            approved BOOLEAN
+        )
+        """,
+        """
+        CREATE UNIQUE INDEX capgroups_requests_waiting ON capgroups_requests (room_id, user_id)
+        WHERE answered_at IS NULL
+        """,
+        """
+        CREATE INDEX capgroups_requests_page ON capgroups_requests (room_id, asked_at, number)
+        WHERE answered_at IS NULL
+        """,
+        """
+        CREATE INDEX capgroups_requests_code ON capgroups_requests (code_id)
+        WHERE answered_at IS NULL
+        """,
+        """
+        CREATE INDEX capgroups_requests_age ON capgroups_requests (asked_at)
+        WHERE answered_at IS NULL
+        """,
+        "CREATE INDEX capgroups_requests_room ON capgroups_requests (room_id, user_id)",
+        "CREATE INDEX capgroups_requests_user ON capgroups_requests (user_id)",
+        "CREATE INDEX capgroups_requests_answered ON capgroups_requests (answered_at)",
+        "CREATE INDEX capgroups_requests_answered_by ON capgroups_requests (answered_by)",
+        """
+        CREATE INDEX capgroups_requests_untold ON capgroups_requests (room_id)
+        WHERE told_at IS NULL
+        """,
+        # Up to which request each moderator of a group was told of those who wait.
+        """
+        CREATE TABLE capgroups_told (
+            room_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            told_until BIGINT NOT NULL,
+            PRIMARY KEY (room_id, user_id)
+        )
+        """,
+        "CREATE INDEX capgroups_told_user ON capgroups_told (user_id)",
+        # When somebody was last written to about requests, of whatever groups.
+        """
+        CREATE TABLE capgroups_notices (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            sent_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_notices_age ON capgroups_notices (sent_at)",
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
