@@ -1,4 +1,8 @@
-"""`python -m benchmarks`: measure what the module costs and write docs/performance.md."""
+"""`python -m benchmarks`: measure what the module costs and write docs/performance.md.
+
+With `--beside`, servers with another checkout's module run beside those with this one's, and what
+comes out is written to benchmarks/results/beside.md only.
+"""
 
 import argparse
 import sys
@@ -10,6 +14,7 @@ import attrs
 
 from benchmarks import (
     account,
+    checkouts,
     decisions,
     directory,
     members,
@@ -22,7 +27,7 @@ from benchmarks import (
 from benchmarks.machine import describe
 from benchmarks.results import Figures, Results
 from benchmarks.servers import Bench, bench
-from benchmarks.sizes import FULL, QUICK, TINY, Sizes
+from benchmarks.sizes import BESIDE, FULL, QUICK, TINY, Sizes
 
 BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "messages": messages.run,
@@ -34,6 +39,8 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "scans": scans.run,
     "previews": previews.run,
 }
+_BESIDE = ("messages", "members", "scans")
+"""Those that can run another checkout's module beside this one's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="small and rough: for a first look")
     parser.add_argument("--tiny", action="store_true", help="only to see that it runs")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="checkout",
+        help=f"also measure the module of another checkout, in {', '.join(_BESIDE)}",
+    )
     parser.add_argument("--out", type=Path, default=Path(), help="where to write; the checkout")
     parser.add_argument(
         "--database",
@@ -51,14 +64,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    sizes = TINY if options.tiny else QUICK if options.quick else FULL
-    names = [name for name in BENCHMARKS if name in options.names or not options.names]
+    possible = tuple(BENCHMARKS)
+    modules = [checkouts.THIS]
+    if options.beside:
+        possible = _BESIDE
+        try:
+            modules.append(checkouts.beside(options.beside))
+        except NotADirectoryError as e:
+            parser.error(str(e))
+    if unable := set(options.names) - set(possible):
+        parser.error(f"not with --beside: {', '.join(sorted(unable))}")
+    full = BESIDE if options.beside else FULL
+    sizes = TINY if options.tiny else QUICK if options.quick else full
+    names = [name for name in possible if name in options.names or not options.names]
     flags = [f"--{flag}" for flag in ("quick", "tiny") if getattr(options, flag)]
+    flags += ["--beside CHECKOUT"] if options.beside else []
 
     options.out.mkdir(parents=True, exist_ok=True)
-    with bench(options.database) as place:
+    with bench(options.database, modules) as place:
         machine = describe(place.engine)
-        earlier = Results.read(options.out / report.DATA)
+        earlier = None if options.beside else Results.read(options.out / report.DATA)
         # What was measured elsewhere does not stand beside what was measured here.
         found = earlier.figures if earlier and earlier.machine == machine else {}
         for name in names:
@@ -77,7 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             # Each time, so that one that breaks takes nothing with it.
             in_order = {name: found[name] for name in BENCHMARKS if name in found}
-            report.write(Results(machine, in_order), options.out)
+            results = Results(machine, in_order)
+            if options.beside:
+                report.write_beside(results, modules, options.out)
+            else:
+                report.write(results, options.out)
     return 0
 
 

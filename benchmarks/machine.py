@@ -16,7 +16,7 @@ def describe(engine: Engine) -> dict[str, str]:
         "memory": f"{_memory():.0f} GB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": platform.python_version(),
-        "Synapse": synapse_version,
+        "Synapse": synapse_version.split()[0],  # Without the branch that it is installed in.
         "database": engine.version(),
     }
 

@@ -34,14 +34,18 @@ def process_cpu(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def settle(server: Measured, seconds: float = 5) -> None:
-    """Wait until the server has done what follows an answer. Gives up after some seconds."""
+def settle(*servers: Measured, seconds: float = 5) -> None:
+    """Wait until the servers have done what follows an answer. Gives up after some seconds."""
+
+    def used() -> float:
+        # A server that waits for its database, or for another server, is not done.
+        return sum(server.cpu() + server.database_cpu() for server in servers)
+
     deadline = time.monotonic() + seconds
-    # A server that waits for its database is not done.
-    before = server.cpu() + server.database_cpu()
+    before = used()
     while time.monotonic() < deadline:
         time.sleep(_IDLE_SECONDS)
-        now = server.cpu() + server.database_cpu()
+        now = used()
         if now - before < _IDLE_CPU:
             return
         before = now
@@ -59,12 +63,18 @@ class Round:
     latencies: list[float] = attrs.field(factory=list)
 
     def measure(
-        self, server: Measured, operation: Callable[[], object], times: int = 1, at_once: int = 1
+        self,
+        server: Measured,
+        operation: Callable[[], object],
+        times: int = 1,
+        at_once: int = 1,
+        others: Sequence[Measured] = (),
     ) -> None:
         """Run an operation, and what the server does in the background because of it.
 
         Args:
             operation: if it returns a `Reply`, that must be a 200.
+            others: servers that take part. They are waited for, and not measured.
         """
 
         def timed(_: int) -> float:
@@ -74,7 +84,7 @@ class Round:
                 expect(answer)
             return time.perf_counter() - started
 
-        settle(server)
+        settle(server, *others)
         cpu, database_cpu = server.cpu(), server.database_cpu()
         started = time.perf_counter()
         if at_once == 1:
@@ -83,7 +93,7 @@ class Round:
             with ThreadPoolExecutor(at_once) as pool:
                 self.latencies.extend(pool.map(timed, range(times)))
         self.elapsed += time.perf_counter() - started
-        settle(server)
+        settle(server, *others)
         self.cpu += server.cpu() - cpu
         self.database_cpu += server.database_cpu() - database_cpu
         self.operations += times
@@ -134,6 +144,35 @@ def compare(
         transactions=transactions,
         target=target,
     )
+
+
+def compare_each(
+    name: str,
+    subjects: Sequence[str],
+    found: Sequence[Sequence[Round]],
+    *,
+    transactions: float | None = None,
+    target: float | None = None,
+) -> list[Comparison]:
+    """Rounds on servers with a module each: against the server without, then the first one's
+    against each other's, which is to cost the same.
+
+    Args:
+        subjects: what the servers with a module have, the one that is judged first.
+        found: the rounds of the server without, then those of the others.
+        transactions, target: of the first one with a module.
+    """
+    without, *modules = found
+    (subject, ours), *others = zip(subjects, modules, strict=True)
+    first = compare(name, subject, without, ours, transactions=transactions, target=target)
+    return [
+        first,
+        *(compare(name, other, without, rounds) for other, rounds in others),
+        *(
+            compare(name, f"{subject}, against {other}", rounds, ours, target=1.0)
+            for other, rounds in others
+        ),
+    ]
 
 
 def _cpu(took: Round) -> float:

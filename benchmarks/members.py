@@ -1,12 +1,11 @@
 """Membership: joins into groups of several sizes, invitations, name changes."""
 
-from contextlib import ExitStack
 from functools import partial
 
 import attrs
 
-from benchmarks.measuring import Round, compare, in_turn, settle
-from benchmarks.results import Comparison, Figures
+from benchmarks.measuring import Round, in_turn, settle
+from benchmarks.results import Figures
 from benchmarks.servers import Account, Bench, Server
 from benchmarks.sizes import Sizes
 from synapse_capgroups.demo.person import expect
@@ -43,12 +42,17 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     module = {"cap": sizes.cap, "code_limit": sizes.code_limit}
     world = bench.world(lambda server: fill(server, sizes.groups, sizes.joins))
     comparisons = []
-    with ExitStack() as stack:
-        servers = [stack.enter_context(bench.server(world, config)) for config in (None, module)]
+    with bench.servers(world, module) as servers:
         for size in sizes.groups:
+            found = in_turn(servers, sizes.rounds, partial(_come_and_go, world.contents, size))
             mode = "open" if size < sizes.code_limit else "friends"
-            comparisons += _joins(servers, world.contents, size, mode, sizes.rounds)
-        comparisons.append(_names(servers, world.contents, sizes))
+            where = f"into a group of {size} ({mode})"
+            comparisons += bench.compare(f"join {where}", found["join"], target=1.05)
+            comparisons += bench.compare(f"invitation {where}", found["invitation"])
+        rename = partial(_rename, world.contents, sizes)
+        found = in_turn(servers, sizes.rounds, rename)
+        size = max(sizes.groups)
+        comparisons += bench.compare(f"name change in a group of {size}", found["name"])
     return Figures(
         "Members",
         "The creator invites a friend, who joins and leaves again, so that a group keeps its size. "
@@ -59,43 +63,24 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     )
 
 
-def _joins(
-    servers: list[Server], groups: Groups, size: int, mode: str, rounds: int
-) -> list[Comparison]:
+def _come_and_go(groups: Groups, size: int, server: Server, _: int) -> dict[str, Round]:
     room_id = groups.room_ids[size]
-
-    def come_and_go(server: Server, _: int) -> dict[str, Round]:
-        invitations, joins = Round(), Round()
-        creator = server.person(groups.creator)
-        for account in groups.joiners:
-            joiner = server.person(account)
-            invitations.measure(server, partial(creator.invite, room_id, joiner))
-            joins.measure(server, partial(joiner.join, room_id))
-            expect(joiner.leave(room_id))
-        settle(server)
-        return {"invitation": invitations, "join": joins}
-
-    found = in_turn(servers, rounds, come_and_go)
-    where = f"into a group of {size} ({mode})"
-    return [
-        compare(f"join {where}", "this module", *found["join"], target=1.05),
-        compare(f"invitation {where}", "this module", *found["invitation"]),
-    ]
+    invitations, joins = Round(), Round()
+    creator = server.person(groups.creator)
+    for account in groups.joiners:
+        joiner = server.person(account)
+        invitations.measure(server, partial(creator.invite, room_id, joiner))
+        joins.measure(server, partial(joiner.join, room_id))
+        expect(joiner.leave(room_id))
+    settle(server)
+    return {"invitation": invitations, "join": joins}
 
 
-def _names(servers: list[Server], groups: Groups, sizes: Sizes) -> Comparison:
+def _rename(groups: Groups, sizes: Sizes, server: Server, number: int) -> dict[str, Round]:
     size = max(sizes.groups)
     room_id = groups.room_ids[size]
-
-    def rename(server: Server, number: int) -> dict[str, Round]:
-        took = Round()
-        for n in range(sizes.joins):
-            member = server.person(groups.members[n % size])
-            took.measure(
-                server,
-                partial(member.set_room_name_of_own, room_id, f"Name {number}"),
-            )
-        return {"name": took}
-
-    found = in_turn(servers, sizes.rounds, rename)["name"]
-    return compare(f"name change in a group of {size}", "this module", *found)
+    took = Round()
+    for n in range(sizes.joins):
+        member = server.person(groups.members[n % size])
+        took.measure(server, partial(member.set_room_name_of_own, room_id, f"Name {number}"))
+    return {"name": took}

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any
 
 import attrs
@@ -65,12 +64,11 @@ def _compare(
 ) -> list[Comparison]:
     rooms = world.contents
     settings = settings or {}
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(bench.server(world, None, settings)),
-            stack.enter_context(bench.server(world, MODULE, settings)),
-            stack.enter_context(bench.server(world, None, {**settings, **EMPTY_CALLBACK})),
-        ]
+    with (
+        bench.servers(world, MODULE, settings) as servers,
+        bench.server(world, None, {**settings, **EMPTY_CALLBACK}) as with_empty,
+    ):
+        ours = servers[1]
 
         def write(server: Server, number: int) -> dict[str, Round]:
             count = itertools.count(number * sizes.messages)
@@ -84,11 +82,11 @@ def _compare(
             took.measure(server, one, sizes.messages)
             return {"message": took}
 
-        before = servers[1].transactions()
-        without, ours, empty = in_turn(servers, sizes.rounds, write)["message"]
+        before = ours.transactions()
+        *found, empty = in_turn([*servers, with_empty], sizes.rounds, write)["message"]
         written = sizes.messages * (sizes.rounds + 1)
-        each = (servers[1].transactions() - before) / written
+        each = (ours.transactions() - before) / written
         return [
-            compare(name, "this module", without, ours, transactions=each, target=1.0),
-            compare(name, "empty check_event_allowed", without, empty),
+            *bench.compare(name, found, transactions=each, target=1.0),
+            compare(name, "empty check_event_allowed", found[0], empty),
         ]

@@ -1,10 +1,14 @@
-"""Results as tables in docs/performance.md, between two markers; data and plots beside this."""
+"""Results as tables in docs/performance.md, between two markers; data and plots beside this.
 
-from collections.abc import Iterable
+What compares this module with that of another checkout is a page of its own.
+"""
+
+from collections.abc import Iterable, Sequence
 from os.path import relpath
 from pathlib import Path
 
 from benchmarks import plots
+from benchmarks.checkouts import Checkout
 from benchmarks.results import Comparison, Figures, Reading, Results, Spread
 
 BEGIN = "<!-- results: written by `python -m benchmarks` -->"
@@ -12,6 +16,7 @@ END = "<!-- end of results -->"
 PAGE = Path("docs/performance.md")
 RESULTS = Path("benchmarks/results")
 DATA = RESULTS / "performance.json"
+BESIDE = RESULTS / "beside.md"
 
 
 def write(results: Results, out: Path) -> None:
@@ -38,6 +43,30 @@ def write(results: Results, out: Path) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{markdown(results, drawn)}\n{END}{after}")
 
 
+def write_beside(results: Results, checkouts: Sequence[Checkout], out: Path) -> None:
+    """Write the page on the modules of several checkouts, without data and plots."""
+    this, *_ = checkouts
+    lines = [
+        "# Beside the module of another checkout",
+        "",
+        "Written by `python -m benchmarks --beside CHECKOUT`. A server without the module and one "
+        "with the module of each checkout run on copies of one database and do the same things in "
+        "turn. How to read the tables is in [performance.md](../../docs/performance.md). In the "
+        f'rows of "{this.subject}, against" another, what stands before the arrow is the other\'s.',
+        "",
+        "| module | commit |",
+        "| --- | --- |",
+        *(f"| {checkout.subject} | {checkout.commit()} |" for checkout in checkouts),
+        "",
+        *_machine(results),
+    ]
+    for figures in results.figures.values():
+        lines += ["", *_section(figures)]
+    path = out / BESIDE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
 def markdown(results: Results, drawn: Iterable[tuple[str, str]] = ()) -> str:
     """The part between the markers.
 
@@ -45,13 +74,17 @@ def markdown(results: Results, drawn: Iterable[tuple[str, str]] = ()) -> str:
         drawn: the plots: file name and what can be seen there.
     """
     lines = [f"The numbers behind the tables and plots are in [{DATA.name}]({_link(DATA)}).", ""]
-    lines += ["| machine | |", "| --- | --- |"]
-    lines += [f"| {what} | {value} |" for what, value in results.machine.items()]
+    lines += _machine(results)
     for name, text in drawn:
         lines += ["", f"![{text}]({_link(RESULTS / name)})"]
     for figures in results.figures.values():
         lines += ["", *_section(figures)]
     return "\n".join(lines) + "\n"
+
+
+def _machine(results: Results) -> list[str]:
+    lines = ["| machine | |", "| --- | --- |"]
+    return lines + [f"| {what} | {value} |" for what, value in results.machine.items()]
 
 
 def _link(path: Path) -> str:

@@ -1,13 +1,12 @@
 """People scan join codes: at one door, and at many. Beside it, joins into public rooms."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from urllib.parse import quote
 
 import attrs
 
-from benchmarks.measuring import Round, compare, in_turn, settle
+from benchmarks.measuring import Round, in_turn, settle
 from benchmarks.results import Comparison, Figures, Reading, spread
 from benchmarks.servers import MODULE, Account, Bench, Server, side_by_side
 from benchmarks.sizes import Sizes
@@ -41,19 +40,23 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         return Class(sharer, people, groups)
 
     world = bench.world(build)
-    comparisons, readings = [], []
-    with ExitStack() as stack:
-        without = stack.enter_context(bench.server(world, None))
-        ours = stack.enter_context(bench.server(world, MODULE))
-        rooms = _public_rooms(without, world.contents, sizes.doors)
-        doors = _doors(ours, world.contents)
+    comparisons: list[Comparison] = []
+    readings: list[Reading] = []
+    with bench.servers(world, MODULE) as servers:
+        without, *ours = servers
+        entrances = {without.name: _public_rooms(without, world.contents, sizes.doors)}
+        entrances |= {server.name: _doors(server, world.contents) for server in ours}
         for number in sorted({1, sizes.doors}):
-            entrances = {without.name: rooms[:number], ours.name: doors[:number]}
-            come = partial(_come, world.contents.people, entrances)
-            found = in_turn([without, ours], sizes.scan_rounds, come)["entry"]
-            comparison, rates = _figures(number, *found)
-            comparisons.append(comparison)
-            readings += rates
+            some = {name: those[:number] for name, those in entrances.items()}
+            come = partial(_come, world.contents.people, some)
+            found = in_turn(servers, sizes.scan_rounds, come)["entry"]
+            doors = "one door" if number == 1 else f"{number} doors"
+            rooms = "one public room" if number == 1 else f"{number} public rooms"
+            comparisons += bench.compare(f"scan at {doors}, against a join of {rooms}", found)
+            readings += [
+                _rate(f"scans at {doors}", found[1]),
+                _rate(f"joins of {rooms}, without the module", found[0]),
+            ]
     return Figures(
         "Join codes",
         f"{sizes.scans} people come, {_AT_ONCE} at a time: by scanning a code on the server with "
@@ -110,19 +113,5 @@ def _come(
     return {"entry": took}
 
 
-def _figures(
-    number: int, joins: Sequence[Round], scans: Sequence[Round]
-) -> tuple[Comparison, list[Reading]]:
-    doors = "one door" if number == 1 else f"{number} doors"
-    rooms = "one public room" if number == 1 else f"{number} public rooms"
-
-    def rate(rounds: Sequence[Round]) -> list[float]:
-        return [r.operations / r.elapsed for r in rounds]
-
-    return (
-        compare(f"scan at {doors}, against a join of {rooms}", "this module", joins, scans),
-        [
-            Reading(f"scans at {doors}", spread(rate(scans)), "a second"),
-            Reading(f"joins of {rooms}, without the module", spread(rate(joins)), "a second"),
-        ],
-    )
+def _rate(name: str, rounds: Sequence[Round]) -> Reading:
+    return Reading(name, spread(r.operations / r.elapsed for r in rounds), "a second")

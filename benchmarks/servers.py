@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,12 +15,15 @@ from typing import Any, Generic, TypeVar
 import attrs
 import httpx
 
+from benchmarks.checkouts import HERE, THIS, Checkout
 from benchmarks.engines import Engine, PostgresEngine, SqliteEngine
-from benchmarks.measuring import process_cpu, settle
+from benchmarks.measuring import Round, compare_each, process_cpu, settle
+from benchmarks.results import Comparison
 from synapse_capgroups.demo.cluster import Cluster, Processes, Redis
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres, binaries
+from synapse_capgroups.demo.process import Launch, interpreter
 
 T = TypeVar("T")
 
@@ -106,11 +110,16 @@ class World(Generic[T]):
 
 
 class Bench:
-    """Makes worlds, and servers on copies of them."""
+    """Makes worlds, and servers on copies of them.
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    Attributes:
+        checkouts: those whose modules are compared; this one first.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, checkouts: Sequence[Checkout]) -> None:
         self._folder = folder
         self.engine = engine
+        self.checkouts = checkouts
         self._numbers = itertools.count(1)
 
     def _new(self, kind: str) -> tuple[str, Path]:
@@ -141,6 +150,7 @@ class Bench:
         module: Mapping[str, Any] | None,
         settings: Mapping[str, Any] | None = None,
         port: int = 0,
+        checkout: Checkout = THIS,
     ) -> Iterator[Server]:
         """A running homeserver on a copy of a world."""
         name, folder = self._new("server")
@@ -148,7 +158,14 @@ class Bench:
         # Homeserver keeps what it finds; so the copy is the same server.
         shutil.copy(world.folder / "signing.key", folder)
         server = Server(
-            folder, self.engine, name, module, database=section, settings=settings, port=port
+            folder,
+            self.engine,
+            name,
+            module,
+            database=section,
+            settings=settings,
+            port=port,
+            launch=None if checkout is THIS else _launch(checkout),
         )
         try:
             server.start()
@@ -158,6 +175,28 @@ class Bench:
             server.stop()
             self.engine.close(name)
             shutil.rmtree(folder)
+
+    @contextmanager
+    def servers(
+        self,
+        world: World[Any],
+        module: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+    ) -> Iterator[list[Server]]:
+        """A homeserver without the module, and one with that of each checkout."""
+        with ExitStack() as stack:
+            servers = [stack.enter_context(self.server(world, None, settings))]
+            for checkout in self.checkouts:
+                one = self.server(world, module, settings, checkout=checkout)
+                servers.append(stack.enter_context(one))
+            yield servers
+
+    def compare(
+        self, name: str, found: Sequence[Sequence[Round]], **more: float | None
+    ) -> list[Comparison]:
+        """Compare rounds on such servers; see `compare_each`."""
+        subjects = [checkout.subject for checkout in self.checkouts]
+        return compare_each(name, subjects, found, **more)
 
     def has_clusters(self) -> bool:
         """Whether a server of several processes can be started here."""
@@ -186,15 +225,14 @@ class Bench:
 
 
 @contextmanager
-def bench(database: str) -> Iterator[Bench]:
+def bench(database: str, checkouts: Sequence[Checkout] = (THIS,)) -> Iterator[Bench]:
     """A place to run servers in.
 
     Args:
         database: postgres, sqlite, or auto: PostgreSQL where it is installed.
+        checkouts: those whose modules are compared.
     """
-    # Synapse is started in a folder of its own and must find this package.
-    here = str(Path(__file__).parent.parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    os.environ.update(_path(THIS))
     if database == "auto":
         database = "postgres" if binaries() else "sqlite"
     with ExitStack() as stack:
@@ -209,7 +247,17 @@ def bench(database: str) -> Iterator[Bench]:
             postgres.start()
             stack.callback(postgres.stop)
             engine = PostgresEngine(postgres)
-        yield Bench(folder, engine)
+        yield Bench(folder, engine, checkouts)
+
+
+def _launch(checkout: Checkout) -> Launch:
+    return partial(interpreter, environment=_path(checkout))
+
+
+def _path(checkout: Checkout) -> dict[str, str]:
+    """What lets Synapse, which is started in a folder of its own, find this checkout's module."""
+    paths = (str(checkout.path), str(HERE), os.environ.get("PYTHONPATH"))
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def account_of(person: Person) -> Account:

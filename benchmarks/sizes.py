@@ -1,4 +1,7 @@
-"""How large everything is: the full run, the quick one, and a tiny one for the test."""
+"""How large everything is: the full run, the quick one, and a tiny one for the test.
+
+Beside another checkout there are more servers, and many rounds tell more than large rooms.
+"""
 
 import attrs
 
@@ -73,6 +76,20 @@ FULL = Sizes(
     previews_per_second=200,
     preview_rounds=6,
     preview_seconds=10,
+)
+
+BESIDE = attrs.evolve(
+    FULL,
+    rounds=12,
+    large_room=200,
+    rooms=20,
+    room_members=100,
+    messages=20,
+    groups=(10, 99, 150),
+    joins=3,
+    doors=10,
+    scans=30,
+    scan_rounds=4,
 )
 
 QUICK = Sizes(

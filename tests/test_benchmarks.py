@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import attrs
+import pytest
 
 from benchmarks import query_plans, report
 from benchmarks.__main__ import main
@@ -39,6 +40,39 @@ def test_a_benchmark_writes_tables_plots_and_data_and_keeps_the_text_around_them
     for comparison in comparisons:
         assert comparison["cpu"]["median"] > 0
         assert comparison["cpu_ratio"]["low"] <= comparison["cpu_ratio"]["high"]
+
+
+MODULE_OF_ANOTHER_CHECKOUT = """
+class CapGroups:
+    def __init__(self, config, api):
+        open({marker!r}, "w").close()
+
+    @staticmethod
+    def parse_config(config):
+        return config
+"""
+
+
+def test_beside_the_module_of_another_checkout_both_are_compared_with_none_and_with_each_other(
+    tmp_path: Path,
+) -> None:
+    package, marker = tmp_path / "other" / "synapse_capgroups", tmp_path / "has run"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(MODULE_OF_ANOTHER_CHECKOUT.format(marker=str(marker)))
+    arguments = ["--tiny", "--database", "sqlite", "--out", str(tmp_path)]
+    beside = [*arguments, "--beside", str(package.parent)]
+    assert main(["members", *beside]) == 0
+    assert marker.exists()
+    text = (tmp_path / report.BESIDE).read_text()
+    for subject in ("this module", "the other module", "this module, against the other module"):
+        assert text.count(f"| {subject} | ") >= 5, "each operation"
+    assert "| the other module | no commit |" in text
+    assert not (tmp_path / report.PAGE).exists()
+    assert not (tmp_path / report.DATA).exists()
+
+    for unable in (["memory", *beside], ["members", *arguments, "--beside", str(tmp_path)]):
+        with pytest.raises(SystemExit):
+            main(unable)
 
 
 def test_data_is_read_back_as_it_was_written(tmp_path: Path) -> None:

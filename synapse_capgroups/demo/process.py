@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -29,6 +29,7 @@ def interpreter(
     output: BinaryIO,
     *,
     python: str = sys.executable,
+    environment: Mapping[str, str] | None = None,
 ) -> Process:
     """Start a Python of its own.
 
@@ -38,6 +39,7 @@ def interpreter(
         folder: where it runs.
         output: where it prints.
         python: which Python; another one may have another Synapse.
+        environment: variables that it has beside this process's, or in place of them.
     """
     return subprocess.Popen(
         [python, "-m", app, *arguments],
@@ -45,7 +47,7 @@ def interpreter(
         stdout=output,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", **(environment or {})},
     )
 
 
