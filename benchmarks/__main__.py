@@ -84,8 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with bench(options.database, modules) as place:
         machine = describe(place.engine)
         earlier = None if options.beside else Results.read(options.out / report.DATA)
-        # What was measured elsewhere does not stand beside what was measured here.
-        found = earlier.figures if earlier and earlier.machine == machine else {}
+        found = earlier.figures if earlier else {}
         for name in names:
             print(f"{name} …", file=sys.stderr, flush=True)
             started = time.monotonic()
@@ -96,13 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             found[name] = attrs.evolve(
                 figures,
+                machine=machine,
                 command=" ".join(["python -m benchmarks", name, *flags]),
                 date=time.strftime("%Y-%m-%d"),
                 seconds=time.monotonic() - started,
             )
             # Each time, so that one that breaks takes nothing with it.
             in_order = {name: found[name] for name in BENCHMARKS if name in found}
-            results = Results(machine, in_order)
+            results = Results(in_order)
             if options.beside:
                 report.write_beside(results, modules, options.out)
             else:

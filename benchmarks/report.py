@@ -58,10 +58,8 @@ def write_beside(results: Results, checkouts: Sequence[Checkout], out: Path) -> 
         "| --- | --- |",
         *(f"| {checkout.subject} | {checkout.commit()} |" for checkout in checkouts),
         "",
-        *_machine(results),
+        *_results(results),
     ]
-    for figures in results.figures.values():
-        lines += ["", *_section(figures)]
     path = out / BESIDE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
@@ -74,17 +72,29 @@ def markdown(results: Results, drawn: Iterable[tuple[str, str]] = ()) -> str:
         drawn: the plots: file name and what can be seen there.
     """
     lines = [f"The numbers behind the tables and plots are in [{DATA.name}]({_link(DATA)}).", ""]
-    lines += _machine(results)
-    for name, text in drawn:
-        lines += ["", f"![{text}]({_link(RESULTS / name)})"]
-    for figures in results.figures.values():
-        lines += ["", *_section(figures)]
+    plots = [f"![{text}]({_link(RESULTS / name)})\n" for name, text in drawn]
+    lines += _results(results, plots)
     return "\n".join(lines) + "\n"
 
 
-def _machine(results: Results) -> list[str]:
-    lines = ["| machine | |", "| --- | --- |"]
-    return lines + [f"| {what} | {value} |" for what, value in results.machine.items()]
+def _results(results: Results, plots: Sequence[str] = ()) -> list[str]:
+    """The machines, the plots, and a section for each benchmark."""
+    machines: list[dict[str, str]] = []
+    for figures in results.figures.values():
+        if figures.machine not in machines:
+            machines.append(figures.machine)
+    names = [chr(ord("A") + number) for number, _ in enumerate(machines)]
+    alone = len(machines) < 2
+    lines = [
+        f"| machine | {'' if alone else ' | '.join(names)} |",
+        f"| --- |{' --- |' * len(machines)}",
+    ]
+    lines += [f"| {what} | {' | '.join(m[what] for m in machines)} |" for what in machines[0]]
+    lines += ["", *plots]
+    for figures in results.figures.values():
+        where = "" if alone else f", machine {names[machines.index(figures.machine)]}"
+        lines += [*_section(figures, where), ""]
+    return lines[:-1]
 
 
 def _link(path: Path) -> str:
@@ -92,7 +102,7 @@ def _link(path: Path) -> str:
     return Path(relpath(path, PAGE.parent)).as_posix()
 
 
-def _section(figures: Figures) -> list[str]:
+def _section(figures: Figures, where: str) -> list[str]:
     lines = [f"### {figures.title}", "", figures.about, ""]
     if figures.comparisons:
         lines += [
@@ -114,7 +124,7 @@ def _section(figures: Figures) -> list[str]:
     if lines[-1]:
         lines.append("")
     seconds = f"{figures.seconds:.0f} s"
-    return [*lines, f"`{figures.command}`, {figures.date}, {seconds}."]
+    return [*lines, f"`{figures.command}`, {figures.date}, {seconds}{where}."]
 
 
 def _comparison(c: Comparison) -> str:

@@ -96,6 +96,7 @@ class Figures:
     Attributes:
         about: a sentence or two: what was done.
         scale: what the readings' scale counts.
+        machine: what it is from.
         command: what makes it again.
         date: of the run, as 2026-12-31.
         seconds: how long it took.
@@ -107,6 +108,7 @@ class Figures:
     comparisons: tuple[Comparison, ...] = attrs.field(default=(), converter=_comparisons)
     readings: tuple[Reading, ...] = attrs.field(default=(), converter=_readings)
     scale: str = ""
+    machine: dict[str, str] = attrs.field(factory=dict)
     command: str = ""
     date: str = ""
     seconds: float = 0
@@ -115,9 +117,8 @@ class Figures:
 
 @attrs.frozen
 class Results:
-    """All figures by the benchmark's name, and the machine they are from."""
+    """All figures by the benchmark's name."""
 
-    machine: dict[str, str]
     figures: dict[str, Figures]
 
     def write(self, path: Path) -> None:
@@ -130,6 +131,6 @@ class Results:
         try:
             found = json.loads(path.read_text())
             figures = {name: Figures(**values) for name, values in found["figures"].items()}
-            return cls(found["machine"], figures)
+            return cls(figures)
         except (OSError, ValueError, LookupError, TypeError):
             return None

@@ -83,14 +83,29 @@ def test_data_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         [compare("work", "more", [took], [took], transactions=0, target=1)],
         [Reading("size", spread([1, 2]), "MB", "at most 20 MB", scale=10)],
         scale="groups",
+        machine={"database": "SQLite"},
         documents={"page.md": "not in the data"},
     )
     path = tmp_path / report.DATA.name
-    Results({"database": "SQLite"}, {"work": figures}).write(path)
+    Results({"work": figures}).write(path)
     read = Results.read(path)
-    assert read == Results({"database": "SQLite"}, {"work": attrs.evolve(figures, documents={})})
-    path.write_text('{"machine": {}, "figures": {"work": {"of another": "version"}}}')
+    assert read == Results({"work": attrs.evolve(figures, documents={})})
+    path.write_text('{"figures": {"work": {"of another": "version"}}}')
     assert Results.read(path) is None
+
+
+def test_figures_of_several_machines_say_which_one_they_are_from() -> None:
+    def figures(title: str, processor: str) -> Figures:
+        reading = Reading("size", spread([1]), "MB")
+        return Figures(title, "", readings=[reading], machine={"processor": processor})
+
+    here, there = figures("Here", "fast"), figures("There", "slow")
+    text = report.markdown(Results({"here": here, "there": there}))
+    assert "| processor | fast | slow |" in text
+    here_part, _, there_part = text.partition("### There")
+    assert "machine A" in here_part
+    assert "machine B" in there_part
+    assert "machine A" not in report.markdown(Results({"here": here}))
 
 
 class Clock:
