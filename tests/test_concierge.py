@@ -21,6 +21,13 @@ from synapse_capgroups.words.lookup import Audience, Words
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually
 
 CONCIERGE = "@groups:localhost"
+
+
+def concierge_of(person: Person) -> str:
+    """The concierge of somebody's server."""
+    return f"@groups:{person.user_id.partition(':')[2]}"
+
+
 ENGLISH = Words()
 _limits = itertools.count(1)
 
@@ -33,7 +40,9 @@ def invitations(person: Person) -> list[str]:
     return [
         room
         for room, invited in rooms.items()
-        if any(event["sender"] == CONCIERGE for event in invited["invite_state"]["events"])
+        if any(
+            event["sender"] == concierge_of(person) for event in invited["invite_state"]["events"]
+        )
     ]
 
 
@@ -53,7 +62,7 @@ class Chat:
         return [
             event["content"]
             for event in reversed(events)
-            if event["type"] == "m.room.message" and event["sender"] == CONCIERGE
+            if event["type"] == "m.room.message" and event["sender"] == concierge_of(self.person)
         ]
 
     def say(self, text: str, answers: int = 1) -> list[dict[str, Any]]:

@@ -348,6 +348,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Users.is_support(txn, "@a"),
     lambda txn: Admissions.latest(txn, "!r", 5),
     lambda txn: Memberships.joined_rooms(txn, "@a"),
+    lambda txn: Memberships.any_remote(txn, "!r", "b"),
     lambda txn: Visits.end(txn, "!d", "@a"),
     lambda txn: Memberships.membership(txn, "!r", "@a"),
     lambda txn: Memberships.is_member(txn, "!r", "@a"),

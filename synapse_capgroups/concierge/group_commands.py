@@ -33,6 +33,7 @@ class GroupCommands:
         self._groups_meant = groups
         self._who_is_who = who
         self._cap = config.cap
+        self._is_guarded = config.federation == "guarded"
         self._words = config.words
 
     def answers(self) -> dict[str, Answer]:
@@ -69,10 +70,15 @@ class GroupCommands:
             sharer = await self._sharing.sharer(named.member)
         except NotASharerError as e:
             raise refused(self._words, Refusal(Reason.NOT_ENTITLED)) from e
-        found = await self._members.admissions(sharer, _MOST_ADMISSIONS)
+        record = await self._members.record(sharer, _MOST_ADMISSIONS)
         called = await self._who_is_who.to(asked.user_id)
-        lines = [self._told(admission, called) for admission in reversed(found)]
-        return "\n".join(lines) or self._words.say("nobody")
+        lines = [self._told(admission, called) for admission in reversed(record.admissions)]
+        if not lines:
+            lines.append(self._words.say("nobody"))
+        if self._is_guarded and record.has_remote_members:
+            # Their own server refuses their invitations, and cannot say why.
+            lines.append(self._words.say("remote_members", group=named.called))
+        return "\n".join(lines)
 
     def _told(self, admission: Admission, called: Callable[[str], str]) -> str:
         return self._words.say(

@@ -61,6 +61,19 @@ class GroupState:
         return max(0, self.cap - self.seats_taken)
 
 
+@attrs.frozen
+class GroupRecord:
+    """Who came into a group, and how.
+
+    Attributes:
+        admissions: the newest first.
+        has_remote_members: whether people of other servers are in it now.
+    """
+
+    admissions: list[Admission]
+    has_remote_members: bool
+
+
 class Members:
     """What the HTTP API and the concierge do for members."""
 
@@ -122,10 +135,15 @@ class Members:
         """
         await choose_name(self._api, member.group.room_id, member.user_id, name)
 
-    async def admissions(self, sharer: Sharer, most: int) -> list[Admission]:
+    async def record(self, sharer: Sharer, most: int) -> GroupRecord:
         """The latest so many admissions of a group, for those who may make codes."""
-        room_id = sharer.group.room_id
-        return await self._database.run("who", lambda txn: Admissions.latest(txn, room_id, most))
+        room_id, here = sharer.group.room_id, self._api.server_name
+
+        def look(txn: LoggingTransaction) -> GroupRecord:
+            has_remote = Memberships.any_remote(txn, room_id, here)
+            return GroupRecord(Admissions.latest(txn, room_id, most), has_remote)
+
+        return await self._database.run("who", look)
 
     async def _content(self, member: Member) -> Mapping[str, Any]:
         """The content of the member's `m.room.member`."""

@@ -5,10 +5,12 @@ from urllib.parse import quote
 import pytest
 
 from synapse_capgroups.demo.person import expect
+from synapse_capgroups.words.lookup import Words
 from tests.conftest import API, eventually, refused
 from tests.federation.lab import Lab, Labs
 from tests.federation.looking import joined
 from tests.federation.people import accept, try_remotely
+from tests.test_concierge import Chat
 
 VERSIONS = pytest.mark.parametrize("version", ["10", "11", "12"])
 
@@ -61,6 +63,34 @@ def test_a_group_that_federates_already_keeps_working_when_the_server_turns_loca
     assert refused(alice.invite(room, lab.hs2.person()), "local_only")
     for server in (lab.hs1, lab.hs2):
         assert joined(server, room) == sorted([alice.user_id, rosa.user_id])
+
+
+def test_the_concierge_tells_an_owner_why_remote_members_invite_nobody(start_lab: Labs) -> None:
+    lab = start_lab({"federation": "guarded"})
+    alice, rosa = lab.hs1.person(), lab.hs2.person()
+    room = alice.new_room(name="Tea")
+    chat = Chat(alice)
+
+    def told(language: str) -> bool:
+        said = Words(language).say("remote_members", group="Tea")
+        return chat.ask("who tea").split("\n")[-1] == said
+
+    assert not told("en")
+    expect(alice.invite(room, rosa))
+    assert not told("en")
+    expect(accept(rosa, room))
+    assert eventually(lambda: rosa.user_id in joined(lab.hs1, room))
+    assert told("en")
+    for language in ("de", "zh-Hans"):
+        lab.hs1.install_module({"language": language})
+        assert told(language)
+    # Where they can invite, nothing is to be explained.
+    lab.hs1.install_module({"federation": "open"})
+    assert not told("en")
+    lab.hs1.install_module({"federation": "guarded"})
+    expect(rosa.leave(room))
+    assert eventually(lambda: rosa.user_id not in joined(lab.hs1, room))
+    assert not told("en")
 
 
 def test_where_federation_is_open_remote_members_invite_as_they_did(open_lab: Lab) -> None:

@@ -59,6 +59,19 @@ class Memberships:
         return row is not None and row[0] == "join"
 
     @staticmethod
+    def any_remote(txn: LoggingTransaction, room_id: str, server_name: str) -> bool:
+        """Whether a member has an account on another server than this one."""
+        txn.execute(
+            """
+            SELECT 1 FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member' AND membership = 'join'
+            AND state_key NOT LIKE ? LIMIT 1
+            """,
+            (room_id, f"%:{server_name}"),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
     def joined_rooms(txn: LoggingTransaction, user_id: str) -> list[str]:
         txn.execute(
             """
