@@ -8,9 +8,9 @@ from synapse.module_api import NOT_SPAM, EventBase, ModuleApi
 from synapse_capgroups.callbacks.federating import Federating
 from synapse_capgroups.codes.life import Deaths
 from synapse_capgroups.codes.remote_entry import RemoteEntry
-from synapse_capgroups.codes.rights import POWER_LEVELS, TOMBSTONE
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.groups.breaches import Breaches
+from synapse_capgroups.groups.rights import POWER_LEVELS, TOMBSTONE
 from synapse_capgroups.inside.remote_joins import judged_remote_join
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 

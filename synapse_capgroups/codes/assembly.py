@@ -22,13 +22,13 @@ from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.codes.previews import Previews
 from synapse_capgroups.codes.remote_entry import Arrivals, RemoteEntry, RemoteJoins, RemoteVisits
-from synapse_capgroups.codes.rights import SharingRights
 from synapse_capgroups.codes.sharing import CodePictures, Sharing
 from synapse_capgroups.codes.sweep import CodeSweep
 from synapse_capgroups.codes.visits import DoorVisits
 from synapse_capgroups.config import Config
 from synapse_capgroups.federation.guard import Guard
 from synapse_capgroups.groups.members import Members
+from synapse_capgroups.groups.rights import SharingRights
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.storage.database import Database

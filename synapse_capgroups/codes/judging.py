@@ -3,7 +3,7 @@
 from synapse_capgroups.admission.deciding import Deciding
 from synapse_capgroups.admission.decision import JoinDecision
 from synapse_capgroups.admission.ways import ByCode
-from synapse_capgroups.codes.rights import SharingRights
+from synapse_capgroups.groups.rights import SharingRights
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.codes import Code
 

@@ -14,7 +14,7 @@ from synapse.module_api import EventBase, LoggingTransaction, ModuleApi
 from synapse_capgroups.admission.code_states import CodeStates
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.personal import PersonalCodes
-from synapse_capgroups.codes.rights import POWER_LEVELS, TOMBSTONE, SharingRights
+from synapse_capgroups.groups.rights import POWER_LEVELS, TOMBSTONE, SharingRights
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.rules.scope import Group

@@ -16,8 +16,8 @@ from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.door_rooms import DoorRooms
 from synapse_capgroups.codes.links import code_link
 from synapse_capgroups.codes.problems import CodeProblem, CodeRequestError
-from synapse_capgroups.codes.rights import SharingRights
 from synapse_capgroups.config import Config
+from synapse_capgroups.groups.rights import SharingRights
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.limits.spending import RateLimits
