@@ -21,12 +21,7 @@ from synapse_capgroups.callbacks.joining import GroupJoins, Joining, Unasked
 from synapse_capgroups.callbacks.listening import Deactivations, FromAfar, Listening
 from synapse_capgroups.callbacks.secluding import Secluding
 from synapse_capgroups.codes.assembly import assemble
-from synapse_capgroups.concierge.account import ConciergeAccount
-from synapse_capgroups.concierge.chat_care import ChatCare
-from synapse_capgroups.concierge.chat_guard import ChatGuard
-from synapse_capgroups.concierge.chats import ConciergeChats
-from synapse_capgroups.concierge.commands import all_commands
-from synapse_capgroups.concierge.conversation import Concierge
+from synapse_capgroups.concierge.parts import assemble_concierge
 from synapse_capgroups.config import Config, ConfigurationError
 from synapse_capgroups.federation.guard import assemble_guard
 from synapse_capgroups.groups import lobbies
@@ -79,27 +74,22 @@ class CapGroups:
         codes = assemble(
             api, database, scope, deciding, settling, members, limits, me, guard, config
         )  # fmt: skip
-        chats = ConciergeChats(api, database, limits, me, said)
-        chat_guard = ChatGuard(api, scope, chats, enforce=enforce)
-        chat_care = ChatCare(api, database, scope, chats)
-        commands = all_commands(api, chats, members, codes.sharing, codes.pictures, config)
-        concierge = Concierge(api, chats, limits, commands, config)
-        account = ConciergeAccount(api, database, me, enforce=enforce)
+        concierge = assemble_concierge(api, database, scope, limits, members, codes, config)
         forgetter = Forgetter(api, database, codes.closing, config.record.keep, me)
 
         # The questions of Synapse's.
         group_joins = GroupJoins(codes.remote_joins, deciding, codes.outcomes)
-        joining = Joining(answers, scope, chat_guard, codes.doors, group_joins)
-        unasked = Unasked(answers, joining, chat_guard, codes.deaths, codes.dead_ends)
+        joining = Joining(answers, scope, concierge.guard, codes.doors, group_joins)
+        unasked = Unasked(answers, joining, concierge.guard, codes.deaths, codes.dead_ends)
         inviting = Inviting(api, answers, scope, invitations)
         creations = Creations(api, database, invitations, record, config)
-        creating = Creating(api, answers, scope, creations, chats)
+        creating = Creating(api, answers, scope, creations, concierge.chats)
         upgrading = Upgrading(api, database, answers, scope, codes.deaths)
         secluding = Secluding(answers, scope)
         breaches = Breaches(api, scope, enforce=enforce)
         federating = Federating(api, answers, scope, guard)
         afar = FromAfar(codes.remote_entry, federating)
-        listening = Listening(api, concierge, breaches, afar, codes.deaths)
+        listening = Listening(api, concierge.hears, breaches, afar, codes.deaths)
         deactivations = Deactivations(forgetter)
 
         # What no callback tells is heard by wrapping methods of Synapse's. Who wraps a method last
@@ -144,8 +134,8 @@ class CapGroups:
         warn_if_there_are_no_names(api)
 
         withdrawing = guard.withdrawing if guard else None
-        sweeping = Sweeping(api, database, forgetter, codes.sweep, chat_care, withdrawing)
-        Start(api, database, account, chat_care, codes.doors).begin(sweeping)
+        sweeping = Sweeping(api, database, forgetter, codes.sweep, concierge.care, withdrawing)
+        Start(api, database, concierge.account, concierge.care, codes.doors).begin(sweeping)
 
     @staticmethod
     def parse_config(config: JsonDict) -> Config:
