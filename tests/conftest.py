@@ -53,10 +53,12 @@ class Server:
     def people(self, count: int) -> list[Person]:
         return [self.person() for _ in range(count)]
 
-    def group(self, members: int, *, creator: Person | None = None) -> tuple[str, list[Person]]:
+    def group(
+        self, members: int, *, creator: Person | None = None, **request: Any
+    ) -> tuple[str, list[Person]]:
         """A group with this many members, the creator first. Above the limit they are friends."""
         creator = creator or self.person()
-        room_id = creator.new_room(name="A group")
+        room_id = creator.new_room(name="A group", **request)
         people = [creator]
         while len(people) < members:
             people.append(self.person())

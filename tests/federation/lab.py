@@ -149,6 +149,10 @@ class Lab:
 Labs = Callable[..., Lab]
 
 
+in_full = functools.partial(pytest.param, marks=pytest.mark.full_size)
+"""A value with which a test runs only at full size, as one more room version."""
+
+
 def oldest_python() -> str:
     """The Python with the oldest Synapse that README claims; the test is skipped without it."""
     python = os.environ.get(OLDEST)

@@ -6,7 +6,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Person, expect
 from tests.conftest import eventually
-from tests.federation.lab import Lab, Labs
+from tests.federation.lab import Lab, Labs, in_full
 from tests.federation.looking import agree, eventually_everywhere, memberships
 from tests.federation.people import accept
 
@@ -62,6 +62,7 @@ def gets_its_form(lab: Lab, room: str, alice: Person, rosa: Person, tom: Person)
 def test_an_old_group_gets_its_form_with_the_first_change_from_afar_and_is_watched(
     start_lab: Labs,
 ) -> None:
+    """Case 14."""
     lab = start_lab(None)
     before = [moderated(lab, version, level) for version in VERSIONS for level in (0, 50)]
     lab.hs1.install_module({"cap": 6, "code_limit": 6})
@@ -71,8 +72,9 @@ def test_an_old_group_gets_its_form_with_the_first_change_from_afar_and_is_watch
     assert "withdrawn" in words
 
 
-@pytest.mark.parametrize("version", ["11", "12"])
+@pytest.mark.parametrize("version", ["11", "12", in_full("10")])
 def test_a_demotion_holds_that_a_server_hears_of_late(start_lab: Labs, version: str) -> None:
+    """Case 14."""
     lab = start_lab(None)
     room, alice, rosa, tom = moderated(lab, version, 50)
     lab.hs1.install_module({"cap": 6, "code_limit": 6})
@@ -95,7 +97,7 @@ def test_a_demotion_holds_that_a_server_hears_of_late(start_lab: Labs, version: 
 def test_four_hundred_and_ninety_people_fit_and_ids_that_do_not_are_refused_with_a_sentence(
     start_lab: Labs, long: bool
 ) -> None:
-    """Their entries are 28 of the 64 KB of an event."""
+    """Case 18: their entries are 28 of the 64 KB of an event."""
     lab = start_lab({"cap": 500, "code_limit": 500})
     alice, rosa = lab.hs1.person(), lab.hs2.person()
     end = f":{lab.hs3.server_name}"

@@ -1,4 +1,4 @@
-"""The other server runs on the oldest Synapse that README claims: the same rules hold."""
+"""Case 17: the other server runs on the oldest Synapse that README claims: the same rules hold."""
 
 import pytest
 
@@ -26,6 +26,7 @@ def lab(start_lab: Labs) -> Lab:
 def test_people_of_a_server_with_the_oldest_synapse_come_and_can_invite_nobody(
     lab: Lab, version: str
 ) -> None:
+    """Case 17."""
     alice, rosa, tom = (server.person() for server in lab.servers)
     room = alice.new_room(room_version=version)
     for guest in (rosa, tom):
@@ -41,6 +42,7 @@ def test_people_of_a_server_with_the_oldest_synapse_come_and_can_invite_nobody(
 
 @VERSIONS
 def test_their_invitations_hold_seats_and_are_withdrawn(lab: Lab, version: str) -> None:
+    """Case 17."""
     alice, bob = lab.hs1.person(), lab.hs1.person()
     room = alice.new_room(room_version=version)
     expect(alice.invite(room, bob))
@@ -59,6 +61,7 @@ def test_their_invitations_hold_seats_and_are_withdrawn(lab: Lab, version: str) 
 
 
 def test_a_code_brings_them_in(lab: Lab) -> None:
+    """Case 17."""
     alice, rosa = lab.hs1.person(), lab.hs2.person()
     room = alice.new_room()
     code = expect(alice.call("POST", f"{API}/groups/{room}/codes", {})).body
