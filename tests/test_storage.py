@@ -150,7 +150,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_code_invitations", "capgroups_aliases", "capgroups_accounts",
         "capgroups_server_rooms", "capgroups_dead_ends", "capgroups_remote_invitations",
         "capgroups_series", "capgroups_series_groups", "capgroups_series_helpers",
-        "capgroups_series_spaces",
+        "capgroups_series_spaces", "capgroups_announcements", "capgroups_outbox",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
     }  # fmt: skip
 

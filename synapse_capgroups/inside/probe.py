@@ -145,6 +145,7 @@ REQUIREMENTS = (
         "storage.databases.main.cache:CacheInvalidationWorkerStore",
         "send_invalidation_to_replication", "cache_name", "keys",
     ),
+    _called("storage.databases.main.state:StateGroupWorkerStore", "get_room_version", "room_id"),
     _called("http.site:SynapseRequest", "get_redacted_uri", replaced=True, coroutine=False),
     _called("handlers.room_member:RoomMemberHandler", "forget", "user", "room_id"),
     _called(
@@ -201,6 +202,7 @@ SETTINGS = (
     "registration.autocreate_auto_join_rooms",
     "mas.enabled",
     "experimental",
+    "worker.writers.events",
     "media",
 )
 """Every setting of the homeserver's that `inside/` reads."""

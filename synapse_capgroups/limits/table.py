@@ -54,7 +54,11 @@ CONCIERGE_CHATS = Limit("concierge_chats", 5, 10 * MINUTE, "person")
 CALLS = Limit("calls", 60, SECOND / 5, "person")
 """Any call of the HTTP API with a login, including calls that are counted above."""
 
+ANNOUNCEMENTS = Limit("announcements", 20, 30 * SECOND, "person")
+"""Drafting, changing or retrying an announcement: each counts people in all groups of a series, or
+sends to all of them. `series.announcements_per_day` counts those that are confirmed."""
+
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
-    CALLS,
+    CALLS, ANNOUNCEMENTS,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.announcements import Announcements
 from synapse_capgroups.storage.dead_codes import DeadCodes
 
 ERASED = "an erased account"
@@ -29,6 +30,7 @@ ROOM_TABLES = (
     "capgroups_code_invitations",
     "capgroups_aliases",
     "capgroups_server_rooms",
+    "capgroups_outbox",
     "capgroups_approval",
     "capgroups_requests",
     "capgroups_told",
@@ -50,6 +52,8 @@ _PEOPLE = (
     ("capgroups_requests", "answered_by"),
     ("capgroups_told", "user_id"),
     ("capgroups_notices", "user_id"),
+    ("capgroups_announcements", "author"),
+    ("capgroups_announcements", "deleted_by"),
 )
 _DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
 
@@ -75,6 +79,7 @@ class Forgetting:
         DeadCodes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
         for table in ("visits", "requests", "told", "notices"):
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
+        Announcements.forget_author(txn, user_id)
 
     @staticmethod
     def erase(txn: LoggingTransaction, user_id: str) -> None:
@@ -104,6 +109,11 @@ class Forgetting:
         )
         txn.execute(
             "UPDATE capgroups_requests SET answered_by = ? WHERE answered_by = ?",
+            (ERASED, user_id),
+        )
+        Announcements.forget_author(txn, user_id)
+        txn.execute(
+            "UPDATE capgroups_announcements SET deleted_by = ? WHERE deleted_by = ?",
             (ERASED, user_id),
         )
         txn.execute("UPDATE capgroups_approval SET set_by = ? WHERE set_by = ?", (ERASED, user_id))

@@ -337,6 +337,62 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX capgroups_notices_age ON capgroups_notices (sent_at)",
+        # Announcements, and an outbox with a row for each group, written before anything is sent.
+        """
+        CREATE TABLE capgroups_announcements (
+            announcement_id TEXT NOT NULL PRIMARY KEY,
+            series_id TEXT NOT NULL,
+            author TEXT NOT NULL,
+            content TEXT,
+            mention_room BOOLEAN NOT NULL,
+            pin BOOLEAN NOT NULL,
+            state TEXT NOT NULL,
+            revision BIGINT NOT NULL,
+            chat TEXT,
+            created_at BIGINT NOT NULL,
+            confirmed_at BIGINT,
+            deleted_by TEXT
+        )
+        """,
+        """
+        CREATE INDEX capgroups_announcements_page
+        ON capgroups_announcements (series_id, confirmed_at, announcement_id)
+        """,
+        "CREATE INDEX capgroups_announcements_author ON capgroups_announcements (author, state)",
+        "CREATE INDEX capgroups_announcements_deleted_by ON capgroups_announcements (deleted_by)",
+        "CREATE INDEX capgroups_announcements_age ON capgroups_announcements (confirmed_at)",
+        """
+        CREATE INDEX capgroups_announcements_drafts ON capgroups_announcements (created_at)
+        WHERE state = 'draft'
+        """,
+        """
+        CREATE INDEX capgroups_announcements_open ON capgroups_announcements (confirmed_at)
+        WHERE state = 'sending'
+        """,
+        """
+        CREATE TABLE capgroups_outbox (
+            announcement_id TEXT NOT NULL,
+            room_id TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            marker TEXT NOT NULL,
+            state TEXT NOT NULL,
+            revision BIGINT NOT NULL,
+            tried BIGINT NOT NULL,
+            tries BIGINT NOT NULL,
+            begun_at BIGINT,
+            sent_after BIGINT,
+            event_id TEXT,
+            reason TEXT,
+            beside TEXT,
+            PRIMARY KEY (announcement_id, room_id)
+        )
+        """,
+        "CREATE INDEX capgroups_outbox_room ON capgroups_outbox (room_id)",
+        """
+        CREATE INDEX capgroups_outbox_due ON capgroups_outbox (announcement_id, number)
+        WHERE state IN ('due', 'sending')
+        """,
+        "CREATE INDEX capgroups_outbox_page ON capgroups_outbox (announcement_id, number)",
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""

@@ -6,6 +6,8 @@ from typing import Any
 import attrs
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.storage.announcements import Announcements
+
 
 class SeriesState(Enum):
     """What a series does with people who come by a live code."""
@@ -140,7 +142,8 @@ class SeriesRows:
 
     @staticmethod
     def forget(txn: LoggingTransaction, series_id: str) -> None:
-        """Remove a series with its groups and helpers. The rooms stay."""
+        """Remove a series with its groups, helpers and announcements. The rooms stay."""
+        Announcements.forget_series(txn, series_id)
         for table in ("series_groups", "series_helpers", "series_spaces", "series"):
             txn.execute(f"DELETE FROM capgroups_{table} WHERE series_id = ?", (series_id,))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import Admission
+from synapse_capgroups.storage.announcements import Announcement
 
 # Named in admins' log configurations; it stays whatever file this is.
 logger = logging.getLogger("synapse_capgroups.journal")
@@ -57,6 +58,19 @@ def withdrawn(room_id: str, user_id: str, reason: Reason, *, removed: bool) -> N
 def put_right(room_id: str, sender: str, event_type: str, *, done: bool) -> None:
     """What another server did to a group was undone, or nobody here had the power to."""
     _write("put_right", {"group": room_id, "by": sender, "type": event_type, "done": done})
+
+
+def announced(announcement: Announcement, user_id: str, what: str) -> None:
+    """An announcement was confirmed, edited, deleted or tried again; what it says is not here."""
+    _write(
+        "announcement",
+        {
+            "announcement": announcement.announcement_id,
+            "series": announcement.series_id,
+            "by": user_id,
+            "what": what,
+        },
+    )
 
 
 def _write(word: str, facts: dict[str, Any]) -> None:

@@ -46,3 +46,8 @@ PUT_RIGHT = Counter(
     "Changes from other servers that broke a rule and were undone ('yes'), or could not be ('no')",
     ["done"],
 )
+ANNOUNCED = Counter(
+    "capgroups_announced",
+    "Copies of announcements by what became of them: 'delivered', 'deleted', or the reason why not",
+    ["outcome"],
+)
