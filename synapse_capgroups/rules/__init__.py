@@ -7,6 +7,7 @@ Nothing in this folder imports Synapse, does I/O or knows the time. One file for
 * `joining`: who may join and who may invite, with the cap (rules 2 and 4)
 * `friends`: who is a friend (rule 3)
 * `codes`: when a join code is dead, and whom its door lets in (rule 5)
+* `assignment`: who goes into which group of a series (rule 14)
 * `power_levels`, `level_changes`, `federation`: what makes other servers keep the rules (rule 10)
 * `verdict`: what all of them answer (rule 8)
 """
