@@ -7,12 +7,8 @@ the state of every room for every event (rule 9).
 from synapse.module_api import JsonDict, ModuleApi
 from synapse.module_api.errors import ConfigError
 
-from synapse_capgroups.admission.deciding import Deciding
+from synapse_capgroups.admission.assembly import assemble_admission
 from synapse_capgroups.admission.holds import Holds
-from synapse_capgroups.admission.invitations import Invitations
-from synapse_capgroups.admission.presence import Presence
-from synapse_capgroups.admission.record import Record
-from synapse_capgroups.admission.settling import Settling
 from synapse_capgroups.callbacks.answers import Answers
 from synapse_capgroups.callbacks.creating import Creating, Upgrading
 from synapse_capgroups.callbacks.federating import Federating
@@ -47,6 +43,7 @@ from synapse_capgroups.lifecycle.sweeping import Sweeping
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.random_ids import random_ids
 from synapse_capgroups.people.user_directory import show_only_friends
+from synapse_capgroups.series.assembly import assemble_series
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from synapse_capgroups.web import serve as web
@@ -65,24 +62,21 @@ class CapGroups:
         database, limits, answers = Database(api), RateLimits(api, said), Answers(enforce, said)
         scope, holds = Scope(api, database, config.exempt, me), Holds(api, database)
         guard = assemble_guard(api, database, scope, holds, config)
-        deciding = Deciding(api, database, holds, config)
-        settling = Settling(api, database, holds, config)
-        invitations = Invitations(api, database, config)
-        record = Record(api, database, config)
-        presence = Presence(api, database, config)
-        members = Members(api, database, scope, presence, config.limits)
+        admission = assemble_admission(api, database, holds, config)
+        members = Members(api, database, scope, admission.presence, config.limits)
+        series = assemble_series(api, database, scope, admission.deciding)
         codes = assemble(
-            api, database, scope, deciding, settling, members, limits, me, guard, config
-        )  # fmt: skip
+            api, database, scope, admission, members, limits, series.filling, me, guard, config
+        )
         concierge = assemble_concierge(api, database, scope, limits, members, codes, config)
         forgetter = Forgetter(api, database, codes.closing, config.record.keep, me)
 
         # The questions of Synapse's.
-        group_joins = GroupJoins(codes.remote_joins, deciding, codes.outcomes)
+        group_joins = GroupJoins(codes.remote_joins, admission.deciding, codes.outcomes)
         joining = Joining(answers, scope, concierge.guard, codes.doors, group_joins)
         unasked = Unasked(answers, joining, concierge.guard, codes.deaths, codes.dead_ends)
-        inviting = Inviting(api, answers, scope, invitations)
-        creations = Creations(api, database, invitations, record, config)
+        inviting = Inviting(api, answers, scope, admission.invitations)
+        creations = Creations(api, database, admission, config)
         creating = Creating(api, answers, scope, creations, concierge.chats)
         upgrading = Upgrading(api, database, answers, scope, codes.deaths)
         secluding = Secluding(answers, scope)

@@ -163,14 +163,14 @@ def test_every_refusal_is_a_whole_sentence(language: str) -> None:
     told = set()
     for audience in Audience:
         for reason in [*refusals[audience.value], *refusals["anybody"]]:
-            refusal = Refusal(Reason(reason), members=7, limit=5)
+            refusal = Refusal(Reason(reason), members=7, limit=5, group="Tea 1")
             text = ALL[language].refusal(refusal, audience)
             assert text.endswith((".", "。"))
             assert not re.search("{|}|None", text)
             told.add(Reason(reason))
     assert told == set(Reason)
     for text in refusals["joining"].values():
-        assert fields(text) <= {"limit", "members"}
+        assert fields(text) <= {"limit", "members", "group"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from synapse.module_api import LoggingTransaction
 from synapse_capgroups.admission.uses import take_back_use_of_time
 from synapse_capgroups.storage.admissions import Admissions
 from synapse_capgroups.storage.seats import Hold, Seats
+from synapse_capgroups.storage.series import SeriesGroups
 
 
 def release(txn: LoggingTransaction, room_id: str, user_id: str, hold: Hold) -> bool:
@@ -24,6 +25,7 @@ def release(txn: LoggingTransaction, room_id: str, user_id: str, hold: Hold) -> 
     if has_joined:
         return False
     Seats.release(txn, hold)
+    SeriesGroups.may_have_place(txn, room_id)
     _strike_unless_shared(txn, room_id, user_id, admitted_at)
     return True
 
@@ -32,12 +34,14 @@ def forget_expired_of(txn: LoggingTransaction, room_id: str, user_id: str, now: 
     """Forget a person's attempts whose processes are dead."""
     for admitted_at in Seats.remove_expired_of(txn, room_id, user_id, now):
         _strike_unless_shared(txn, room_id, user_id, admitted_at)
+        SeriesGroups.may_have_place(txn, room_id)
 
 
 def forget_expired(txn: LoggingTransaction, now: int) -> None:
     """Forget all attempts whose processes are dead."""
     for room_id, user_id, admitted_at in Seats.remove_expired(txn, now):
         _strike_unless_shared(txn, room_id, user_id, admitted_at)
+        SeriesGroups.may_have_place(txn, room_id)
 
 
 def _strike_unless_shared(

@@ -3,6 +3,7 @@
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.admission.code_history import was_broken
+from synapse_capgroups.admission.places import may_share_series
 from synapse_capgroups.config import Config
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death
 from synapse_capgroups.rules.joining import Mode
@@ -35,10 +36,15 @@ class CodeDeaths:
 
         Args:
             members: of the group.
-            sharer_may_share: whether the sharer has the power to make codes, if a member.
+            sharer_may_share: whether the sharer has the power to make codes, if a member. Of a live
+                code, this is looked up here.
         """
-        # The sharer's history is read only if nothing else ends their right.
-        entitled = sharer_may_share and _is_able(sharer) and not was_broken(txn, code, sharer)
+        if code.is_live:
+            entitled = sharer.account.is_active and may_share_series(txn, code)
+            members = 0  # A series goes on with its next group.
+        else:
+            # The sharer's history is read only if nothing else ends their right.
+            entitled = sharer_may_share and _is_able(sharer) and not was_broken(txn, code, sharer)
         return self._write_down(txn, code, self._cause(code, sharer, entitled, now, members), now)
 
     def find_on_page(
@@ -55,6 +61,8 @@ class CodeDeaths:
 
         The history of each sharer would make a page too slow, so only the sweep reads it.
         """
+        if code.is_live:
+            return self.find(txn, code, sharer, now, members, sharer_may_share=sharer_may_share)
         entitled = sharer_may_share and _is_able(sharer)
         return self._write_down(txn, code, self._cause(code, sharer, entitled, now, members), now)
 

@@ -26,8 +26,10 @@ def was_broken(txn: LoggingTransaction, code: Code, sharer: Sharer) -> bool:
     )
 
 
-def has_removed(txn: LoggingTransaction, code: Code, user_id: str, standing: Membership) -> bool:
-    """Whether somebody was removed from the group since the code was made.
+def has_removed(
+    txn: LoggingTransaction, room_id: str, code: Code, user_id: str, standing: Membership
+) -> bool:
+    """Whether somebody was removed from a group since the code was made that opens it.
 
     Args:
         standing: their membership now. A person whose history is too long to be read counts as
@@ -37,7 +39,7 @@ def has_removed(txn: LoggingTransaction, code: Code, user_id: str, standing: Mem
         return False
     removed = StateHistory.was_out_since(
         txn,
-        code.room_id,
+        room_id,
         user_id,
         place=code.after_stream_ordering,
         time=code.created_at,

@@ -29,7 +29,7 @@ class CodeStates:
 
         def look(txn: LoggingTransaction) -> tuple[Reason | None, int]:
             now = self._api.get_current_time_msec()
-            members = Seats.members(txn, code.room_id)
+            members = 0 if code.is_live else Seats.members(txn, code.room_id)
             found = Codes.with_sharer(txn, code.code_id)
             if found is None:
                 return code.died_of or Reason.CODE_REVOKED, members

@@ -34,6 +34,8 @@ class JoinDecision:
         alias: the name that the person bears from their first event on; None for their usual one.
         hold: their seat until then.
         on_record: whether the admission is on record; that of a direct chat is not (rule 15).
+        inviter: in whose name somebody at a code's door comes in or is invited.
+        places_left: in a group of a series, how many people can still come in by live codes.
     """
 
     verdict: Verdict
@@ -42,3 +44,16 @@ class JoinDecision:
     alias: Alias | None = None
     hold: Hold | None = None
     on_record: bool = True
+    inviter: str | None = None
+    places_left: int | None = None
+
+
+@attrs.frozen
+class Elsewhere:
+    """The group that was asked about is not the one that its series fills now.
+
+    Attributes:
+        room_id: the one that is; None if no group of the series has a place.
+    """
+
+    room_id: str | None

@@ -23,10 +23,24 @@ class ByCode:
     Attributes:
         sharer_may_share: whether the code's sharer has the power to make codes, if a member.
         invites: whether the person is only invited now, and is judged again when they join.
+        inviter: in whose name they come in; None is the sharer.
     """
 
     code: Code
     sharer_may_share: bool
+    invites: bool = False
+    inviter: str | None = None
+
+
+@attrs.frozen
+class ByLiveCode:
+    """Somebody enters a series, by a code that opens its groups one after another.
+
+    Attributes:
+        invites: whether the person is only invited now, and is judged again when they join.
+    """
+
+    code: Code
     invites: bool = False
 
 

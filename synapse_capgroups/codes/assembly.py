@@ -3,11 +3,9 @@
 import attrs
 from synapse.module_api import ModuleApi
 
+from synapse_capgroups.admission.assembly import AdmissionParts
 from synapse_capgroups.admission.code_states import CodeStates
 from synapse_capgroups.admission.contacts import Contacts
-from synapse_capgroups.admission.deciding import Deciding
-from synapse_capgroups.admission.presence import Presence
-from synapse_capgroups.admission.settling import Settling
 from synapse_capgroups.codes.bringing_in import BringingIn
 from synapse_capgroups.codes.cards import Cards
 from synapse_capgroups.codes.closing import Closing
@@ -17,6 +15,7 @@ from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.codes.entry import Entry, GroupEntry
 from synapse_capgroups.codes.judging import Judging
 from synapse_capgroups.codes.life import CodeLife, Deaths
+from synapse_capgroups.codes.live import LiveCodes
 from synapse_capgroups.codes.making import Making, Workshop
 from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.codes.personal import PersonalCodes
@@ -31,6 +30,7 @@ from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.rights import SharingRights
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.series.filling import Filling, Glances
 from synapse_capgroups.storage.database import Database
 
 
@@ -39,6 +39,7 @@ class CodeParts:
     """What other packages use of this one. Each of their classes gets the parts that it needs."""
 
     sharing: Sharing
+    live: LiveCodes
     pictures: CodePictures
     previews: Previews
     deaths: Deaths
@@ -55,10 +56,10 @@ def assemble(
     api: ModuleApi,
     database: Database,
     scope: Scope,
-    deciding: Deciding,
-    settling: Settling,
+    admission: AdmissionParts,
     members: Members,
     limits: RateLimits,
+    filling: Filling,
     concierge: str,
     guard: Guard | None,
     config: Config,
@@ -69,7 +70,7 @@ def assemble(
         concierge: its Matrix ID. All doors are its rooms.
         guard: None where people of other servers are not guarded against.
     """
-    presence, words = Presence(api, database, config), config.words
+    presence, words = admission.presence, config.words
     states = CodeStates(api, database, config)
     contacts = Contacts(api, database, config.verified_contact)
     rights = SharingRights(api, database, config.codes.share_level)
@@ -79,13 +80,12 @@ def assemble(
     workshop = Workshop(api, database, limits, rooms, closing)
     personal = PersonalCodes(api, database, contacts, limits, enforce=config.enforce)
     life = CodeLife(scope, states, rights, personal, closing)
-    judging = Judging(rights, deciding)
-    outcomes = Outcomes(settling, closing, guard, config.code_limit)
+    judging = Judging(api, scope, rights, admission.deciding, filling)
+    outcomes = Outcomes(admission.settling, closing, guard, config.code_limit)
     bringing_in = BringingIn(api, database, presence)
     visits = DoorVisits(api, database, presence, concierge, config.codes.door_stay)
     group_entry = GroupEntry(
         api,
-        scope,
         judging,
         bringing_in,
         outcomes,
@@ -95,12 +95,14 @@ def assemble(
     arrivals = Arrivals(api, presence)
     remote_visits = RemoteVisits(api, database, entry, arrivals, rooms)
     remote_joins = RemoteJoins(api, database, judging, arrivals, outcomes)
+    glances = Glances(api, database, config)
     making = Making(api, presence, rights, workshop, config)
     sharing = Sharing(database, members, making, life, closing)
     return CodeParts(
         sharing=sharing,
-        pictures=CodePictures(sharing, Cards(api, words), limits),
-        previews=Previews(api, database, life, closing),
+        live=LiveCodes(database, making, life, closing),
+        pictures=CodePictures(sharing, Cards(api, glances, words), limits),
+        previews=Previews(api, database, life, closing, glances),
         deaths=Deaths(api, database, scope, rights, closing),
         closing=closing,
         outcomes=outcomes,

@@ -8,6 +8,7 @@ from synapse_capgroups.codes.easel import Easel
 from synapse_capgroups.codes.links import code_link
 from synapse_capgroups.codes.pictures import Card, qr_png, qr_svg
 from synapse_capgroups.groups.names import group_name, member_name, person_name
+from synapse_capgroups.series.filling import Glances
 from synapse_capgroups.storage.codes import Code
 from synapse_capgroups.words.lookup import Words
 
@@ -15,8 +16,9 @@ from synapse_capgroups.words.lookup import Words
 class Cards:
     """Draws cards, whose words are in the server's language."""
 
-    def __init__(self, api: ModuleApi, words: Words) -> None:
+    def __init__(self, api: ModuleApi, glances: Glances, words: Words) -> None:
         self._api = api
+        self._titles = glances
         self._words = words
         self._easel = Easel(api)
 
@@ -25,6 +27,9 @@ class Cards:
         if code.is_personal:
             sharer = await person_name(self._api, code.sharer)
             title = self._words.say("personal_door_name", name=sharer)
+        elif code.is_live:
+            sharer = await person_name(self._api, code.sharer)
+            title = await self._titles.title(code.room_id) or self._words.say("unnamed")
         else:
             name = await group_name(self._api, code.room_id)
             sharer = await member_name(self._api, code.room_id, code.sharer)

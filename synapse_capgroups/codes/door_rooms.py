@@ -12,6 +12,7 @@ from synapse_capgroups.inside.creations import create_plain_room
 from synapse_capgroups.inside.membership_changes import set_membership
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.storage.series import Series
 from synapse_capgroups.words.lookup import Audience, Words
 
 
@@ -45,9 +46,6 @@ class DoorRooms:
         """The plate of a door to a group."""
         words = self._words
         name = await group_name(self._api, group.room_id)
-        key = ("m.room.avatar", "")
-        event = (await self._api.get_room_state(group.room_id, [key])).get(key)
-        avatar = event.content.get("url") if event else None
         text = words.say("door_link")
         url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
         return Doorplate(
@@ -55,8 +53,25 @@ class DoorRooms:
             topic=words.say("door_topic"),
             notice=words.say("door_notice", link=f"{text}: {url}"),
             notice_html=words.say("door_notice", link=f'<a href="{url}">{text}</a>'),
-            avatar_url=avatar if isinstance(avatar, str) else None,
+            avatar_url=await self._avatar(group.room_id),
         )
+
+    async def of_series(self, series: Series) -> Doorplate:
+        """The plate of a door to a series. To which group it leads, nobody knows beforehand."""
+        words = self._words
+        return Doorplate(
+            name=words.say("door_name", group=series.title),
+            topic=words.say("door_topic"),
+            notice=words.say("live_door_notice"),
+            notice_html="",
+            avatar_url=await self._avatar(series.model),
+        )
+
+    async def _avatar(self, room_id: str) -> str | None:
+        key = ("m.room.avatar", "")
+        event = (await self._api.get_room_state(room_id, [key])).get(key)
+        avatar = event.content.get("url") if event else None
+        return avatar if isinstance(avatar, str) else None
 
     async def of_person(self, user_id: str) -> Doorplate:
         """The plate of a door to a direct chat with a local person.

@@ -13,12 +13,8 @@ from synapse_capgroups.codes.judging import Judging
 from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.codes.personal import PersonalCodes
 from synapse_capgroups.codes.visits import DoorVisits
-from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
 from synapse_capgroups.storage.codes import Code
-
-LEADS_NOWHERE = Refusal(Reason.CODE_REVOKED, always=True)
-"""The verdict at a door that opens nothing."""
 
 
 def is_kept_out(verdict: Verdict) -> bool:
@@ -27,12 +23,11 @@ def is_kept_out(verdict: Verdict) -> bool:
 
 
 class GroupEntry:
-    """Lets people at the doors of groups in."""
+    """Lets people at the doors of groups and series in."""
 
     def __init__(
         self,
         api: ModuleApi,
-        scope: Scope,
         judging: Judging,
         bringing_in: BringingIn,
         outcomes: Outcomes,
@@ -44,7 +39,6 @@ class GroupEntry:
             local_only: whether nobody of another server comes in.
         """
         self._api = api
-        self._scope = scope
         self._judging = judging
         self._bringing_in = bringing_in
         self._outcomes = outcomes
@@ -57,25 +51,24 @@ class GroupEntry:
             NotInvitedError: they cannot be invited, for a reason that the module has words for.
             SynapseError: Synapse or another module is against it. Nothing is left of the attempt.
         """
-        group = await self._scope.group(code.room_id)
-        if group is None:  # It was deleted, or has become exempt.
-            return LEADS_NOWHERE
         local = self._api.is_mine(user_id)
         if self._local_only and not local:
             return Refusal(Reason.LOCAL_ONLY, always=True)
-        decision = await self._judging.decide(group, code, user_id, invites=not local)
-        if is_kept_out(decision.verdict):
+        judged = await self._judging.at_door(code, user_id)
+        group, decision = judged.group, judged.decision
+        if group is None or is_kept_out(decision.verdict):
             return decision.verdict
+        inviter = decision.inviter or code.sharer
         if decision.admission:
             try:
-                await self._bringing_in.join(group, code.sharer, user_id, decision.alias)
+                await self._bringing_in.join(group, inviter, user_id, decision.alias)
             except Exception:
                 await self._outcomes.settle(decision, joined=False)
                 raise
             await self._outcomes.settle(decision, joined=True)
         elif not local:
             # They accept at their own server, and `RemoteJoins` judges them then.
-            await self._bringing_in.invite_remote(group, code.sharer, user_id)
+            await self._bringing_in.invite_remote(group, inviter, user_id)
         return decision.verdict
 
 

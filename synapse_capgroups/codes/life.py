@@ -22,6 +22,7 @@ from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_codes import DeadCodes
+from synapse_capgroups.storage.series import SeriesGroups
 
 
 @attrs.frozen
@@ -52,14 +53,16 @@ class CodeLife:
     async def state(self, code: Code) -> tuple[Reason | None, int]:
         """What a code is dead of, None if it lives; and how many members its group has.
 
-        A personal code has no group, and 0 members.
+        A personal code and a live one have no group, and 0 members.
         """
         members = 0
         if code.is_personal:
             died_of = await self._personal.state(code)
         else:
-            group = await self._scope.group(code.room_id)
-            entitled = group is not None and await self._rights.is_kept(group, code)
+            # The right to a live code is looked up where its state is.
+            entitled = code.is_live
+            if not code.is_live and (group := await self._scope.group(code.room_id)) is not None:
+                entitled = await self._rights.is_kept(group, code)
             died_of, members = await self._states.code_state(code, sharer_may_share=entitled)
         if died_of is not None and code.died_of is None:
             self._closing.clear_up_soon()
@@ -71,6 +74,11 @@ class CodeLife:
         found = await self._states.code_states(group.room_id, page, power)
         if any(died_of is not None and code.died_of is None for code, died_of in found):
             self._closing.clear_up_soon()
+        return [CodeState(code, died_of) for code, died_of in found]
+
+    async def page_of_series(self, series_id: str, page: Page) -> list[CodeState]:
+        """The live codes of a series, the living and the recently dead, the newest first."""
+        found = await self._states.code_states(series_id, page, lambda user_id: True)
         return [CodeState(code, died_of) for code, died_of in found]
 
     async def close_reached(self) -> None:
@@ -101,11 +109,7 @@ class Deaths:
 
     async def _left(self, room_id: str, user_id: str) -> None:
         if await self._scope.group(room_id) is not None:
-            await self._kill(
-                lambda txn, now: DeadCodes.kill_of_sharer(
-                    txn, room_id, user_id, Reason.CODE_REVOKED, now
-                )
-            )
+            await self._kill(lambda txn, now: _kill_of_leaver(txn, room_id, user_id, now))
 
     async def sanctioned(self, user_id: str, suspended: bool) -> None:
         """Kill the codes of an account that was suspended, locked or shadow-banned."""
@@ -157,3 +161,8 @@ class Deaths:
                 return True
             await self._api.sleep(0.1)
         return False
+
+
+def _kill_of_leaver(txn: LoggingTransaction, room_id: str, user_id: str, now: int) -> int:
+    SeriesGroups.may_have_place(txn, room_id)
+    return DeadCodes.kill_of_sharer(txn, room_id, user_id, Reason.CODE_REVOKED, now)

@@ -11,6 +11,7 @@ from typing import TypeGuard
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
+from synapse_capgroups.admission.places import may_share_series
 from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.door_rooms import DoorRooms
@@ -26,10 +27,28 @@ from synapse_capgroups.rules.codes import MAX_LIVING_CODES
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.series.organisers import Organiser
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person
+from synapse_capgroups.storage.series import Series
 
 _SECRET_BYTES = 17  # 136 bits
+_LONGEST_LABEL = 64
+
+
+@attrs.frozen
+class Terms:
+    """What somebody asks of a new code. They may have asked for anything.
+
+    Attributes:
+        lifetime: milliseconds; None is the server's default.
+        max_uses: how many people may use it; None is the server's default.
+        label: what its sharer writes on it, a line of 1 to 64 characters; None for nothing.
+    """
+
+    lifetime: object = None
+    max_uses: object = None
+    label: object = None
 
 
 class Workshop:
@@ -49,18 +68,24 @@ class Workshop:
         self._rooms = rooms
         self._closing = closing
 
-    async def make(self, code: Code, group: Group | None) -> Code:
+    async def make(self, code: Code, opens: Group | Series | None) -> Code:
         """Make a code and its door.
 
         Args:
-            group: the group that the code opens; None for a personal code.
+            opens: the group or the series that the code opens; None for a personal code.
 
         Raises:
             CodeRequestError: this cannot be.
             SynapseError: 429, too many codes were asked for.
         """
         rooms = self._rooms
-        plate = await (rooms.of_group(group) if group else rooms.of_person(code.sharer))
+        match opens:
+            case Group():
+                plate = await rooms.of_group(opens)
+            case Series():
+                plate = await rooms.of_series(opens)
+            case None:
+                plate = await rooms.of_person(code.sharer)
         await self._limits.spend(CODES, code.sharer)
         made = await self._database.run("make_code", lambda txn: self._add(txn, code))
         if made.died_of is not None:
@@ -79,7 +104,10 @@ class Workshop:
         if account.is_suspended:
             raise CodeRequestError(CodeProblem.SUSPENDED)
         # A member who leaves later kills their codes; one who has just left must leave none behind.
-        if not code.is_personal and not Memberships.is_member(txn, code.room_id, code.sharer):
+        if code.is_live:
+            if not may_share_series(txn, code):
+                raise CodeRequestError(CodeProblem.SERIES_ENDED)
+        elif not code.is_personal and not Memberships.is_member(txn, code.room_id, code.sharer):
             raise CodeRequestError(CodeProblem.NOT_ENTITLED)
         if Codes.count_living(txn, code.room_id, code.sharer) >= MAX_LIVING_CODES:
             raise CodeRequestError(CodeProblem.TOO_MANY)
@@ -116,15 +144,11 @@ class Making:
         """The link that a code's picture holds."""
         return code_link(self._api, code.secret)
 
-    async def make(
-        self, group: Group, sharer: str, lifetime: object = None, max_uses: object = None
-    ) -> Code:
+    async def make(self, group: Group, sharer: str, terms: Terms) -> Code:
         """Make a code that opens a group, and its door.
 
         Args:
             sharer: a member of the group.
-            lifetime: milliseconds; None is the server's default.
-            max_uses: how many people may use it; None is the server's default.
 
         Raises:
             CodeRequestError: this cannot be.
@@ -134,28 +158,37 @@ class Making:
             raise CodeRequestError(CodeProblem.REPLACED)
         if not await self._rights.may_share(group, sharer):
             raise CodeRequestError(CodeProblem.NOT_ENTITLED)
-        code = self._new(group.room_id, sharer, lifetime, max_uses)
+        code = self._new(group.room_id, sharer, terms)
         taken = await self._presence.seats_taken(group)
         if self._limits.mode(taken) is not Mode.OPEN:
             raise CodeRequestError(CodeProblem.CLOSED, taken)
         return await self._workshop.make(code, group)
 
-    async def make_personal(
-        self, user_id: str, lifetime: object = None, max_uses: object = None
-    ) -> Code:
+    async def make_live(self, organiser: Organiser, terms: Terms) -> Code:
+        """Make a code that opens a series, and its door. Raises what `make` raises."""
+        series = organiser.series
+        code = self._new(series.series_id, organiser.user_id, terms)
+        return await self._workshop.make(code, series)
+
+    async def make_personal(self, user_id: str, terms: Terms) -> Code:
         """Make a code that opens a direct chat with this local person, and its door.
 
-        Args and errors are those of `make`.
+        Raises what `make` raises.
         """
-        return await self._workshop.make(self._new(user_id, user_id, lifetime, max_uses), None)
+        return await self._workshop.make(self._new(user_id, user_id, terms), None)
 
-    def _new(self, opens: str, sharer: str, lifetime: object, max_uses: object) -> Code:
+    def _new(self, opens: str, sharer: str, terms: Terms) -> Code:
+        lifetime, max_uses, label = terms.lifetime, terms.max_uses, terms.label
         lifetime = self._config.lifetime if lifetime is None else lifetime
         if not _is_number(lifetime) or not 1 <= lifetime <= self._config.max_lifetime:
             raise CodeRequestError(CodeProblem.LIFETIME)
         max_uses = self._config.max_uses if max_uses is None else max_uses
         if max_uses is not None and not (_is_number(max_uses) and 1 <= max_uses < 2**31):
             raise CodeRequestError(CodeProblem.USES)
+        if label is not None and not (
+            isinstance(label, str) and 1 <= len(label) <= _LONGEST_LABEL and label.isprintable()
+        ):
+            raise CodeRequestError(CodeProblem.LABEL)
         now = self._api.get_current_time_msec()
         return Code(
             code_id=secrets.token_hex(5),
@@ -165,6 +198,7 @@ class Making:
             created_at=now,
             expires_at=now + lifetime,
             max_uses=max_uses,
+            label=label,
         )
 
 

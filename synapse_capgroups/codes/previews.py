@@ -9,6 +9,7 @@ from synapse_capgroups.codes.links import door_address
 from synapse_capgroups.codes.sharing import NoSuchCodeError
 from synapse_capgroups.groups.names import group_name, member_name, person_name
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.series.filling import Filled, Glances
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.forgetting import ERASED
@@ -19,13 +20,14 @@ class Preview:
     """A code as its holder sees it.
 
     Attributes:
-        room_id: the group's; None for a personal code.
+        room_id: the group's; None for a personal code and a live one.
         group: the group's name, None if it has none.
         sharer: the sharer's name; None if the account is erased.
         expires_at: milliseconds since 1970.
-        died_of: None if the code lives.
+        died_of: why nobody comes in by it: the code is dead, or its series full or paused.
         members: how many the group has, seats of joins under way included.
         door: the address of the room to join.
+        series: the group that a live code's series fills now; None for other codes.
     """
 
     room_id: str | None
@@ -35,6 +37,7 @@ class Preview:
     died_of: Reason | None
     members: int
     door: str
+    series: Filled | None = None
 
 
 class Previews:
@@ -46,11 +49,13 @@ class Previews:
         database: Database,
         life: CodeLife,
         closing: Closing,
+        glances: Glances,
     ) -> None:
         self._api = api
         self._database = database
         self._life = life
         self._closing = closing
+        self._glances = glances
 
     @property
     def changes(self) -> int:
@@ -67,6 +72,8 @@ class Previews:
         if code is None:
             raise NoSuchCodeError
         died_of, members = await self._life.state(code)
+        if code.is_live:
+            return await self._of_series(code, died_of)
         return Preview(
             room_id=None if code.is_personal else code.room_id,
             group=None if code.is_personal else await group_name(self._api, code.room_id),
@@ -77,9 +84,22 @@ class Previews:
             door=door_address(self._api, code.secret),
         )
 
+    async def _of_series(self, code: Code, died_of: Reason | None) -> Preview:
+        filled = await self._glances.filled(code.room_id)
+        return Preview(
+            room_id=None,
+            group=filled.name if filled else None,
+            sharer=await self._sharer(code),
+            expires_at=code.expires_at,
+            died_of=died_of or (filled.closed if filled else Reason.CODE_REVOKED),
+            members=filled.people if filled else 0,
+            door=door_address(self._api, code.secret),
+            series=filled,
+        )
+
     async def _sharer(self, code: Code) -> str | None:
         if code.sharer == ERASED:
             return None
-        if code.is_personal:
+        if code.is_personal or code.is_live:
             return await person_name(self._api, code.sharer)
         return await member_name(self._api, code.room_id, code.sharer)

@@ -11,10 +11,12 @@ class CodeProblem(Enum):
     NOT_ENTITLED = "not_entitled"
     LIFETIME = "lifetime"
     USES = "uses"
+    LABEL = "label"
     CLOSED = "closed"
     TOO_MANY = "too_many"
     SUSPENDED = "suspended_sharer"
     REPLACED = "replaced"
+    SERIES_ENDED = "series_ended"
 
     @property
     def reason(self) -> Reason | None:
@@ -28,6 +30,7 @@ _REASONS = {
     CodeProblem.TOO_MANY: Reason.TOO_MANY_CODES,
     CodeProblem.SUSPENDED: Reason.SUSPENDED,
     CodeProblem.REPLACED: Reason.CODE_REVOKED,
+    CodeProblem.SERIES_ENDED: Reason.SERIES_ENDED,
 }
 
 

@@ -7,7 +7,7 @@ its own type. The HTTP API and the concierge put these into words.
 from synapse_capgroups.codes.cards import Cards
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.life import CodeLife, CodeState
-from synapse_capgroups.codes.making import Making
+from synapse_capgroups.codes.making import Making, Terms
 from synapse_capgroups.groups.members import Member, Members, NoSuchGroupError, Sharer
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import PICTURES
@@ -59,29 +59,23 @@ class Sharing:
             raise NotASharerError
         return Sharer(member.group, member.user_id)
 
-    async def make(self, member: Member, lifetime: object = None, max_uses: object = None) -> Code:
+    async def make(self, member: Member, terms: Terms) -> Code:
         """Make a code of a group.
-
-        Args:
-            lifetime: milliseconds; None is the server's default.
-            max_uses: how many people may use it; None is the server's default.
 
         Raises:
             CodeRequestError: it cannot be made, or the member may not make it.
             SynapseError: 429, too many were made.
         """
-        return await self._making.make(member.group, member.user_id, lifetime, max_uses)
+        return await self._making.make(member.group, member.user_id, terms)
 
-    async def make_personal(
-        self, user_id: str, lifetime: object = None, max_uses: object = None
-    ) -> Code:
+    async def make_personal(self, user_id: str, terms: Terms) -> Code:
         """Make a code that opens a direct chat with this local person.
 
         Raises:
             CodeRequestError: it cannot be made.
             SynapseError: 429, too many were made.
         """
-        return await self._making.make_personal(user_id, lifetime, max_uses)
+        return await self._making.make_personal(user_id, terms)
 
     def url(self, code: Code) -> str:
         """The link that a code's picture holds."""
@@ -139,7 +133,7 @@ class Sharing:
         return code
 
     async def _may_revoke(self, user_id: str, code: Code) -> bool:
-        if code.is_personal:
+        if code.is_personal or code.is_live:
             return code.sharer == user_id
         try:
             member = await self._members.member(user_id, code.room_id)

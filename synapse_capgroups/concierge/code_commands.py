@@ -1,6 +1,7 @@
 """The commands about join codes and personal codes: `code`, `me`, `codes` and `revoke`."""
 
 from synapse_capgroups.codes.cards import date
+from synapse_capgroups.codes.making import Terms
 from synapse_capgroups.codes.problems import CodeRequestError
 from synapse_capgroups.codes.sharing import NoSuchCodeError, NotASharerError, Sharing
 from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, refused, sorry
@@ -48,7 +49,7 @@ class CodeCommands:
         wish = code_wish(asked.rest)
         named = await self._groups.one(asked.user_id, wish.group)
         try:
-            code = await self._sharing.make(named.member, wish.lifetime, wish.max_uses)
+            code = await self._sharing.make(named.member, Terms(wish.lifetime, wish.max_uses))
         except CodeRequestError as e:
             raise self._not_made(e) from e
         await self._pictures.send(asked.room_id, code)
@@ -68,7 +69,8 @@ class CodeCommands:
         if wish.group != "me":
             raise sorry(self._words, "which_me")
         try:
-            code = await self._sharing.make_personal(asked.user_id, wish.lifetime, wish.max_uses)
+            terms = Terms(wish.lifetime, wish.max_uses)
+            code = await self._sharing.make_personal(asked.user_id, terms)
         except CodeRequestError as e:
             raise self._not_made(e) from e
         await self._pictures.send(asked.room_id, code)

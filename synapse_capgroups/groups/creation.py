@@ -2,9 +2,8 @@
 
 from synapse.module_api import JsonDict, ModuleApi
 
+from synapse_capgroups.admission.assembly import AdmissionParts
 from synapse_capgroups.admission.contacts import Contacts
-from synapse_capgroups.admission.invitations import Invitations
-from synapse_capgroups.admission.record import Record
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.creations import (
     makes_creators_of_all_power,
@@ -39,16 +38,15 @@ class Creations:
         self,
         api: ModuleApi,
         database: Database,
-        invitations: Invitations,
-        record: Record,
+        admission: AdmissionParts,
         config: Config,
     ) -> None:
         self._api = api
         self._is_guarded = config.is_guarded
         self._local_only = config.federation == "local"
         self._contacts = Contacts(api, database, config.verified_contact)
-        self._invitations = invitations
-        self._record = record
+        self._invitations = admission.invitations
+        self._record = admission.record
 
     async def decide(self, creator: str, request: JsonDict, *, by_admin: bool) -> Verdict:
         """Decide whether a group may be created.

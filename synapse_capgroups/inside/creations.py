@@ -70,10 +70,16 @@ async def create_plain_room(api: ModuleApi, creator: str, request: dict[str, Any
     return room_id
 
 
-async def create_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> str:
+async def create_room(
+    api: ModuleApi, creator: str, request: dict[str, Any], *, as_asked: bool = False
+) -> str:
     """Create a room as a local user would, without rate limits; returns its ID.
 
     `ModuleApi.create_room` does it as the admin of the server, who may do more than the user.
+
+    Args:
+        as_asked: whether it is encrypted only if the request says so, and not because the server
+            encrypts each new room.
 
     Raises:
         SynapseError: it was refused, perhaps half-way: Synapse invites people last. Of what was
@@ -83,7 +89,10 @@ async def create_room(api: ModuleApi, creator: str, request: dict[str, Any]) -> 
     token = rooms_begun.set(begun)
     try:
         room_id, _, _ = await api._hs.get_room_creation_handler().create_room(
-            create_requester(creator), request, ratelimit=False
+            create_requester(creator),
+            request,
+            ratelimit=False,
+            ignore_forced_encryption=as_asked,
         )
     except Exception:
         for room_id in begun:

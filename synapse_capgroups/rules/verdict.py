@@ -39,6 +39,10 @@ class Reason(Enum):
     LOCAL_ONLY = "local_only"
     NO_LOCAL_MODERATOR = "no_local_moderator"
     TOO_MANY_REMOTE = "too_many_remote"
+    SERIES_FULL = "series_full"
+    SERIES_PAUSED = "series_paused"
+    SERIES_ENDED = "series_ended"
+    ALREADY_IN_SERIES = "already_in_series"
     UNDECIDED = "undecided"
     """Something broke before a decision was reached; the safe answer is no."""
 
@@ -63,6 +67,8 @@ class Refusal:
     always: bool = False
     of_space: bool = False
     """Whether a space is refused, which a server admin may exempt (`exempt.spaces`)."""
+    group: str | None = None
+    """What the group is called that the sentence names; None if it names none."""
 
 
 Verdict = Allowed | Refusal

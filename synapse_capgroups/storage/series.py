@@ -42,6 +42,11 @@ class Series:
     created_at: int
     ended_at: int | None = None
 
+    @property
+    def title(self) -> str:
+        """What all its groups are called together: the pattern without the number."""
+        return " ".join(self.pattern.replace("{n}", " ").split()) or self.name
+
     def group_name(self, number: int) -> str:
         """What the group with this number is called."""
         return self.pattern.replace("{n}", str(number))

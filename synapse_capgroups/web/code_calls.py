@@ -5,11 +5,12 @@ from typing import Any
 from synapse.module_api import JsonDict
 
 from synapse_capgroups.codes.life import CodeState
+from synapse_capgroups.codes.making import Terms
 from synapse_capgroups.codes.problems import CodeRequestError
 from synapse_capgroups.codes.sharing import CodePictures, NoSuchCodeError, Sharing
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Sharer
-from synapse_capgroups.storage.codes import Page
+from synapse_capgroups.storage.codes import Code, Page
 from synapse_capgroups.storage.forgetting import ERASED
 from synapse_capgroups.web import paging
 from synapse_capgroups.web.calls import CODE, ROOM, Callers, Route, body, send
@@ -40,23 +41,17 @@ class CodeCalls:
 
     async def _make(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         member = await self._callers.member(request, room_id)
-        wish = body(request, allow_empty=True)
         try:
-            code = await self._sharing.make(member, wish.get("lifetime_ms"), wish.get("max_uses"))
+            code = await self._sharing.make(member, terms(body(request, allow_empty=True)))
         except CodeRequestError as e:
             raise not_made(e, self._config) from e
-        return 200, {
-            "code_id": code.code_id,
-            "url": self._sharing.url(code),
-            "secret": code.secret,
-            "expires_at": code.expires_at,
-        }
+        return 200, described_new(code, self._sharing.url(code))
 
     async def _list(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         sharer = await self._sharer(request, room_id)
         limit, before = paging.limit(request), paging.place(request)
         found = await self._sharing.page(sharer, Page(limit + 1, before))
-        answer: JsonDict = {"codes": [_described(state) for state in found[:limit]]}
+        answer: JsonDict = {"codes": [described(state) for state in found[:limit]]}
         if len(found) > limit:
             last = found[limit - 1].code
             answer["next"] = paging.after(last.created_at, last.code_id)
@@ -89,7 +84,23 @@ class CodeCalls:
         return await self._sharing.sharer(await self._callers.member(request, room_id))
 
 
-def _described(state: CodeState) -> JsonDict:
+def terms(wish: JsonDict) -> Terms:
+    """What the body of a call asks of a new code."""
+    return Terms(wish.get("lifetime_ms"), wish.get("max_uses"), wish.get("label"))
+
+
+def described_new(code: Code, url: str) -> JsonDict:
+    """A code as the one who has just made it sees it."""
+    return {
+        "code_id": code.code_id,
+        "url": url,
+        "secret": code.secret,
+        "expires_at": code.expires_at,
+    }
+
+
+def described(state: CodeState) -> JsonDict:
+    """A code as those see it who may share it."""
     code = state.code
     return {
         "code_id": code.code_id,
@@ -99,4 +110,5 @@ def _described(state: CodeState) -> JsonDict:
         "expires_at": code.expires_at,
         "uses": code.uses,
         "max_uses": code.max_uses,
+        "label": code.label,
     }

@@ -17,6 +17,7 @@ DEED_ERRORS = (NoSuchGroupError, NoSuchCodeError, NotASharerError, DeadCodeError
 _MALFORMED = {
     CodeProblem.LIFETIME: "'lifetime_ms' must be a number from 1 to {longest}",
     CodeProblem.USES: "'max_uses' must be null or a number, 1 or more",
+    CodeProblem.LABEL: "'label' must be null or a line of 1 to 64 characters",
 }
 
 

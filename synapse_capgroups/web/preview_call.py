@@ -65,9 +65,20 @@ class PreviewCall:
             avatar = await self._avatars.of_group(preview.room_id)
             answer["group"] = {"name": preview.group, "avatar": avatar}
             answer |= {"code_limit": self._config.code_limit, "cap": self._config.cap}
+        if (filled := preview.series) is not None:
+            avatar = await self._avatars.of_group(filled.model)
+            answer["group"] = {"name": filled.name or filled.title, "avatar": avatar}
         if preview.died_of is not None:
             sentence = self._config.words.refusal(Refusal(preview.died_of), Audience.JOINING)
             return answer | {"error": sentence}
         if preview.room_id is not None:
             answer |= {"members": preview.members}
+        if filled is not None:
+            answer["series"] = {
+                "title": filled.title,
+                "number": filled.number,
+                "groups": filled.groups,
+                "people": filled.people,
+                "places": filled.places,
+            }
         return answer | {"door": preview.door}

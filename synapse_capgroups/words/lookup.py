@@ -49,7 +49,7 @@ class Words:
         refusals = self._texts["refusals"]
         reason = refusal.reason.value
         text = refusals[audience.value].get(reason) or refusals["anybody"][reason]
-        said = text.format(limit=refusal.limit, members=refusal.members)
+        said = text.format(limit=refusal.limit, members=refusal.members, group=refusal.group)
         return f"{said} {refusals['of_space']}" if refusal.of_space else said
 
     def page(self) -> dict[str, str]:

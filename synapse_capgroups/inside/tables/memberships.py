@@ -72,6 +72,36 @@ class Memberships:
         return txn.fetchone() is not None
 
     @staticmethod
+    def members_among(
+        txn: LoggingTransaction, room_id: str, people: Collection[str]
+    ) -> frozenset[str]:
+        """Those of a few people who are members."""
+        if not people:
+            return frozenset()
+        txn.execute(
+            f"""
+            SELECT state_key FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member' AND membership = 'join'
+            AND state_key IN ({", ".join("?" * len(people))})
+            """,
+            (room_id, *people),
+        )
+        return frozenset(user_id for (user_id,) in txn)
+
+    @staticmethod
+    def joined_after(txn: LoggingTransaction, user_id: str, place: int) -> list[str]:
+        """The rooms in which somebody is a member by an event after this place in the order."""
+        txn.execute(
+            """
+            SELECT room_id FROM current_state_events
+            WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
+            AND event_stream_ordering > ?
+            """,
+            (user_id, place),
+        )
+        return [room_id for (room_id,) in txn]
+
+    @staticmethod
     def joined_rooms(txn: LoggingTransaction, user_id: str) -> list[str]:
         txn.execute(
             """
