@@ -102,6 +102,24 @@ def test_the_code_of_a_suspended_account_says_so(phone: Phone) -> None:
     assert "Ask another member" in text(page)
 
 
+def test_a_live_code_shows_which_group_is_filled_and_how_full_it_is(phone: Phone) -> None:
+    series = {"title": "Tea", "number": 3, "groups": 20, "people": 41, "places": 100}
+    page = phone.scan(alive(group={"name": "Tea 3", "avatar": None}, series=series))
+    assert title(page) == "Tea 3"
+    assert "Group 3 of 20: 41 of 100 places are taken" in text(page)
+    assert "until the group has" not in text(page)
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [("series_full", "All groups are full"), ("series_paused", "Nobody can join at the moment")],
+)
+def test_a_series_that_takes_nobody_says_so(phone: Phone, state: str, shown: str) -> None:
+    page = phone.scan(dead(state))
+    assert title(page) == shown
+    assert not page.get_by_role("link", name="Open in your Matrix app").is_visible()
+
+
 @pytest.mark.parametrize("state", ["code_expired", "code_used_up", "code_revoked", "code_closed"])
 def test_a_dead_code_says_why_and_what_to_do(phone: Phone, state: str) -> None:
     page = phone.scan(dead(state))

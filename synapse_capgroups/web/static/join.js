@@ -5,7 +5,10 @@
 const { words, element_url } = JSON.parse(at("data").textContent);
 const pageLanguage = document.documentElement.lang;
 const PATIENCE_MS = 20000;
-const DEAD = ["code_expired", "code_used_up", "code_revoked", "code_closed", "suspended"];
+const DEAD = [
+  "code_expired", "code_used_up", "code_revoked", "code_closed", "suspended",
+  "series_full", "series_paused",
+];
 const WORTH_ANOTHER_TRY = ["too_many", "unreachable", "broken"];
 
 let latest = 0; // Counts the questions asked; only the latest one's answer is shown.
@@ -100,15 +103,26 @@ function showRoom(code) {
     state: "alive",
     title: plain(name) || words.unnamed,
     facts: {
-      members: fill(words.members, { members: number(code.members), cap: number(code.cap) }),
+      members: fullness(code),
       sharer: plain(code.sharer) && fill(words.shared_by, { sharer: isolated(code.sharer) }),
-      expiry: fill(words.valid_until, {
+      expiry: fill(code.series ? words.valid_until_date : words.valid_until, {
         date: date(code.expires_at),
         code_limit: number(code.code_limit),
       }),
     },
     name,
     avatar,
+  });
+}
+
+// How full the group is that the code opens now; a live code opens one of several.
+function fullness({ series, members, cap }) {
+  if (!series) return fill(words.members, { members: number(members), cap: number(cap) });
+  return fill(words.series_places, {
+    number: number(series.number),
+    groups: number(series.groups),
+    people: number(series.people),
+    places: number(series.places),
   });
 }
 
