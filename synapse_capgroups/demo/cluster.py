@@ -4,6 +4,7 @@ import itertools
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 import yaml
 
 from synapse_capgroups.demo import process
-from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port, listener
+from synapse_capgroups.demo.homeserver import Homeserver, StartError, free_port, listener, scraped
 from synapse_capgroups.demo.person import Person
 from synapse_capgroups.demo.postgres import binaries
 from synapse_capgroups.demo.process import Process
@@ -244,6 +245,13 @@ class Cluster(Homeserver):
     def register(self, localpart: str, *, password: str = "", admin: bool = False) -> Person:
         """Make an account; its calls go to the workers in turn."""
         return super().register(localpart, password=password, admin=admin).by(self._turns)
+
+    def metrics(self) -> dict[str, float]:
+        """The values of all processes, added up."""
+        added = Counter(super().metrics())
+        for worker in self.workers:
+            added.update(scraped(worker.http))
+        return dict(added)
 
     def on(self, person: Person, worker: int) -> Person:
         """The same person, whose calls all go to one worker."""

@@ -230,13 +230,7 @@ class Homeserver:
 
     def metrics(self) -> dict[str, float]:
         """What Prometheus would scrape: values by series, as in `name{label="value"}`."""
-        lines = self._http.get("/_synapse/metrics").text.splitlines()
-        values = {}
-        for line in lines:
-            if not line.startswith("#"):
-                series, _, value = line.rpartition(" ")
-                values[series] = float(value)
-        return values
+        return scraped(self._http)
 
     def journal(self) -> list[tuple[str, dict[str, Any]]]:
         """The module's journal lines so far: the word and its facts."""
@@ -245,6 +239,16 @@ class Homeserver:
         return [
             (match[1], json.loads(match[2])) for line in lines if (match := _JOURNAL.match(line))
         ]
+
+
+def scraped(http: httpx.Client) -> dict[str, float]:
+    """The metrics of one process: values by series."""
+    values = {}
+    for line in http.get("/_synapse/metrics").text.splitlines():
+        if not line.startswith("#"):
+            series, _, value = line.rpartition(" ")
+            values[series] = float(value)
+    return values
 
 
 def listener(port: int, *names: str) -> dict[str, Any]:
