@@ -39,6 +39,23 @@ def joined(server: FederatingServer, room: str) -> list[str]:
     return _members(memberships(server, room))
 
 
+def own_membership(server: FederatingServer, room: str, user: str) -> str | None:
+    """The membership of one of a server's people, also in a room that nobody of it is in."""
+    sql = "SELECT membership FROM local_current_membership WHERE room_id = ? AND user_id = ?"
+    for (membership,) in server.query(sql, room, user):
+        return str(membership)
+    return None
+
+
+def failures(server: FederatingServer) -> float:
+    """How many requests of clients and servers a server has answered with a 5xx."""
+    return sum(
+        value
+        for series, value in server.homeserver.metrics().items()
+        if series.startswith("synapse_http_server_responses_total{") and 'code="5' in series
+    )
+
+
 def state_memberships(server: FederatingServer, room: str) -> dict[str, str]:
     """The membership of each person in the state after the room's latest events.
 
