@@ -43,6 +43,7 @@ from synapse_capgroups.lifecycle.sweeping import Sweeping
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.random_ids import random_ids
 from synapse_capgroups.people.user_directory import show_only_friends
+from synapse_capgroups.requests.assembly import assemble_requests
 from synapse_capgroups.series.assembly import assemble_series
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
@@ -68,7 +69,10 @@ class CapGroups:
         codes = assemble(
             api, database, scope, admission, members, limits, series.filling, me, guard, config
         )
-        concierge = assemble_concierge(api, database, scope, limits, members, codes, config)
+        requests = assemble_requests(api, database, admission, members, codes, config)
+        concierge = assemble_concierge(
+            api, database, scope, limits, members, codes, requests, admission.bell, config
+        )
         forgetter = Forgetter(api, database, codes.closing, config.record.keep, me)
 
         # The questions of Synapse's.
@@ -123,12 +127,15 @@ class CapGroups:
         if config.names.random_ids and enforce:
             random_ids(api)
         if enforce:  # In a trial there is nothing to see (rule 16).
-            web.serve(api, limits, members, codes.sharing, codes.pictures, codes.previews, config)
+            web.serve(api, limits, members, codes, requests, config)
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 
         withdrawing = guard.withdrawing if guard else None
-        sweeping = Sweeping(api, database, forgetter, codes.sweep, concierge.care, withdrawing)
+        sweeping = Sweeping(
+            api, database, forgetter, codes.sweep, concierge.care, withdrawing, requests.ending,
+            *concierge.notices,
+        )  # fmt: skip
         Start(api, database, concierge.account, concierge.care, codes.doors).begin(sweeping)
 
     @staticmethod

@@ -9,7 +9,7 @@ import attrs
 import pytest
 import yaml
 
-from synapse_capgroups.demo.person import Reply
+from synapse_capgroups.demo.person import Reply, expect
 from tests.conftest import API, Server, eventually
 from tests.test_concierge import Chat
 from tests.test_rule_9_cost import Memory, at_rest, transactions
@@ -48,6 +48,9 @@ CALLS = {
     "PUT v1/groups/{room}/name": Budget(4),
     "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
     "DELETE v1/codes/{code_id}": Budget(8),
+    "PUT v1/groups/{room}/approval": Budget(2),
+    "GET v1/groups/{room}/requests": Budget(2),
+    "POST v1/groups/{room}/requests/{user_id}": Budget(8),
 }
 
 COMMANDS = {
@@ -61,6 +64,11 @@ COMMANDS = {
     "me": Budget(4, rooms=1, mib=16),
     "revoke {code_id}": Budget(8),
     "remark @friend:localhost Friend": Budget(1),
+    "approval tea on": Budget(3),
+    "requests": Budget(2),
+    "requests tea": Budget(3),
+    "yes 1234": Budget(2),
+    "no 1234 4321": Budget(3),
 }
 
 
@@ -107,10 +115,21 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
     other, _ = server.group(1, creator=people[0])
     others = [server.make_code(other, people[0]) for _ in range(5)]
     visitor = server.person()
+    asking, _ = server.group(1, creator=people[0])
+    code = server.make_code(asking, people[0])
+    expect(people[0].call("PUT", f"{API}/groups/{quote(asking)}/approval", {"on": True}))
+    waiting = [{**used, "user_id": server.person()} for used in codes]
+    for person in waiting:
+        assert server.scan(person["user_id"], code).reason == "awaiting_approval"
 
     def call(name: str, code: dict[str, Any]) -> Reply:
-        method, path = name.format(room=quote(room), code_id=code["code_id"]).split(" ")
-        body = {"secret": code["secret"], "displayname": code["code_id"]}
+        about = asking if "requests" in name else room
+        method, path = name.format(
+            room=quote(about), code_id=code["code_id"], user_id=code.get("user_id")
+        ).split(" ")
+        body = {
+            "secret": code["secret"], "displayname": code["code_id"], "on": True, "approve": True,
+        }  # fmt: skip
         who = visitor if "preview" in path else people[0]
         if path.startswith("join"):
             return who.call(method, PAGE.removesuffix("join") + path)
@@ -120,6 +139,7 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
     for name in CALLS:
         # A code dies only once.
         used = others if name == "DELETE v1/codes/{code_id}" else codes
+        used = waiting if "{user_id}" in name else used
         answers = [call(name, used[1])]  # Once to warm up.
 
         def measure(number: int) -> Budget:

@@ -27,6 +27,7 @@ from synapse_capgroups.web.calls import PREFIX
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.request_calls import RequestCalls
 from tests.conftest import CODE_LIMIT, Server, Starter
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load(
@@ -58,9 +59,23 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     "setName": {
         "creator": {"200", "400", "404"}, "member": {"200", "400", "404"}, "nobody": NO_TOKEN,
     },
+    "setApproval": {
+        "creator": {"200", "400", "404"}, "member": {"400", "403", "404"}, "nobody": NO_TOKEN,
+    },
+    "listRequests": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "answerRequest": {
+        "creator": {"200", "400", "404", "409"}, "member": {"400", "403", "404"},
+        "nobody": NO_TOKEN,
+    },
 }  # fmt: skip
 
-CHANGES_CODES = {"makeCode", "revokeAnyCode", "revokeCode"}
+BODIES = {
+    "setName": {"displayname": "x"},
+    "setApproval": {"on": True},
+    "answerRequest": {"approve": True},
+}
+
+CHANGES = {"makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest"}
 """These get a group of their own."""
 
 
@@ -92,11 +107,12 @@ SCHEMA = schemathesis.openapi.from_dict(
 
 @attrs.frozen
 class World:
-    """A group, the people who ask, and codes of which some are dead."""
+    """A group with approval, the people who ask, codes of which some are dead, and who waits."""
 
     room_id: str
     callers: Mapping[str, Person | None]
     codes: list[dict[str, Any]]
+    waiting: list[str]
 
 
 def make_world(server: Server) -> World:
@@ -104,7 +120,16 @@ def make_world(server: Server) -> World:
     codes = [server.make_code(room_id, creator) for _ in range(2)]
     path = f"{PREFIX}/groups/{quote(room_id, safe='')}/codes/{codes[1]['code_id']}"
     expect(creator.call("DELETE", path))
-    return World(room_id, {"creator": creator, "member": member, "nobody": None}, codes)
+    expect(creator.call("PUT", f"{PREFIX}/groups/{quote(room_id, safe='')}/approval", {"on": True}))
+    waiting = server.people(3)
+    for person in waiting:
+        assert server.scan(person, codes[0]).reason == "awaiting_approval"
+    return World(
+        room_id,
+        {"creator": creator, "member": member, "nobody": None},
+        codes,
+        [person.user_id for person in waiting],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +171,7 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
         made.path_parameters = {
             "room_id": quote(draw(mostly(world.room_id)), safe=""),
             "code_id": quote(draw(mostly(*[c["code_id"] for c in world.codes])), safe=""),
+            "user_id": quote(draw(mostly(*world.waiting)), safe=""),
         }
         if operation_id == "previewCode" and draw(st.booleans()):
             made.body = {"secret": draw(mostly(*secrets))}
@@ -165,7 +191,7 @@ def asked() -> Iterable[Any]:
 def test_every_answer_is_as_described(
     server: Server, world: World, operation_id: str, who: str, expected: set[str]
 ) -> None:
-    if operation_id in CHANGES_CODES:
+    if operation_id in CHANGES:
         world = make_world(server)
     seen = set()
 
@@ -190,7 +216,9 @@ def test_every_answer_is_as_described(
 def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any = None) -> Any:
     operation = SCHEMA.find_operation_by_id(operation_id)
     body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
-    path_parameters = {"room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe="")}
+    path_parameters = {
+        "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
+    }  # fmt: skip
     return operation.Case(path_parameters=path_parameters, **cast(Any, body_and_type))
 
 
@@ -214,7 +242,7 @@ def test_a_guest_and_a_wrong_token_are_answered_as_described(server: Server, wor
     guest = server.homeserver.register_guest()
     unknown = Person(server.homeserver._http, "@nobody:localhost", "syt_wrong", "")
     for operation_id in ANSWERS.keys() - {"previewCode"}:
-        body = {"displayname": "x"} if operation_id == "setName" else None
+        body = BODIES.get(operation_id)
         case = request(operation_id, world.room_id, world.codes[0]["code_id"], body)
         assert check(server, case, guest).status_code == 403
         assert check(server, case, unknown).status_code == 401
@@ -250,7 +278,11 @@ def test_the_join_page_is_as_described(server: Server) -> None:
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     nothing: Any = None
     routes = Api(
-        PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2), CodeCalls(*[nothing] * 4), nothing
+        PreviewCall(*[nothing] * 4),
+        GroupCalls(*[nothing] * 2),
+        CodeCalls(*[nothing] * 4),
+        RequestCalls(*[nothing] * 2),
+        nothing,
     )._routes
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

@@ -8,6 +8,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.admission.uses import take_back_use_of_time
 from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.series import SeriesGroups
 
@@ -53,7 +54,11 @@ def _strike_unless_shared(
 
 
 def strike(txn: LoggingTransaction, room_id: str, user_id: str, admitted_at: int) -> None:
-    """Take an admission off the record, and its use of a code: the join failed elsewhere."""
+    """Take an admission off the record, and its use of a code: the join failed elsewhere.
+
+    Whoever was agreed to waits again.
+    """
     for code_id in Admissions.codes_of(txn, room_id, user_id, admitted_at):
         take_back_use_of_time(txn, code_id, user_id, admitted_at)
+    Requests.reopen(txn, room_id, user_id, admitted_at)
     Admissions.strike(txn, room_id, user_id, admitted_at)

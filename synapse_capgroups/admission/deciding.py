@@ -15,6 +15,7 @@ from synapse_capgroups.admission.facts import Arrival, Facts
 from synapse_capgroups.admission.holds import Holds
 from synapse_capgroups.admission.places import Places, standing_in_series
 from synapse_capgroups.admission.record import Record
+from synapse_capgroups.admission.requesting import Asking, Bell
 from synapse_capgroups.admission.ways import ByCode, ByInvitation, ByLiveCode, Way
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.memberships import Memberships
@@ -27,6 +28,7 @@ from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_room, lock_series
 from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.series import SeriesHelpers, SeriesRows, SeriesState
+from synapse_capgroups.telemetry import journal, metrics
 
 _LIMITS = frozenset({Reason.FULL, Reason.CODE_CLOSED, Reason.CONTACT_REQUIRED})
 """The refusals at a living code's door that a trial does not give."""
@@ -35,16 +37,24 @@ _LIMITS = frozenset({Reason.FULL, Reason.CODE_CLOSED, Reason.CONTACT_REQUIRED})
 class Deciding:
     """Decides joins. `enter` may raise what the database raises."""
 
-    def __init__(self, api: ModuleApi, database: Database, holds: Holds, config: Config) -> None:
+    def __init__(
+        self, api: ModuleApi, database: Database, holds: Holds, bell: Bell, config: Config
+    ) -> None:
+        """
+        Args:
+            bell: rings when somebody has to wait for a moderator's answer.
+        """
         self._api = api
         self._database = database
         self._holds = holds
+        self._bell = bell
         self._enforce = config.enforce
         self._limits = config.limits
         self._facts = Facts(api, Contacts(api, database, config.verified_contact), config)
         self._deaths = CodeDeaths(config)
         self._record = Record(api, database, config)
         self._places = Places(api.server_name, config)
+        self._asking = Asking(config)
 
     async def enter(self, group: Group, user_id: str, way: Way) -> JoinDecision:
         """Decide a join and, if it is allowed, hold a seat for it and put it on record.
@@ -63,8 +73,7 @@ class Deciding:
             decision = await self._database.run(
                 "join", lambda txn: self._by_invitation(txn, group, user_id, way)
             )
-        if decision.hold is not None:
-            self._holds.add(decision.hold)
+        self._decided(decision)
         return decision
 
     async def enter_series(
@@ -81,9 +90,17 @@ class Deciding:
         decided = await self._database.run(
             "live_entry", lambda txn: self._by_live_code(txn, group, user_id, way)
         )
-        if isinstance(decided, JoinDecision) and decided.hold is not None:
-            self._holds.add(decided.hold)
+        if isinstance(decided, JoinDecision):
+            self._decided(decided)
         return decided
+
+    def _decided(self, decision: JoinDecision) -> None:
+        if decision.hold is not None:
+            self._holds.add(decision.hold)
+        if decision.request is not None:
+            metrics.REQUESTS.labels("asked").inc()
+            journal.asked(decision.request)
+            self._bell.asked(decision.request)
 
     def _arrival(
         self, txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None
@@ -140,6 +157,8 @@ class Deciding:
                 return JoinDecision(attrs.evolve(verdict, always=True))
         elif facts.membership == "join":
             return JoinDecision(verdict)
+        if self._asking.must(txn, arrival):
+            return self._asking.ask(txn, arrival, code)
         if way.invites:
             # A place is kept for each, or more would come than the code may let in.
             expected = code.uses + CodeInvitations.others(txn, code.code_id, user_id)

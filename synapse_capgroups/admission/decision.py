@@ -7,6 +7,7 @@ import attrs
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.verdict import Verdict
 from synapse_capgroups.storage.admissions import Admission
+from synapse_capgroups.storage.requests import Request
 from synapse_capgroups.storage.seats import Hold
 
 admitting: ContextVar[tuple[str, str] | None] = ContextVar("capgroups_admitting", default=None)
@@ -36,6 +37,7 @@ class JoinDecision:
         on_record: whether the admission is on record; that of a direct chat is not (rule 15).
         inviter: in whose name somebody at a code's door comes in or is invited.
         places_left: in a group of a series, how many people can still come in by live codes.
+        request: what was put on record where a moderator has to agree first (rule 13).
     """
 
     verdict: Verdict
@@ -46,6 +48,7 @@ class JoinDecision:
     on_record: bool = True
     inviter: str | None = None
     places_left: int | None = None
+    request: Request | None = None
 
 
 @attrs.frozen

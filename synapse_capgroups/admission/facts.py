@@ -5,6 +5,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.attempts import forget_expired_of
 from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.admission.moderators import Moderators
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
@@ -13,7 +14,9 @@ from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_room
 from synapse_capgroups.rules.joining import JoinFacts, Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.database import lock_person
+from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import seatless_invitees
 from synapse_capgroups.storage.situations import Situation, Situations
 
@@ -41,6 +44,8 @@ class Facts:
         self._contacts = contacts
         self._limits = config.limits
         self._min_age = config.friends.min_age
+        self._enforce = config.enforce
+        self._moderators = Moderators(config)
         self._seatless = seatless_invitees(api.server_name, guarded=config.is_guarded)
 
     def situation(
@@ -70,7 +75,14 @@ class Facts:
         facts = _facts(there, has_contact=self._contacts.has_contact(txn, arrival.user_id))
         if facts.inviter is None or not facts.inviter_is_member:
             return facts
-        return self._with_inviter(txn, facts, facts.inviter, arrival)
+        inviter = facts.inviter
+        facts = self._with_approval(txn, facts, inviter, arrival)
+        if facts.needs_approval:
+            # A moderator who has agreed may have lost the power since.
+            request = Requests.latest_of(txn, arrival.group.room_id, arrival.user_id)
+            agreed = bool(request and request.approved and request.answered_by == inviter)
+            facts = attrs.evolve(facts, needs_approval=not agreed)
+        return self._with_inviter(txn, facts, inviter, arrival)
 
     def of_invitation(self, txn: LoggingTransaction, arrival: Arrival) -> JoinFacts:
         """The facts of a person who is invited now, and is judged again when they join."""
@@ -78,9 +90,30 @@ class Facts:
         facts = _facts(arrival.there, has_contact=True)
         if facts.inviter is None or not facts.inviter_is_member:
             return facts
+        inviter = facts.inviter
+        facts = self._with_approval(txn, facts, inviter, arrival)
         if self._limits.mode(facts.seats_taken) is not Mode.FRIENDS:
             return facts  # Friendship decides nothing, and no record tells of it.
-        return self._with_inviter(txn, facts, facts.inviter, arrival)
+        return self._with_inviter(txn, facts, inviter, arrival)
+
+    def needs_approval(self, txn: LoggingTransaction, room_id: str, inviter: str) -> bool:
+        """Whether an invitation by this member lacks a moderator's agreement (rule 13).
+
+        A trial asks nobody.
+        """
+        return (
+            self._enforce
+            and Approval.is_on(txn, room_id)
+            and not self._moderators.has_power(txn, room_id, inviter)
+        )
+
+    def _with_approval(
+        self, txn: LoggingTransaction, facts: JoinFacts, inviter: str, arrival: Arrival
+    ) -> JoinFacts:
+        if not (arrival.there.has_approval and self._enforce):
+            return facts
+        has_power = self._moderators.has_power(txn, arrival.group.room_id, inviter)
+        return attrs.evolve(facts, needs_approval=not has_power)
 
     def _with_inviter(
         self, txn: LoggingTransaction, facts: JoinFacts, inviter: str, arrival: Arrival

@@ -62,7 +62,8 @@ class Invitations:
             if not Memberships.is_member(txn, group.room_id, inviter):
                 return ALLOWED
             taken = Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
-            return decide_address_invitation(taken, self._limits)
+            needs_approval = self._facts.needs_approval(txn, group.room_id, inviter)
+            return decide_address_invitation(taken, self._limits, needs_approval=needs_approval)
 
         return await self._database.run("address_invitation", decide)
 

@@ -5,6 +5,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.scope import Group
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.seats import Seats, seatless_invitees
 
@@ -39,13 +40,14 @@ class Presence:
             "members", lambda txn: Seats.members(txn, group.room_id)
         )
 
-    async def members_and_seats(self, group: Group) -> tuple[int, int]:
-        """How many members a group has, and how many seats are taken."""
+    async def members_and_seats(self, group: Group) -> tuple[int, int, bool]:
+        """How many members a group has, how many seats are taken, and whether it has approval."""
         now = self._api.get_current_time_msec()
 
-        def count(txn: LoggingTransaction) -> tuple[int, int]:
+        def count(txn: LoggingTransaction) -> tuple[int, int, bool]:
             members = Seats.members(txn, group.room_id)
-            return members, Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
+            taken = Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
+            return members, taken, Approval.is_on(txn, group.room_id)
 
         return await self._database.run("members", count)
 

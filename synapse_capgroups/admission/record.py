@@ -15,6 +15,8 @@ from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.notices import Notices
+from synapse_capgroups.storage.requests import Request, Requests
 from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.situations import Situation
 
@@ -54,6 +56,8 @@ class Record:
         facts: JoinFacts,
         verdict: Verdict,
         code: Code | None = None,
+        *,
+        approved: bool = False,
     ) -> JoinDecision:
         """Reserve the seat and put the admission on record.
 
@@ -63,29 +67,35 @@ class Record:
         Args:
             verdict: a refusal if this is a trial.
             code: the code that they came by, as it is now; None for an invitation.
+            approved: whether a moderator has agreed to them just now (rule 13).
         """
         room_id, user_id = arrival.group.room_id, arrival.user_id
         there, now = arrival.there, arrival.now
         mode_after = self._limits.mode(facts.seats_taken + 1)
-        on_record = code is not None or not self._is_direct_chat(txn, arrival)
+        admitted_at = now if there.attempt is None else there.attempt.admitted_at
+        request = self._request(txn, arrival, facts, admitted_at)
+        agreed = request is not None and (approved or not request.waits)
+        if request is not None and agreed:
+            code = Codes.by_id(txn, request.code_id)
+        by_code = code is not None or agreed
+        on_record = by_code or not self._is_direct_chat(txn, arrival)
         if on_record and there.mode_on_record is not mode_after:
             # A group may be new here, and then its creator comes first on the record.
             meet(txn, arrival.group, mode_after)
         admission = Admission(
             room_id,
             user_id,
-            _how(verdict, code),
+            _how(verdict, by_code=by_code, agreed=agreed),
             inviter=facts.inviter,
             inviter_was_friend=facts.inviter_is_friend,
             mode=self._limits.mode(facts.seats_taken),
             members_after=facts.seats_taken + 1,
             admitted_at=now,
-            code_id=code.code_id if code else None,
+            code_id=_code_id(request if agreed else None, code),
             after_stream_ordering=there.standing.stream_ordering,
         )
         if there.attempt is None and on_record:
             Admissions.record(txn, admission)
-        admitted_at = now if there.attempt is None else there.attempt.admitted_at
         after = there.standing.stream_ordering
         hold = Seats.reserve(txn, room_id, user_id, after, admitted_at, now)
         alias = None
@@ -95,8 +105,31 @@ class Record:
             if there.attempt is None:
                 uses = count_use(txn, code.code_id, user_id, now)
             ends_codes = ends_codes or (code.max_uses is not None and uses >= code.max_uses)
+        if by_code:
             alias = self._naming.alias(txn, room_id, user_id)
         return JoinDecision(verdict, admission, ends_codes, alias, hold, on_record)
+
+    def _request(
+        self, txn: LoggingTransaction, arrival: Arrival, facts: JoinFacts, admitted_at: int
+    ) -> Request | None:
+        """The request of somebody who comes in, as it was until now; None if it is not about this.
+
+        One that waits is answered by it: whoever lets the person in has agreed. If the join fails,
+        it waits again.
+        """
+        room_id, user_id = arrival.group.room_id, arrival.user_id
+        if not (arrival.there.has_approval or arrival.there.waits):
+            return None
+        request = Requests.latest_of(txn, room_id, user_id)
+        if request is None:
+            return None
+        if request.waits:
+            by = facts.inviter or user_id
+            Requests.answer(txn, request.number, by, admitted_at, approved=True)
+            Notices.forget_if_nobody_waits(txn, room_id)
+            return request
+        # A person of another server joins by the invitation of the moderator who has agreed.
+        return request if request.approved and request.answered_by == facts.inviter else None
 
     def _is_direct_chat(self, txn: LoggingTransaction, arrival: Arrival) -> bool:
         """Whether an invited person is the second in a direct chat; a third makes it a group."""
@@ -129,7 +162,15 @@ def meet(txn: LoggingTransaction, group: Group, mode: Mode) -> None:
         )
 
 
-def _how(verdict: Verdict, code: Code | None) -> How:
+def _code_id(request: Request | None, code: Code | None) -> str | None:
+    if request is not None:
+        return request.code_id
+    return None if code is None else code.code_id
+
+
+def _how(verdict: Verdict, *, by_code: bool, agreed: bool) -> How:
     if verdict != ALLOWED:
         return How.UNENFORCED
-    return How.INVITE if code is None else How.CODE
+    if agreed:
+        return How.APPROVED
+    return How.CODE if by_code else How.INVITE

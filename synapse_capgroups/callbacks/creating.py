@@ -25,6 +25,7 @@ from synapse_capgroups.inside.upgrades import Upgrade, upgrade_under_way
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.scope import about
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.words.lookup import Audience
 
@@ -140,7 +141,7 @@ class Upgrading:
         answer = await self._answers.give("creation", Audience.CREATING, decide, user=creator)
         if upgrade and answer == NOT_SPAM:
             when_done(partial(self._close_to_guests, creator, upgrade.new_room_id))
-            when_done(partial(self._replaced, upgrade.old_room_id))
+            when_done(partial(self._replaced, upgrade))
         return answer
 
     async def _succession(self, old: str, upgrade: Upgrade | None) -> Verdict:
@@ -159,10 +160,12 @@ class Upgrading:
 
         return await self._database.run("succession", look)
 
-    async def _replaced(self, room_id: str, succeeded: bool, _: Any) -> None:
-        """Let a group's codes die with its upgrade (rule 5)."""
+    async def _replaced(self, upgrade: Upgrade, succeeded: bool, _: Any) -> None:
+        """Let a group's codes die with its upgrade (rule 5), but not its approval (rule 13)."""
+        old, new = upgrade.old_room_id, upgrade.new_room_id
         if succeeded:
-            await self._deaths.replaced(room_id)
+            await self._database.run("approval", lambda txn: Approval.hand_on(txn, old, new))
+            await self._deaths.replaced(old)
 
     async def _close_to_guests(self, creator: str, room_id: str, succeeded: bool, _: Any) -> None:
         """Close a successor to guests: Synapse opens it, unless the old room says otherwise."""

@@ -50,6 +50,7 @@ class CodeParts:
     remote_entry: RemoteEntry
     remote_joins: RemoteJoins
     sweep: CodeSweep
+    bringing_in: BringingIn
 
 
 def assemble(
@@ -111,4 +112,5 @@ def assemble(
         remote_entry=RemoteEntry(scope, remote_visits, remote_joins),
         remote_joins=remote_joins,
         sweep=CodeSweep(api, database, life, closing, visits),
+        bringing_in=bringing_in,
     )

@@ -1,7 +1,7 @@
 """What a person who holds a code may know of it before they use it."""
 
 import attrs
-from synapse.module_api import ModuleApi
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.life import CodeLife
@@ -10,6 +10,7 @@ from synapse_capgroups.codes.sharing import NoSuchCodeError
 from synapse_capgroups.groups.names import group_name, member_name, person_name
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.series.filling import Filled, Glances
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.forgetting import ERASED
@@ -28,6 +29,7 @@ class Preview:
         members: how many the group has, seats of joins under way included.
         door: the address of the room to join.
         series: the group that a live code's series fills now; None for other codes.
+        approval: whether a moderator of the group is asked then.
     """
 
     room_id: str | None
@@ -38,6 +40,7 @@ class Preview:
     members: int
     door: str
     series: Filled | None = None
+    approval: bool = False
 
 
 class Previews:
@@ -68,7 +71,12 @@ class Previews:
         Raises:
             NoSuchCodeError: nobody was ever given this secret, or it is forgotten.
         """
-        code = await self._database.run("preview", lambda txn: Codes.by_secret(txn, secret))
+
+        def look(txn: LoggingTransaction) -> tuple[Code | None, bool]:
+            code = Codes.by_secret(txn, secret)
+            return code, code is not None and Approval.is_on(txn, code.room_id)
+
+        code, approval = await self._database.run("preview", look)
         if code is None:
             raise NoSuchCodeError
         died_of, members = await self._life.state(code)
@@ -82,6 +90,7 @@ class Previews:
             died_of=died_of,
             members=members,
             door=door_address(self._api, code.secret),
+            approval=approval,
         )
 
     async def _of_series(self, code: Code, died_of: Reason | None) -> Preview:

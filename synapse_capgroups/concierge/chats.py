@@ -104,6 +104,14 @@ class ConciergeChats:
             return
         await self.say(room_id, self._words.say("greeting"))
 
+    async def room_of(self, user_id: str) -> str | None:
+        """The chat with a local person, opened if they have none; None if they do not want one."""
+        try:
+            await self._open(user_id)
+        except SynapseError:  # They have left too many.
+            return None
+        return await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
+
     async def _has_chat(self, user_id: str) -> bool:
         room_id = await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
         if room_id is None:

@@ -6,6 +6,8 @@ import attrs
 
 _DURATION = re.compile(r"([0-9]{1,4})([mhdw])", re.IGNORECASE)
 _MS_PER_UNIT = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+MOST_NUMBERS = 20
+"""How many requests one command answers."""
 MOST_LINES = 5
 """How many commands of one message are read."""
 
@@ -71,6 +73,21 @@ def group_and_rest(rest: str) -> tuple[str, str]:
     """`<group> <something>`, where the group is one word: a number or a part of the name."""
     group, _, something = rest.partition(" ")
     return group, something.strip()
+
+
+def group_and_switch(rest: str) -> tuple[str, bool | None]:
+    """`<group> on` or `<group> off`; None if it is neither."""
+    words = rest.split()
+    on = {"on": True, "off": False}.get(words[-1].lower()) if len(words) >= 2 else None
+    return " ".join(words[:-1]), on
+
+
+def numbers(rest: str) -> list[int]:
+    """The numbers of `1234 5678`, each once, so many at most; empty if it is anything else."""
+    words = rest.replace(",", " ").split()
+    if not all(word.isascii() and word.isdecimal() and len(word) <= 15 for word in words):
+        return []
+    return list(dict.fromkeys(int(word) for word in words))[:MOST_NUMBERS]
 
 
 def matching(said: str, names: list[str]) -> list[int]:

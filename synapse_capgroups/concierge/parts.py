@@ -3,6 +3,8 @@
 import attrs
 from synapse.module_api import ModuleApi
 
+from synapse_capgroups.admission.moderators import Moderators
+from synapse_capgroups.admission.requesting import Bell
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.concierge.account import ConciergeAccount
 from synapse_capgroups.concierge.chat_care import ChatCare
@@ -10,22 +12,32 @@ from synapse_capgroups.concierge.chat_guard import ChatGuard
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
+from synapse_capgroups.concierge.newcomers import Newcomers
+from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
+from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.people.remarks import Remarks
+from synapse_capgroups.requests.assembly import RequestParts
 from synapse_capgroups.storage.database import Database
 
 
 @attrs.frozen
 class ConciergeParts:
-    """What other packages use of this one. Each of their classes gets the parts that it needs."""
+    """What other packages use of this one. Each of their classes gets the parts that it needs.
+
+    Attributes:
+        notices: what is told to people who have not asked; none in a trial.
+    """
 
     chats: ConciergeChats
     guard: ChatGuard
     care: ChatCare
     account: ConciergeAccount
     hears: Concierge
+    notices: tuple[ModeratorNotices | RefusalNotices, ...]
 
 
 def assemble_concierge(
@@ -35,16 +47,29 @@ def assemble_concierge(
     limits: RateLimits,
     members: Members,
     codes: CodeParts,
+    requests: RequestParts,
+    bell: Bell,
     config: Config,
 ) -> ConciergeParts:
-    """Make the parts."""
-    enforce = config.enforce
-    chats = ConciergeChats(api, database, limits, scope.concierge, config.words)
-    commands = all_commands(api, chats, members, codes.sharing, codes.pictures, config)
+    """Make the parts.
+
+    Args:
+        bell: rings when there is somebody to be told of a request.
+    """
+    enforce, words = config.enforce, config.words
+    chats = ConciergeChats(api, database, limits, scope.concierge, words)
+    newcomers = Newcomers(api, WhoIsWho(api, Remarks(api), words), words)
+    to_moderators = ModeratorNotices(api, database, chats, newcomers, Moderators(config))
+    to_refused = RefusalNotices(api, database, chats, newcomers, words)
+    if enforce:
+        bell.asked = to_moderators.tell_soon
+        bell.refused = to_refused.tell_soon
+    commands = all_commands(api, chats, members, codes, requests, newcomers, config)
     return ConciergeParts(
         chats=chats,
         guard=ChatGuard(api, scope, chats, enforce=enforce),
         care=ChatCare(api, database, scope, chats),
         account=ConciergeAccount(api, database, scope.concierge, enforce=enforce),
         hears=Concierge(api, chats, limits, commands, config),
+        notices=(to_moderators, to_refused) if enforce else (),
     )

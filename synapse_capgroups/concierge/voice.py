@@ -38,6 +38,11 @@ def shortened(text: str, most: int = _LONGEST_NAME) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def one_line(text: str) -> str:
+    """A name that somebody chose, short and on one line."""
+    return shortened(" ".join(text.split()))
+
+
 def _size(line: str) -> int:
     """The bytes that a line and its end take in an event. A control character takes six."""
     return len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))

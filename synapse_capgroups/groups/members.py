@@ -46,6 +46,7 @@ class GroupState:
         members: how many it has.
         seats_taken: the same with the seats of joins under way and of invited remote people.
         name: the member's own display name in it, if any.
+        approval: whether a moderator agrees to each newcomer.
     """
 
     mode: Mode
@@ -54,6 +55,7 @@ class GroupState:
     cap: int
     code_limit: int
     name: str | None
+    approval: bool
 
     @property
     def seats_left(self) -> int:
@@ -122,10 +124,12 @@ class Members:
 
     async def describe(self, member: Member) -> GroupState:
         """The state of a member's group."""
-        members, taken = await self._presence.members_and_seats(member.group)
+        members, taken, approval = await self._presence.members_and_seats(member.group)
         limits = self._limits
         name = (await self._content(member)).get("displayname")
-        return GroupState(limits.mode(taken), members, taken, limits.cap, limits.code_limit, name)
+        return GroupState(
+            limits.mode(taken), members, taken, limits.cap, limits.code_limit, name, approval
+        )
 
     async def rename(self, member: Member, name: str) -> None:
         """Set a member's display name in this group; an empty one clears it.

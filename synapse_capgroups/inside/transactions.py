@@ -10,7 +10,7 @@ from synapse.storage.engines._base import IsolationLevel
 T = TypeVar("T")
 
 
-def _batches(items: list[str], size: int = 500) -> Iterator[list[str]]:
+def batches(items: list[str], size: int = 500) -> Iterator[list[str]]:
     # SQLite takes 999 parameters where it is old.
     for start in range(0, len(items) or 1, size):
         if batch := items[start : start + size]:

@@ -50,6 +50,8 @@ class JoinFacts:
         inviter_is_member: whether that person is a member now.
         inviter_is_friend: whether the two are friends (rule 3).
         vouches_today: how many people the inviter brought in, in mode `friends`, in 24 hours.
+        needs_approval: whether the group asks a moderator about each newcomer, and this one is
+            invited by somebody who is none, and none has agreed to them (rule 13).
     """
 
     membership: str | None
@@ -60,6 +62,7 @@ class JoinFacts:
     inviter_is_member: bool = False
     inviter_is_friend: bool = False
     vouches_today: int = 0
+    needs_approval: bool = False
 
 
 def decide_join(facts: JoinFacts, limits: Limits) -> Verdict:
@@ -77,6 +80,8 @@ def decide_join(facts: JoinFacts, limits: Limits) -> Verdict:
     mode = limits.mode(facts.seats_taken)
     if mode is Mode.FULL:
         return Refusal(Reason.FULL, facts.seats_taken, limits.cap)
+    if invited and facts.needs_approval:
+        return Refusal(Reason.APPROVAL_REQUIRED)
     if mode is Mode.OPEN:
         return ALLOWED if invited else Refusal(Reason.INVITE_REQUIRED)
     if not (invited and facts.inviter_is_friend):
@@ -102,12 +107,17 @@ def decide_pending(facts: JoinFacts, limits: Limits, *, age_ms: int) -> Verdict:
     return verdict
 
 
-def decide_address_invitation(seats_taken: int, limits: Limits) -> Verdict:
+def decide_address_invitation(
+    seats_taken: int, limits: Limits, *, needs_approval: bool = False
+) -> Verdict:
     """An invitation to an e-mail address or phone number that belongs to no account yet.
 
     Whoever that is going to be, they are nobody's friend now.
     """
-    return decide_join(JoinFacts(None, seats_taken, inviter="", inviter_is_member=True), limits)
+    facts = JoinFacts(
+        None, seats_taken, inviter="", inviter_is_member=True, needs_approval=needs_approval
+    )
+    return decide_join(facts, limits)
 
 
 def decide_creation_invitations(invited: int, limits: Limits, *, guests: bool) -> Verdict:

@@ -1,7 +1,11 @@
 """The rooms in which the concierge talks to people: one for each person."""
 
+from collections.abc import Collection
+
 import attrs
 from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.transactions import batches
 
 
 @attrs.frozen
@@ -27,6 +31,21 @@ class Chats:
         txn.execute("SELECT room_id FROM capgroups_chats WHERE user_id = ?", (user_id,))
         row = txn.fetchone()
         return row[0] if row else None
+
+    @staticmethod
+    def among(txn: LoggingTransaction, user_ids: Collection[str]) -> set[str]:
+        """Those of these people who have a chat."""
+        found: set[str] = set()
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT user_id FROM capgroups_chats
+                WHERE user_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            found.update(user_id for (user_id,) in txn.fetchall())
+        return found
 
     @staticmethod
     def add(txn: LoggingTransaction, user_id: str, room_id: str) -> bool:

@@ -29,18 +29,13 @@ class Notices:
     @staticmethod
     def news(txn: LoggingTransaction, room_id: str, user_id: str, most: int) -> list[Request]:
         """The requests of a group that wait, and that somebody was not told of; oldest first."""
-        txn.execute(
-            "SELECT told_until FROM capgroups_told WHERE room_id = ? AND user_id = ?",
-            (room_id, user_id),
-        )
-        row = txn.fetchone()
         return some(
             txn,
             """
             room_id = ? AND answered_at IS NULL AND asked_at > ? ORDER BY asked_at, number LIMIT ?
             """,
             room_id,
-            row[0] if row else 0,
+            Notices.told_until(txn, room_id, user_id),
             most,
         )
 
@@ -55,6 +50,16 @@ class Notices:
             """,
             (room_id, user_id, told_until),
         )
+
+    @staticmethod
+    def told_until(txn: LoggingTransaction, room_id: str, user_id: str) -> int:
+        """Up to which `asked_at` somebody was told of a group's requests; 0 if of none."""
+        txn.execute(
+            "SELECT told_until FROM capgroups_told WHERE room_id = ? AND user_id = ?",
+            (room_id, user_id),
+        )
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
 
     @staticmethod
     def forget_if_nobody_waits(txn: LoggingTransaction, room_id: str) -> None:

@@ -20,6 +20,8 @@ class Situation:
         inviter: who vouches for the person, None if nobody does.
         inviter_is_member: whether that is a member now.
         mode_on_record: the group's mode at its last decision, None before its first.
+        has_approval: whether a moderator agrees to each newcomer (rule 13).
+        waits: whether the person has a request in the group that nobody has answered.
     """
 
     standing: Membership
@@ -29,6 +31,8 @@ class Situation:
     inviter: str | None
     inviter_is_member: bool
     mode_on_record: Mode | None
+    has_approval: bool = False
+    waits: bool = False
 
 
 class Situations:
@@ -62,13 +66,16 @@ class Situations:
             SELECT (SELECT is_guest FROM users WHERE name = ?),
                 (SELECT membership FROM current_state_events
                     WHERE room_id = ? AND type = 'm.room.member' AND state_key = ?),
-                (SELECT mode FROM capgroups_groups WHERE room_id = ?)
+                (SELECT mode FROM capgroups_groups WHERE room_id = ?),
+                EXISTS (SELECT 1 FROM capgroups_approval WHERE room_id = ?),
+                EXISTS (SELECT 1 FROM capgroups_requests
+                    WHERE room_id = ? AND user_id = ? AND answered_at IS NULL)
             """,
-            (user_id, room_id, inviter, room_id),
+            (user_id, room_id, inviter, room_id, room_id, room_id, user_id),
         )
         row = txn.fetchone()
         assert row is not None
-        is_guest, inviters_membership, mode = row
+        is_guest, inviters_membership, mode, has_approval, waits = row
         if any(expires_at > now for who, expires_at in reserved.items() if who != user_id):
             taken = Seats.taken_by_others(txn, room_id, user_id, now, seatless)
         else:
@@ -81,4 +88,6 @@ class Situations:
             inviter=inviter,
             inviter_is_member=inviters_membership == "join",
             mode_on_record=None if mode is None else Mode(mode),
+            has_approval=bool(has_approval),
+            waits=bool(waits),
         )

@@ -12,6 +12,7 @@ from typing import Any
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import Admission
 from synapse_capgroups.storage.announcements import Announcement
+from synapse_capgroups.storage.requests import Request
 
 # Named in admins' log configurations; it stays whatever file this is.
 logger = logging.getLogger("synapse_capgroups.journal")
@@ -41,6 +42,35 @@ def refused(refusal: Refusal, *, enforced: bool, **facts: Any) -> None:
     if refusal.members is not None:
         facts["members"] = refusal.members
     _write("refused" if enforced else "not_enforced", facts)
+
+
+def asked(request: Request) -> None:
+    """Somebody waits for a moderator's answer."""
+    _write("asked", _about(request))
+
+
+def answered(request: Request, moderator: str, *, approved: bool) -> None:
+    """A moderator has answered."""
+    word = "approved" if approved else "not_approved"
+    _write(word, {**_about(request), "by": moderator})
+
+
+def request_ended(request: Request, why: str) -> None:
+    """A request is over without an answer.
+
+    Args:
+        why: `expired`, or the reason for which it could never succeed.
+    """
+    _write("request_ended", {**_about(request), "reason": why})
+
+
+def approval(room_id: str, user_id: str, *, on: bool) -> None:
+    """Somebody has turned approval on or off."""
+    _write("approval", {"group": room_id, "by": user_id, "on": on})
+
+
+def _about(request: Request) -> dict[str, Any]:
+    return {"group": request.room_id, "user": request.user_id, "code": request.code_id}
 
 
 def breach(room_id: str, event_id: str, sender: str, event_type: str, reason: Reason) -> None:

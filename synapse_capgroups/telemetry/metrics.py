@@ -30,6 +30,12 @@ LIMITED = Counter(
     "Requests that were refused because they came too often, by the name of the limit",
     ["limit"],
 )
+REQUESTS = Counter(
+    "capgroups_requests",
+    "Requests of groups with approval, by what became of them: 'asked', 'approved', 'refused', "
+    "'ended'",
+    ["outcome"],
+)
 BREACHES = Counter(
     "capgroups_breaches",
     "Groups that were opened by somebody who stands above the rules, such as a server admin, by "

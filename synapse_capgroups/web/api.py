@@ -1,6 +1,6 @@
 """The HTTP API below /_synapse/client/capgroups/v1; described in docs/openapi.yaml.
 
-It only routes. The handlers parse and call the deeds of `groups` and `codes`.
+It only routes. The handlers parse and call the deeds of `groups`, `codes` and `requests`.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.errors import DEED_ERRORS, translated
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.words.lookup import Words
 
 
@@ -24,11 +25,18 @@ class Api(DirectServeJsonResource):
     isLeaf = True
 
     def __init__(
-        self, preview: PreviewCall, groups: GroupCalls, codes: CodeCalls, words: Words
+        self,
+        preview: PreviewCall,
+        groups: GroupCalls,
+        codes: CodeCalls,
+        requests: RequestCalls,
+        words: Words,
     ) -> None:
         super().__init__()
         self._words = words
-        self._routes = [*preview.routes(), *groups.routes(), *codes.routes()]
+        self._routes = [
+            *preview.routes(), *groups.routes(), *codes.routes(), *requests.routes(),
+        ]  # fmt: skip
 
     async def _async_render_GET(self, request: Any) -> tuple[int, JsonDict] | None:
         return await self._route(request)

@@ -35,6 +35,7 @@ class GroupCalls:
             "code_limit": state.code_limit,
             "seats_left": state.seats_left,
             "name": state.name,
+            "approval": state.approval,
         }
 
     async def _rename(self, request: Any, room_id: str) -> tuple[int, JsonDict]:

@@ -36,8 +36,13 @@ def place(request: Any) -> tuple[int, str] | None:
         return None
     match = _PLACE.fullmatch(text)
     if match is None:
-        raise _invalid("'from' must be what the page before gave as 'next'")
+        raise invalid_place()
     return int(match[1]), match[2]
+
+
+def invalid_place() -> SynapseError:
+    """The answer to a `from` that is not the `next` of a page of this list."""
+    return _invalid("'from' must be what the page before gave as 'next'")
 
 
 def after(time: int, entry_id: str) -> str:

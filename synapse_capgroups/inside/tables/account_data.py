@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.transactions import _batches, is_postgres
+from synapse_capgroups.inside.transactions import batches, is_postgres
 
 
 class AccountData:
@@ -67,7 +67,7 @@ class AccountData:
     ) -> dict[str, dict[str, object]]:
         """The same of several local users, without those who have none."""
         found: dict[str, dict[str, object]] = {}
-        for batch in _batches(sorted(user_ids)):
+        for batch in batches(sorted(user_ids)):
             txn.execute(
                 f"""
                 SELECT user_id, content FROM account_data

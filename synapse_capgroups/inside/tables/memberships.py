@@ -5,7 +5,7 @@ from collections.abc import Collection
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.transactions import _batches
+from synapse_capgroups.inside.transactions import batches
 
 
 @attrs.frozen
@@ -130,7 +130,7 @@ class Memberships:
     ) -> list[str]:
         """Those of the rooms in which both are members. One look-up per room and person."""
         found: list[str] = []
-        for batch in _batches(sorted(room_ids)):
+        for batch in batches(sorted(room_ids)):
             txn.execute(
                 f"""
                 SELECT one.room_id
@@ -149,7 +149,7 @@ class Memberships:
     def joined_by(txn: LoggingTransaction, room_ids: Collection[str], user_id: str) -> list[str]:
         """Those of the rooms in which somebody is a member. One look-up per room."""
         found: list[str] = []
-        for batch in _batches(sorted(room_ids)):
+        for batch in batches(sorted(room_ids)):
             txn.execute(
                 f"""
                 SELECT room_id FROM current_state_events
@@ -167,7 +167,7 @@ class Memberships:
     ) -> dict[str, list[tuple[str, str]]]:
         """Who is joined or invited in each of the rooms, with the membership."""
         found: dict[str, list[tuple[str, str]]] = {}
-        for batch in _batches(sorted(room_ids)):
+        for batch in batches(sorted(room_ids)):
             txn.execute(
                 f"""
                 SELECT room_id, state_key, membership FROM current_state_events
@@ -184,7 +184,7 @@ class Memberships:
     def known_rooms(txn: LoggingTransaction, room_ids: Collection[str]) -> set[str]:
         """Those of the rooms that this server has; a deleted one is gone from here first."""
         found: set[str] = set()
-        for batch in _batches(sorted(room_ids)):
+        for batch in batches(sorted(room_ids)):
             txn.execute(
                 f"SELECT room_id FROM rooms WHERE room_id IN ({', '.join('?' * len(batch))})", batch
             )

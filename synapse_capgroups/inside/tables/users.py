@@ -11,12 +11,15 @@ class Account:
 
     Attributes:
         is_active: whether it is there, and neither deactivated nor locked nor shadow-banned.
+        is_gone: whether it is not there, or deactivated.
         is_shadow_banned: whether what it does is to come to nothing, without its being told.
     """
 
     is_active: bool
     is_suspended: bool
     is_shadow_banned: bool
+    is_gone: bool
+    is_locked: bool
 
     @classmethod
     def of_row(
@@ -28,6 +31,8 @@ class Account:
             is_active=here and not (deactivated or locked or shadow_banned),
             is_suspended=bool(suspended),
             is_shadow_banned=bool(shadow_banned),
+            is_gone=not here or bool(deactivated),
+            is_locked=bool(locked),
         )
 
 

@@ -104,6 +104,7 @@ function showRoom(code) {
     title: plain(name) || words.unnamed,
     facts: {
       members: fullness(code),
+      approval: code.approval && words.approval,
       sharer: plain(code.sharer) && fill(words.shared_by, { sharer: isolated(code.sharer) }),
       expiry: fill(code.series ? words.valid_until_date : words.valid_until, {
         date: date(code.expires_at),
@@ -162,7 +163,7 @@ function show({ state, title, group = "", facts = null, message = "", name = "",
   at("facts").hidden = facts === null;
   showText("group", group);
   showText("message", message);
-  for (const id of ["members", "sharer", "expiry"]) showText(id, facts?.[id]);
+  for (const id of ["members", "sharer", "expiry", "approval"]) showText(id, facts?.[id]);
   showTile(initial(plain(name)), avatar);
   at("retry").hidden = true;
   at("ways").hidden = true;
