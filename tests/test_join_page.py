@@ -68,6 +68,12 @@ def test_a_living_code_shows_the_group_and_the_ways_into_it(phone: Phone) -> Non
     assert page.get_by_label("address").input_value() == DOOR
 
 
+def test_it_says_where_a_moderator_is_asked_first(phone: Phone) -> None:
+    asked = Words().page()["approval"]
+    assert asked in text(phone.scan(alive(approval=True)))
+    assert asked not in text(phone.scan(alive(approval=False)))
+
+
 def test_the_groups_picture_takes_the_place_of_its_letter(phone: Phone) -> None:
     page = phone.scan(alive(group={"name": "Garden", "avatar": picture()}))
     page.wait_for_function("document.querySelector('#tile img').naturalWidth === 1")

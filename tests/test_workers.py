@@ -17,6 +17,8 @@ import pytest
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import API, Clusters, Server, eventually, nothing_is_written, refused
 from tests.slow_module import beside
+from tests.test_concierge import Chat
+from tests.test_rule_13_approval import answer, promote, turn, waiting
 
 pytestmark = pytest.mark.long(0.5)
 
@@ -267,6 +269,43 @@ def test_a_worker_killed_in_a_race_loses_no_seat_and_counts_nobody_twice(
     cluster.stop()
     cluster.start()
     assert eventually(lambda: on_record(server, room) == members)
+
+
+def test_of_two_moderators_on_two_workers_one_answers(start_cluster: Clusters) -> None:
+    server, cluster = start_cluster(module={"cap": 30, "code_limit": 30}, workers=2)
+    room, (creator, other) = server.group(2)
+    promote(room, creator, other)
+    code = server.make_code(room, creator)
+    expect(turn(creator, room))
+    chat = Chat(creator)
+    people = server.people(8)
+    moderators = cluster.on(creator, 0), cluster.on(other, 1)
+
+    def scan(number: int) -> Reply:
+        # Twice at once on two workers makes one request.
+        return cluster.on(people[number // 2], number % 2).join(server.door(code))
+
+    with ThreadPoolExecutor(16) as pool:
+        scans = list(pool.map(lambda number: tries(lambda: scan(number)), range(16)))
+    assert all(refused(reply, "awaiting_approval") for reply in scans), scans
+    assert sorted(waiting(creator, room)) == sorted(person.user_id for person in people)
+
+    def both(person: Person) -> list[Reply]:
+        with ThreadPoolExecutor(2) as pool:
+            yes = pool.submit(lambda: answer(moderators[0], room, person, approve=True))
+            no = pool.submit(lambda: answer(moderators[1], room, person, approve=False))
+        return [yes.result(), no.result()]
+
+    agreed = set()
+    for person in people:
+        yes, no = both(person)
+        assert sorted((yes.status, no.status)) == [200, 409], (yes, no)
+        if yes.ok:
+            agreed.add(person.user_id)
+    assert set(creator.members(room)) == {creator.user_id, other.user_id} | agreed
+    assert set(on_record(server, room)) == {creator.user_id, other.user_id} | agreed
+    # However many asked on however many workers, there was one message in these minutes.
+    assert eventually(lambda: len(chat.messages()) == 2)
 
 
 def gone(leave: Callable[[], Reply]) -> bool:

@@ -95,6 +95,7 @@ class Previews:
 
     async def _of_series(self, code: Code, died_of: Reason | None) -> Preview:
         filled = await self._glances.filled(code.room_id)
+        model = filled.model if filled else ""
         return Preview(
             room_id=None,
             group=filled.name if filled else None,
@@ -104,6 +105,10 @@ class Previews:
             members=filled.people if filled else 0,
             door=door_address(self._api, code.secret),
             series=filled,
+            # The groups of a series are alike.
+            approval=await self._database.look_up(
+                "approval", lambda txn: Approval.is_on(txn, model)
+            ),
         )
 
     async def _sharer(self, code: Code) -> str | None:

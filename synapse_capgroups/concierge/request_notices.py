@@ -72,17 +72,25 @@ class ModeratorNotices:
     async def _tell_group(self, room_id: str) -> None:
         self._telling.add(room_id)
         try:
-            readers = await self._database.run("readers", lambda txn: self._readers(txn, room_id))
-            for reader in readers:
+            readers, due = await self._database.run(
+                "readers", lambda txn: self._readers(txn, room_id)
+            )
+            for reader in due:
                 await self._tell(reader, room_id)
-            await self._database.run("told", lambda txn: self._note_all_told(txn, room_id, readers))
+            if due or not readers:
+                await self._database.run(
+                    "told", lambda txn: self._note_all_told(txn, room_id, readers)
+                )
         except Exception:
             logger.exception("Could not tell the moderators of %s who waits", room_id)
         finally:
             self._telling.discard(room_id)
 
-    def _readers(self, txn: LoggingTransaction, room_id: str) -> list[str]:
-        """The moderators who are told: who turned approval on, and those who have a chat."""
+    def _readers(self, txn: LoggingTransaction, room_id: str) -> tuple[list[str], list[str]]:
+        """The moderators who are told: who turned approval on, and those who have a chat.
+
+        And those of them to whom nobody has written for a while.
+        """
         moderators = [
             user_id
             for user_id in self._moderators.of_group(txn, room_id)
@@ -92,7 +100,10 @@ class ModeratorNotices:
         chatting = Chats.among(txn, moderators)
         readers = [user for user in moderators if user == setter or user in chatting]
         # Somebody has to hear of it.
-        return (readers or moderators[:1])[:_MOST_READERS]
+        readers = (readers or moderators[:1])[:_MOST_READERS]
+        since = self._api.get_current_time_msec() - GATHERED_MS
+        recent = Notices.sent_since(txn, readers, since)
+        return readers, [user for user in readers if user not in recent]
 
     async def _tell(self, reader: str, room_id: str) -> None:
         """Tell one moderator of all people who wait in their groups, unless it is too early."""

@@ -1,7 +1,10 @@
 """Who was told of which requests, and when (rule 13): a moderator is written to now and then."""
 
+from collections.abc import Collection
+
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.inside.transactions import batches
 from synapse_capgroups.storage.requests import Request, some
 
 
@@ -20,6 +23,21 @@ class Notices:
             (user_id, now, sent_before),
         )
         return bool(txn.rowcount)
+
+    @staticmethod
+    def sent_since(txn: LoggingTransaction, user_ids: Collection[str], since: int) -> set[str]:
+        """Those of these people who were written to after a time."""
+        found: set[str] = set()
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT user_id FROM capgroups_notices
+                WHERE sent_at > ? AND user_id IN ({", ".join("?" * len(batch))})
+                """,
+                (since, *batch),
+            )
+            found.update(user_id for (user_id,) in txn.fetchall())
+        return found
 
     @staticmethod
     def forget(txn: LoggingTransaction, sent_before: int) -> None:

@@ -72,7 +72,9 @@ class PreviewCall:
             sentence = self._config.words.refusal(Refusal(preview.died_of), Audience.JOINING)
             return answer | {"error": sentence}
         if preview.room_id is not None:
-            answer |= {"members": preview.members, "approval": preview.approval}
+            answer |= {"members": preview.members}
+        if answer["group"] is not None:
+            answer |= {"approval": preview.approval}
         if filled is not None:
             answer["series"] = {
                 "title": filled.title,
