@@ -19,16 +19,23 @@ async def one_process_at_a_time(api: ModuleApi, what: str, which: str) -> AsyncI
     free, and then lets them wait for 5 seconds, 10, 20, and so on (`WaitingLock`). Those who wait
     in one process do so in a queue, so only one of them asks the database.
     """
+    async with one_at_a_time_here(api, what, which):
+        store = api._hs.get_datastores().main
+        while (lock := await store.try_acquire_lock(f"capgroups_{what}", which)) is None:
+            await api.sleep(0.1)
+        async with lock:
+            yield
+
+
+@contextlib.asynccontextmanager
+async def one_at_a_time_here(api: ModuleApi, what: str, which: str) -> AsyncIterator[None]:
+    """A queue in this process alone."""
     key = (id(api), what, which)
     queue = _here.get(key)
     if queue is None:
         queue = _here[key] = DeferredLock()
     await make_deferred_yieldable(queue.acquire())
     try:
-        store = api._hs.get_datastores().main
-        while (lock := await store.try_acquire_lock(f"capgroups_{what}", which)) is None:
-            await api.sleep(0.1)
-        async with lock:
-            yield
+        yield
     finally:
         queue.release()

@@ -1,18 +1,23 @@
 """Makes the next group of a series, once, however many processes see the need (rule 11).
 
-The row comes first and the room after it, under a lock that all processes respect. A killed process
-leaves a row without a room, and perhaps a room. The next one to hold the lock lets the organiser
-leave that room and makes the group anew under the same number.
+The row comes first, so all processes know that one of them makes the group, and wait for it. A
+killed process leaves a row without a room, and perhaps a room. After `_PATIENCE_MS` another one
+takes the row over, lets the organiser leave that room and makes the group under the same number. If
+the first was only slow, it finds its row taken over and lets the organiser leave its own room.
+
+No lock of Synapse's is held meanwhile: those of a killed process last for two minutes.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
+from enum import Enum
 
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.inside.creations import create_room
-from synapse_capgroups.inside.locks import one_process_at_a_time
+from synapse_capgroups.inside.locks import one_at_a_time_here
 from synapse_capgroups.inside.membership_changes import withdraw
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.state_history import StateHistory
@@ -31,18 +36,29 @@ logger = logging.getLogger(__name__)
 
 _CREATE = ("m.room.create", "")
 
+_PATIENCE_MS = 20 * 1000
+"""A room is made in a second, or in a few on a busy server."""
+
 Made = Callable[[Series, SeriesGroup], Awaitable[None]]
 """Told of each new group, in the background."""
 
 
+class _Found(Enum):
+    """What there was in place of a group to make."""
+
+    ENOUGH = "enough"
+    BEING_MADE = "being made"
+    NO_MORE = "no more"
+
+
 @attrs.frozen
 class _Begun:
-    """A group that is to be made. `leftover`: another process may have begun to make its room."""
+    """A group that this process makes. `unfinished`: as another process had begun it before."""
 
     series: Series
     group: SeriesGroup
     helpers: list[str]
-    leftover: bool
+    unfinished: SeriesGroup | None = None
 
 
 class GroupMaking:
@@ -62,7 +78,7 @@ class GroupMaking:
         Raises:
             SynapseError: Synapse or another module is against the creation.
         """
-        return await self._make(series_id, enough=1) is not None
+        return await self._make(series_id, enough=1) is not _Found.NO_MORE
 
     def prepare_soon(self, series_id: str) -> None:
         """Make the next group in the background, unless one is ready beside the one in use."""
@@ -80,69 +96,88 @@ class GroupMaking:
         Raises:
             SynapseError: Synapse or another module is against the creation.
         """
-        found = await self._make(series_id, enough=None, label=label)
-        return found if isinstance(found, SeriesGroup) else None
+        made = await self._make(series_id, enough=None, label=label)
+        return made if isinstance(made, SeriesGroup) else None
 
     async def _prepare(self, series_id: str) -> None:
-        await self._make(series_id, enough=2)
+        try:
+            await self._make(series_id, enough=2)
+        except SynapseError as e:
+            # It is tried again when somebody needs the group.
+            logger.warning("Could not make a group of series %s: %s", series_id, e)
 
     async def _make(
         self, series_id: str, *, enough: int | None, label: str | None = None
-    ) -> SeriesGroup | bool | None:
-        """Returns the new group, True if there are enough, None if there can be no more."""
-        async with one_process_at_a_time(self._api, "series", series_id):
-            begun = await self._database.run(
-                "series_next", lambda txn: self._begin(txn, series_id, enough, label)
-            )
-            if not isinstance(begun, _Begun):
-                return begun
-            if begun.leftover:
-                await self._leave_unfinished(begun)
-            made = await self._create(begun)
+    ) -> SeriesGroup | _Found:
+        def begin(txn: LoggingTransaction) -> _Begun | _Found:
+            return self._begin(txn, series_id, enough, label)
+
+        async with one_at_a_time_here(self._api, "series", series_id):
+            while True:
+                begun = await self._database.run("series_next", begin)
+                if isinstance(begun, _Begun):
+                    made = await self._create(begun)
+                    if made is not None:
+                        break
+                elif begun is not _Found.BEING_MADE:
+                    return begun
+                await self._api.sleep(0.2)
         for told in self._told:
             self._api.run_as_background_process("capgroups_made", told, begun.series, made)
         return made
 
     def _begin(
         self, txn: LoggingTransaction, series_id: str, enough: int | None, label: str | None
-    ) -> _Begun | bool | None:
+    ) -> _Begun | _Found:
         lock_series(txn, series_id)
         series = SeriesRows.by_id(txn, series_id)
         if series is None or series.state is not SeriesState.RUNNING:
-            return None
+            return _Found.NO_MORE
         if enough and len(SeriesGroups.maybe_with_place(txn, series_id, enough)) == enough:
-            return True
+            return _Found.ENOUGH
         helpers = SeriesHelpers.of(txn, series_id)
-        if unmade := SeriesGroups.unmade(txn, series_id):
-            return _Begun(series, unmade[0], helpers, leftover=True)
+        now, after = self._api.get_current_time_msec(), StateHistory.latest_stream_ordering(txn)
+        for old in SeriesGroups.unmade(txn, series_id):
+            if now - old.begun_at < _PATIENCE_MS:
+                return _Found.BEING_MADE
+            SeriesGroups.take_over(txn, old, now)
+            return _Begun(series, attrs.evolve(old, begun_at=now), helpers, unfinished=old)
         count, last = SeriesGroups.count_and_last(txn, series_id)
         if count >= series.max_groups:
-            return None
-        now, after = self._api.get_current_time_msec(), StateHistory.latest_stream_ordering(txn)
+            return _Found.NO_MORE
         group = SeriesGroup(series_id, last + 1, None, now, after, False, label)
-        if not SeriesGroups.begin(txn, series_id, group.number, now, after, label=label):
-            return None
-        return _Begun(series, group, helpers, leftover=False)
+        SeriesGroups.begin(txn, series_id, group.number, now, after, label=label)
+        return _Begun(series, group, helpers)
 
-    async def _create(self, begun: _Begun) -> SeriesGroup:
+    async def _create(self, begun: _Begun) -> SeriesGroup | None:
+        """Make the room; None if another process has taken the group over."""
         series, group = begun.series, begun.group
-        body = like(
-            await model_state(self._api, series.model),
-            series.organiser,
-            begun.helpers,
-            series.group_name(group.number),
-            mark(series, group.number, group.begun_at),
+        try:
+            if begun.unfinished is not None:
+                await self._leave_unfinished(series, begun.unfinished)
+            body = like(
+                await model_state(self._api, series.model),
+                series.organiser,
+                begun.helpers,
+                series.group_name(group.number),
+                mark(series, group.number, group.begun_at),
+            )
+            room_id = await create_room(self._api, series.organiser, body, as_asked=True)
+        except Exception:
+            await self._database.run(
+                "series_not_made", lambda txn: SeriesGroups.not_made(txn, group)
+            )
+            raise
+        ours = await self._database.run(
+            "series_made", lambda txn: SeriesGroups.made(txn, group, room_id)
         )
-        room_id = await create_room(self._api, series.organiser, body, as_asked=True)
-        await self._database.run(
-            "series_made",
-            lambda txn: SeriesGroups.made(txn, series.series_id, group.number, room_id),
-        )
+        if not ours:
+            await withdraw(self._api, series.organiser, room_id)
+            return None
         return attrs.evolve(group, room_id=room_id)
 
-    async def _leave_unfinished(self, begun: _Begun) -> None:
+    async def _leave_unfinished(self, series: Series, group: SeriesGroup) -> None:
         """Let the organiser leave what a killed process has begun."""
-        series, group = begun.series, begun.group
         marked = mark(series, group.number, group.begun_at)
         rooms = await self._database.run(
             "series_unfinished",

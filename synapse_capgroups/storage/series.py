@@ -234,11 +234,41 @@ class SeriesGroups:
         return txn.rowcount > 0
 
     @staticmethod
-    def made(txn: LoggingTransaction, series_id: str, number: int, room_id: str) -> None:
-        """Note the room of a group that was begun."""
+    def take_over(txn: LoggingTransaction, group: SeriesGroup, now: int) -> None:
+        """Begin a group again whose process seems to be dead. The caller holds the series' lock."""
         txn.execute(
-            "UPDATE capgroups_series_groups SET room_id = ? WHERE series_id = ? AND number = ?",
-            (room_id, series_id, number),
+            """
+            UPDATE capgroups_series_groups SET begun_at = ?
+            WHERE series_id = ? AND number = ? AND room_id IS NULL
+            """,
+            (now, group.series_id, group.number),
+        )
+
+    @staticmethod
+    def made(txn: LoggingTransaction, group: SeriesGroup, room_id: str) -> bool:
+        """Note the room of a group that was begun; returns False if another process took it over.
+
+        Args:
+            group: as it was when this process began it.
+        """
+        txn.execute(
+            """
+            UPDATE capgroups_series_groups SET room_id = ?
+            WHERE series_id = ? AND number = ? AND begun_at = ? AND room_id IS NULL
+            """,
+            (room_id, group.series_id, group.number, group.begun_at),
+        )
+        return txn.rowcount > 0
+
+    @staticmethod
+    def not_made(txn: LoggingTransaction, group: SeriesGroup) -> None:
+        """Forget a group that this process began and could not make."""
+        txn.execute(
+            """
+            DELETE FROM capgroups_series_groups
+            WHERE series_id = ? AND number = ? AND begun_at = ? AND room_id IS NULL
+            """,
+            (group.series_id, group.number, group.begun_at),
         )
 
     @staticmethod

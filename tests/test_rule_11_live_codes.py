@@ -1,0 +1,235 @@
+"""Rule 11: a live code fills the groups of its series in order, and makes the next one."""
+
+import itertools
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import attrs
+
+from synapse_capgroups.demo.person import Person, Reply, expect
+from tests.conftest import API, CODE_LIMIT, Server, eventually, joined_rooms, refused
+
+_names = itertools.count(1)
+
+
+@attrs.frozen
+class SeriesOfTest:
+    """A series, its organiser and a live code of theirs."""
+
+    server: Server
+    organiser: Person
+    series_id: str
+    first: str
+    code: dict[str, Any]
+
+    @property
+    def rooms(self) -> list[str]:
+        """The rooms of its groups in their order."""
+        found = self.server.query(
+            "SELECT room_id FROM capgroups_series_groups WHERE series_id = ? ORDER BY number",
+            self.series_id,
+        )
+        return [room for (room,) in found]
+
+    def people(self) -> list[int]:
+        """How many members each group has, the organiser not counted."""
+        counted = []
+        for room in self.rooms:
+            ((members,),) = self.server.query(
+                """
+                SELECT COUNT(*) FROM current_state_events
+                WHERE room_id = ? AND type = 'm.room.member' AND membership = 'join'
+                AND state_key <> ?
+                """,
+                room,
+                self.organiser.user_id,
+            )
+            counted.append(members)
+        return counted
+
+    def scan(self, person: Person) -> Reply:
+        return self.server.scan(person, self.code)
+
+    def new_code(self, by: Person | None = None, **body: Any) -> dict[str, Any]:
+        who = by or self.organiser
+        code = self.server.make_code(self.first, who, **body)
+        self.server.query(
+            "UPDATE capgroups_codes SET room_id = ? WHERE code_id = ?",
+            self.series_id,
+            code["code_id"],
+        )
+        return code
+
+    def change(self, **body: Any) -> Reply:
+        return self.organiser.call("PATCH", f"{API}/series/{self.series_id}", body)
+
+
+def series_on(server: Server, *, fill: int, max_groups: int = 20, **room: Any) -> SeriesOfTest:
+    organiser = server.person()
+    first = organiser.new_room(name="Tea 1", **room)
+    series_id = f"s-{next(_names):010}"
+    server.query(
+        "INSERT INTO capgroups_series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        *(series_id, organiser.user_id, "tea", "Tea {n}", fill, max_groups, first, "running", 1),
+    )
+    server.query(
+        "INSERT INTO capgroups_series_groups VALUES (?, 1, ?, 1, 1, FALSE, NULL)", series_id, first
+    )
+    code = server.make_code(first, organiser)
+    opens_series(server, code, series_id)
+    return SeriesOfTest(server, organiser, series_id, first, code)
+
+
+def opens_series(server: Server, code: dict[str, Any], series_id: str) -> None:
+    server.query(
+        "UPDATE capgroups_codes SET room_id = ? WHERE code_id = ?", series_id, code["code_id"]
+    )
+
+
+def test_a_live_code_brings_each_person_into_the_first_group_with_a_place(server: Server) -> None:
+    series = series_on(server, fill=2)
+    people = server.people(5)
+    for person in people:
+        expect(series.scan(person))
+    assert series.people()[:3] == [2, 2, 1]
+    assert [room in joined_rooms(people[0]) for room in series.rooms[:2]] == [True, False]
+
+
+def test_the_next_group_is_like_the_first(server: Server) -> None:
+    levels = {"events": {"m.room.name": 100}, "users_default": 0}
+    series = series_on(
+        server, fill=1, topic="All about tea", power_level_content_override=levels,
+        initial_state=[
+            {"type": "m.room.avatar", "content": {"url": "mxc://localhost/tea"}},
+            {"type": "m.room.history_visibility", "content": {"history_visibility": "invited"}},
+            {"type": "m.room.join_rules", "content": {"join_rule": "knock"}},
+        ],
+    )  # fmt: skip
+    for person in server.people(2):
+        expect(series.scan(person))
+    second = series.rooms[1]
+
+    def state(room: str, kind: str) -> Any:
+        return expect(series.organiser.state(room, kind)).body
+
+    assert state(second, "m.room.name") == {"name": "Tea 2"}
+    for kind in (
+        "m.room.topic", "m.room.avatar", "m.room.history_visibility", "m.room.join_rules",
+        "m.room.guest_access",
+    ):  # fmt: skip
+        assert state(second, kind) == state(series.first, kind), kind
+    mine, theirs = state(second, "m.room.power_levels"), state(series.first, "m.room.power_levels")
+    assert {k: v for k, v in mine.items() if k != "users"} == {
+        k: v for k, v in theirs.items() if k != "users"
+    }
+
+
+def test_who_is_in_a_group_of_the_series_is_told_which(server: Server) -> None:
+    series = series_on(server, fill=1)
+    first, second = server.people(2)
+    expect(series.scan(first))
+    expect(series.scan(second))
+    again = server.scan(first, series.new_code())
+    assert refused(again, "already_in_series")
+    assert "Tea 1" in again.error
+    assert len(joined_rooms(first)) == len(joined_rooms(second))
+
+
+def test_who_scans_twice_at_once_is_in_one_group(server: Server) -> None:
+    series = series_on(server, fill=1)
+    other = series.new_code()
+    for person in server.people(3):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(server.scan, [person] * 2, (series.code, other)))
+        assert len(set(series.rooms) & set(joined_rooms(person))) == 1
+
+
+def test_as_many_people_as_there_are_places_need_no_group_more(server: Server) -> None:
+    series = series_on(server, fill=3)
+    people = server.people(10)
+    with ThreadPoolExecutor(10) as pool:
+        replies = list(pool.map(series.scan, people))
+    assert [reply.status for reply in replies] == [200] * 10, replies
+    assert [n for n in series.people() if n] == [3, 3, 3, 1]
+    inside = Counter(room for person in people for room in joined_rooms(person))
+    assert sum(inside[room] for room in series.rooms) == 10
+
+
+def test_a_full_series_says_so(server: Server) -> None:
+    series = series_on(server, fill=1, max_groups=2)
+    for person in server.people(2):
+        expect(series.scan(person))
+    assert refused(series.scan(server.person()), "series_full")
+    assert len(series.rooms) == 2
+    seen = expect(server.preview(series.code)).body
+    assert seen["state"] == "series_full"
+    assert seen["error"].endswith(".")
+
+
+def test_a_place_that_becomes_free_is_given_again_first_group_first(server: Server) -> None:
+    series = series_on(server, fill=1, max_groups=3)
+    people = server.people(3)
+    for person in people:
+        expect(series.scan(person))
+    expect(people[0].leave(series.rooms[0]))
+    newcomer = server.person()
+    assert eventually(lambda: series.scan(newcomer).ok)
+    assert series.rooms[0] in joined_rooms(newcomer)
+
+
+def test_organisers_take_no_place(server: Server) -> None:
+    series = series_on(server, fill=2)
+    assert series.scan(series.organiser).ok
+    for person in server.people(2):
+        expect(series.scan(person))
+    assert series.people()[0] == 2
+
+
+def test_from_the_code_limit_on_nobody_comes_into_a_group_by_a_live_code(server: Server) -> None:
+    series = series_on(server, fill=CODE_LIMIT)
+    for person in server.people(CODE_LIMIT):
+        expect(series.scan(person))
+    # With the organiser, the first group has as many members as the code limit.
+    assert series.people()[:2] == [CODE_LIMIT - 1, 1]
+
+
+def test_who_was_removed_from_one_group_comes_into_no_other(server: Server) -> None:
+    series = series_on(server, fill=1)
+    kicked, banned = server.people(2)
+    for person in (kicked, banned):
+        expect(series.scan(person))
+    expect(series.organiser.kick(series.rooms[0], kicked))
+    expect(series.organiser.ban(series.rooms[1], banned))
+    assert refused(series.scan(kicked), "invite_required")
+    assert refused(series.scan(banned), "banned")
+    assert not set(series.rooms) & set(joined_rooms(kicked) + joined_rooms(banned))
+
+
+def test_the_page_tells_which_group_is_filled(server: Server) -> None:
+    series = series_on(server, fill=2, max_groups=7)
+    for person in server.people(3):
+        expect(series.scan(person))
+    seen = expect(server.preview(series.code)).body
+    assert seen["state"] == "alive"
+    assert seen["group"]["name"] == "Tea 2"
+    assert seen["series"] == {
+        "title": "Tea", "number": 2, "groups": 7, "people": 1, "places": 2,
+    }  # fmt: skip
+
+
+def test_a_live_code_outlives_the_groups_that_it_fills(server: Server) -> None:
+    series = series_on(server, fill=1)
+    other = series_on(server, fill=1)
+    for person in server.people(3):
+        expect(series.scan(person))
+    assert len(other.rooms) == 1
+    assert series.scan(server.person()).ok
+
+
+def test_the_last_use_of_a_live_code_ends_it(server: Server) -> None:
+    series = series_on(server, fill=1)
+    code = series.new_code(max_uses=2)
+    for person in server.people(2):
+        expect(server.scan(person, code))
+    assert refused(server.scan(server.person(), code), "code_used_up")
