@@ -76,7 +76,8 @@ class ForkServer:
     """The process that forks. It starts when it is first needed."""
 
     def __init__(self) -> None:
-        self._environment: Mapping[str, str] = {}
+        # Now, and not at the first start, which may be that of a test that changes it.
+        self._environment = dict(os.environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._one_at_a_time = threading.Lock()
 
@@ -107,21 +108,20 @@ class ForkServer:
             self._process = None
 
     def _start(self) -> None:
-        self._environment = _lasting(os.environ)
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **_QUICK},
+                env={**self._environment, **_QUICK},
                 cwd=Path(__file__).parents[1],
             )
         self._file = self._socket.makefile("rw")
 
     def _changes_environment(self) -> bool:
         # What is imported already would not see it.
-        return _lasting(os.environ) != self._environment
+        return _lasting(os.environ) != _lasting(self._environment)
 
 
 def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
