@@ -27,6 +27,7 @@ from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.postgres import Postgres, binaries
 from tests.fork_server import ForkServer
+from tests.templates import Templates
 
 API = "/_synapse/client/capgroups/v1"
 CAP = 6
@@ -229,6 +230,32 @@ def postgres() -> Iterator[Postgres]:
             postgres.stop()
 
 
+@pytest.fixture(scope="session")
+def templates() -> Iterator[Templates]:
+    """Databases to copy, made once in each process of pytest's."""
+    with server_folder() as folder:
+        yield Templates(Path(folder))
+
+
+def new_database(
+    request: pytest.FixtureRequest, folder: Path, engine: str, *, empty: bool = False
+) -> dict[str, Any] | None:
+    """A database without people and rooms; with PostgreSQL, Synapse's section for it.
+
+    Args:
+        folder: the homeserver's, where SQLite has it.
+        empty: whether it has no tables either.
+    """
+    templates: Templates = request.getfixturevalue("templates")
+    if engine == "postgres":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        name = f"synapse{next(_names)}"
+        return postgres.create_database(name) if empty else templates.copy_postgres(postgres, name)
+    if not empty:
+        templates.copy_sqlite(folder)
+    return None
+
+
 def starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
     """Starts homeservers that end with the stack, for fixtures of any scope."""
 
@@ -238,14 +265,17 @@ def starter(request: pytest.FixtureRequest, stack: ExitStack) -> Starter:
         module: Mapping[str, Any] | None,
         settings: Mapping[str, Any] | None = None,
         run: bool = True,
+        empty: bool = False,
     ) -> Server:
-        folder = stack.enter_context(server_folder())
-        database = None
-        if engine == "postgres":
-            postgres: Postgres = request.getfixturevalue("postgres")
-            database = postgres.create_database(f"synapse{next(_names)}")
+        """
+        Args:
+            run: whether it is started at once.
+            empty: whether Synapse makes its tables in its first start, as on a new server.
+        """
+        folder = Path(stack.enter_context(server_folder()))
+        database = new_database(request, folder, engine, empty=empty)
         homeserver = Homeserver(
-            Path(folder), module, database=database, settings={**_ALONE, **(settings or {})}
+            folder, module, database=database, settings={**_ALONE, **(settings or {})}
         )
         stack.callback(homeserver.stop)
         if run:
@@ -284,7 +314,6 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
     """Starts homeservers of several processes that end with the test."""
     if missing := missing_for_workers():
         pytest.skip(missing)
-    postgres: Postgres = request.getfixturevalue("postgres")
     with ExitStack() as stack:
 
         def start(
@@ -293,10 +322,10 @@ def start_cluster(request: pytest.FixtureRequest) -> Iterator[Clusters]:
             settings: Mapping[str, Any] | None = None,
             **processes: Any,
         ) -> tuple[Server, Cluster]:
-            folder = stack.enter_context(server_folder())
-            database = postgres.create_database(f"synapse{next(_names)}")
+            folder = Path(stack.enter_context(server_folder()))
+            database = new_database(request, folder, "postgres")
             cluster = Cluster(
-                Path(folder),
+                folder,
                 module,
                 Processes(**processes),
                 settings={**_ALONE, **(settings or {}), "database": database},

@@ -70,7 +70,7 @@ def test_somebodys_account_stops_the_start_even_if_synapse_knows_of_no_login(
 
 @ENGINES
 def test_the_module_keeps_on_record_that_it_made_the_account(start: Starter, engine: str) -> None:
-    server = start(engine, module=CONFIG)
+    server = start(engine, module=CONFIG, empty=True)
     assert has_started(server)
     assert accounts(server) == [("support",)]
     server.homeserver.stop()
@@ -131,6 +131,7 @@ def test_on_a_fresh_server_the_first_person_makes_the_lobby_and_the_concierge_is
     server = start(
         module={"exempt": {"creators": ["@.*:localhost"]}},
         settings={"auto_join_rooms": ["#lobby:localhost"]},
+        empty=True,
     )
     assert eventually(lambda: accounts(server) != [], 60)
     first, second = server.people(2)

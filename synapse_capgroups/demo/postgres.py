@@ -59,14 +59,16 @@ class Postgres:
         """What the server has logged so far."""
         return (self._folder / "log").read_text()
 
-    def create_database(self, name: str) -> dict[str, Any]:
-        """Make an empty database and return Synapse's `database` section for it."""
+    def create_database(self, name: str, *, template: str = "template0") -> dict[str, Any]:
+        """Make a database, empty or a copy, and return Synapse's `database` section for it."""
         import psycopg2  # Only those who run workers need it.
 
         connection = psycopg2.connect(**self.arguments("postgres"))
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+            cursor.execute(
+                f"CREATE DATABASE {name} TEMPLATE {template} LC_COLLATE 'C' LC_CTYPE 'C'"
+            )
         connection.close()
         return {"name": "psycopg2", "args": {**self.arguments(name), "cp_min": 2, "cp_max": 10}}
 

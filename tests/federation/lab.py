@@ -21,7 +21,7 @@ from synapse_capgroups.demo.homeserver import Homeserver, free_port
 from synapse_capgroups.demo.loopback import federation_settings, with_clients
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.process import interpreter
-from tests.conftest import Server, server_folder
+from tests.conftest import Server, new_database, server_folder
 from tests.federation.link import Network
 
 OLDEST = "CAPGROUPS_OLDEST_PYTHON"
@@ -219,9 +219,11 @@ def _server(
     more["no_proxy_hosts"] = []
     more["modules"] = [*modules, {"module": WINDOW, "config": {}}]
     more.update(settings or {})
-    database = None
-    if workers or engine == "postgres":
-        database = request.getfixturevalue("postgres").create_database(f"lab{free_port()}")
+    # Another Synapse has other tables.
+    database = new_database(
+        request, folder, "postgres" if workers else engine, empty=python is not None
+    )
+    if database:
         more["database"] = database
     homeserver: Homeserver
     if workers:
