@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
-from tests.conftest import API, Server, Starter, eventually
+from tests.conftest import API, QUIET, Server, Starter, eventually
 
 TRIAL = {"cap": 3, "code_limit": 2, "enforce": False}
 SETTINGS = {
@@ -17,6 +17,7 @@ SETTINGS = {
     "enable_registration_without_verification": True,
     "auto_join_rooms": ["#lobby:localhost"],
     "user_directory": {"search_all_users": True},
+    **{part: {"enabled": True} for part in QUIET},  # All that Synapse does.
 }
 BOTH = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 

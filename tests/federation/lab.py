@@ -21,7 +21,7 @@ from synapse_capgroups.demo.homeserver import Homeserver, free_port
 from synapse_capgroups.demo.loopback import federation_settings, with_clients
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.process import interpreter
-from tests.conftest import Server, new_database, server_folder
+from tests.conftest import QUIET, Server, new_database, server_folder
 from tests.federation.link import Network
 
 OLDEST = "CAPGROUPS_OLDEST_PYTHON"
@@ -36,7 +36,7 @@ def federating(folder: Path, module: Mapping[str, Any] | None) -> Homeserver:
     """A homeserver of one process that calls others directly."""
     port = free_port()
     folder.mkdir()
-    settings = with_clients(federation_settings(folder), port)
+    settings = with_clients({**QUIET, **federation_settings(folder)}, port)
     return Homeserver(folder, module, settings=settings, port=port)
 
 
@@ -214,7 +214,7 @@ def _server(
 ) -> FederatingServer:
     """One server of a lab, not started yet."""
     folder = Path(stack.enter_context(server_folder()))
-    more = federation_settings(folder)
+    more = {**QUIET, **federation_settings(folder)}
     more["https_proxy"] = f"http://127.0.0.1:{network.proxy(more['server_name'])}"
     more["no_proxy_hosts"] = []
     more["modules"] = [*modules, {"module": WINDOW, "config": {}}]
