@@ -9,6 +9,7 @@ module got dearer.
 * `measuring`: CPU seconds and latency of operations, on several servers in turn
 * `servers`, `engines`: homeservers on copies of one database, PostgreSQL or SQLite
 * `checkouts`: whose module a server runs
-* `messages`, `members`, `account`, `decisions`, `memory`, `scans`, `previews`: the figures
+* `messages`, `members`, `remote`, `account`, `decisions`, `memory`, `scans`,
+  `previews`: the figures
 * `results`, `report`, `plots`, `machine`: what is written, and about which machine
 """

@@ -21,6 +21,7 @@ from benchmarks import (
     memory,
     messages,
     previews,
+    remote,
     report,
     scans,
 )
@@ -32,6 +33,7 @@ from benchmarks.sizes import BESIDE, FULL, QUICK, TINY, Sizes
 BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "messages": messages.run,
     "members": members.run,
+    "remote": remote.run,
     "account": account.run,
     "directory": directory.run,
     "decisions": decisions.run,

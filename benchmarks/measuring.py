@@ -51,6 +51,19 @@ def settle(*servers: Measured, seconds: float = 5) -> None:
         before = now
 
 
+def wait_for(done: Callable[[], bool], *servers: Measured, seconds: float = 20) -> None:
+    """Wait until something is done. It is asked only when the servers are idle.
+
+    Raises:
+        TimeoutError: it is not done in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"It was not done within {seconds:.0f} s.")
+        settle(*servers)
+
+
 @attrs.define
 class Round:
     """What some operations took on one server, between unmeasured ones. Times are seconds."""
@@ -69,12 +82,17 @@ class Round:
         times: int = 1,
         at_once: int = 1,
         others: Sequence[Measured] = (),
+        done: Callable[[], bool] = lambda: True,
     ) -> None:
         """Run an operation, and what the server does in the background because of it.
 
         Args:
             operation: if it returns a `Reply`, that must be a 200.
             others: servers that take part. They are waited for, and not measured.
+            done: whether all of it has come to pass; asked when the servers are idle.
+
+        Raises:
+            TimeoutError: it is not done in time.
         """
 
         def timed(_: int) -> float:
@@ -94,6 +112,7 @@ class Round:
                 self.latencies.extend(pool.map(timed, range(times)))
         self.elapsed += time.perf_counter() - started
         settle(server, *others)
+        wait_for(done, server, *others)
         self.cpu += server.cpu() - cpu
         self.database_cpu += server.database_cpu() - database_cpu
         self.operations += times

@@ -113,35 +113,51 @@ class Bench:
     """Makes worlds, and servers on copies of them.
 
     Attributes:
+        folder: where they are kept.
         checkouts: those whose modules are compared; this one first.
     """
 
     def __init__(self, folder: Path, engine: Engine, checkouts: Sequence[Checkout]) -> None:
-        self._folder = folder
+        self.folder = folder
         self.engine = engine
         self.checkouts = checkouts
         self._numbers = itertools.count(1)
 
     def _new(self, kind: str) -> tuple[str, Path]:
         name = f"{kind}{next(self._numbers)}"
-        folder = self._folder / name
+        folder = self.folder / name
         folder.mkdir()
         return name, folder
 
-    def world(self, build: Callable[[Server], T]) -> World[T]:
-        """Fill a homeserver without the module and end it."""
-        name, folder = self._new("world")
+    @contextmanager
+    def empty(
+        self, settings: Mapping[str, Any] | None = None, port: int = 0, kind: str = "empty"
+    ) -> Iterator[Server]:
+        """A running homeserver without the module, in which there is nothing."""
+        name, folder = self._new(kind)
         section = self.engine.create(name)
-        server = Server(folder, self.engine, name, None, database=section)
+        server = Server(
+            folder, self.engine, name, None, database=section, settings=settings, port=port
+        )
         try:
             server.start()
-            contents = build(server)
-            settle(server)
+            yield server
         finally:
             server.stop()
+
+    def world(
+        self,
+        build: Callable[[Server], T],
+        settings: Mapping[str, Any] | None = None,
+        port: int = 0,
+    ) -> World[T]:
+        """Fill a homeserver without the module and end it."""
+        with self.empty(settings, port, "world") as server:
+            contents = build(server)
+            settle(server)
         if isinstance(self.engine, PostgresEngine):
-            self.engine.vacuum(name)
-        return World(name, folder, contents)
+            self.engine.vacuum(server.name)
+        return World(server.name, server.folder, contents)
 
     @contextmanager
     def server(

@@ -26,6 +26,12 @@ class Sizes:
     joins: int
     """In a round."""
 
+    remote_members: int
+    """Of the group with very many people of another server."""
+    remote_guests: int
+    """In a round."""
+    remote_rounds: int
+
     account_rooms: int
     account_rounds: int
 
@@ -60,6 +66,9 @@ FULL = Sizes(
     cap=500,
     groups=(10, 99, 150, 499),
     joins=4,
+    remote_members=400,
+    remote_guests=2,
+    remote_rounds=9,
     account_rooms=1000,
     account_rounds=7,
     local_people=10_000,
@@ -82,14 +91,14 @@ BESIDE = attrs.evolve(
     FULL,
     rounds=12,
     large_room=200,
-    rooms=20,
+    rooms=15,
     room_members=100,
     messages=20,
     groups=(10, 99, 150),
     joins=3,
     doors=10,
     scans=30,
-    scan_rounds=4,
+    scan_rounds=3,
 )
 
 QUICK = Sizes(
@@ -102,6 +111,9 @@ QUICK = Sizes(
     cap=30,
     groups=(10, 29),
     joins=2,
+    remote_members=20,
+    remote_guests=2,
+    remote_rounds=2,
     account_rooms=20,
     account_rounds=2,
     local_people=200,
@@ -131,6 +143,9 @@ TINY = attrs.evolve(
     cap=4,
     groups=(2, 3),
     joins=1,
+    remote_members=2,
+    remote_guests=1,
+    remote_rounds=1,
     account_rooms=2,
     account_rounds=1,
     local_people=20,

@@ -75,6 +75,18 @@ def test_beside_the_module_of_another_checkout_both_are_compared_with_none_and_w
             main(unable)
 
 
+def test_people_of_a_real_second_server_are_invited_and_join(tmp_path: Path) -> None:
+    assert main(["remote", "--tiny", "--database", "sqlite", "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / report.DATA).read_text())
+    names = [comparison["name"] for comparison in found["figures"]["remote"]["comparisons"]]
+    assert names == [
+        "remote invitation into a group of 2, all local",
+        "remote invitation into a group with 2 of that server",
+        "remote join into a group of 2, all local",
+        "remote join into a group with 2 of that server",
+    ]
+
+
 def test_data_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     took = Round(operations=1, cpu=1, latencies=[1])
     figures = Figures(
