@@ -3,6 +3,9 @@
 import argparse
 import sys
 
+from synapse_capgroups.client.assign import add_arguments as add_assign_arguments
+from synapse_capgroups.client.assign import run as run_assign
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that was asked for and return its exit code."""
@@ -38,7 +41,18 @@ def main(argv: list[str] | None = None) -> int:
         help="so many Synapse workers beside the main process (default: none); needs PostgreSQL "
         "and Redis",
     )
+    assign = commands.add_parser(
+        "assign",
+        help="put people into the groups of a series, by a table",
+        description=(
+            "Shows who of a table would go into which group of a series, and who is left out and "
+            "why. Nothing is done without --apply and the hash of the plan that was seen."
+        ),
+    )
+    add_assign_arguments(assign)
     arguments = parser.parse_args(argv)
+    if arguments.command == "assign":
+        return run_assign(arguments)
     if not 0 <= arguments.workers <= 20:
         demo.error("--workers takes a number from 0 to 20")
     if not 4 <= arguments.code_limit <= arguments.cap - 2:

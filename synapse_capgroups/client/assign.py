@@ -1,0 +1,233 @@
+"""`capgroups assign`: shows the plan of an assignment, and carries out the one that was seen."""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from synapse_capgroups.client.connection import CallError, Homeserver
+from synapse_capgroups.client.printing import plan_csv, plan_text, printable
+from synapse_capgroups.rules.assignment.csv_text import decoded
+from synapse_capgroups.rules.assignment.entries import parsed
+from synapse_capgroups.rules.assignment.flaws import UnreadableTable
+from synapse_capgroups.rules.assignment.table import MAX_BYTES
+from synapse_capgroups.words.lookup import in_language
+
+TOKEN, SERVER = "CAPGROUPS_TOKEN", "CAPGROUPS_SERVER"
+
+_POLL = 2.0  # seconds
+_MOST_FAILED_POLLS = 30
+
+Json = dict[str, Any]
+FORMATS: Mapping[str, Callable[[Json], str]] = {
+    "table": plan_text,
+    "json": lambda plan: json.dumps(plan, indent=2),
+    "csv": lambda plan: plan_csv(plan).rstrip("\r\n"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.add_argument(
+        "file", help="the people: CSV or JSON with a column `user`; - reads standard input"
+    )
+    parser.add_argument("--series", required=True, help="the series' ID")
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="COLUMNS",
+        help="a group for each value of these columns, separated by commas. Without it, a column "
+        "`group` says where each person goes",
+    )
+    parser.add_argument(
+        "--size",
+        type=sizes,
+        metavar="MIN..MAX",
+        help="how many people a group has; either number may be left out",
+    )
+    parser.add_argument(
+        "--apply",
+        type=_hash,
+        metavar="HASH",
+        help="carry out the plan with this hash, or go on with it. Without it nothing is done",
+    )
+    parser.add_argument(
+        "--server",
+        default=os.environ.get(SERVER),
+        help=f"the homeserver's address (default: {SERVER} in the environment)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    parser.epilog = f"The organiser's access token is read from {TOKEN} in the environment."
+
+
+def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Plan or apply. Returns 0, 1 if not all was done, and 2 if nothing could be asked."""
+    try:
+        token = os.environ.get(TOKEN, "")
+        if not token or not arguments.server:
+            missing = f"the access token in {TOKEN}" if not token else f"--server or {SERVER}"
+            return _complain(f"Missing: {missing}.", 2)
+        server = Homeserver(arguments.server, token, sleep)
+        body = _table(arguments.file)
+        if columns := [name for said in arguments.by for name in said.split(",")]:
+            body["by"] = columns
+        if arguments.size:
+            body["size"] = arguments.size
+        assignments = Assignments(server, arguments.series)
+        if arguments.apply:
+            return _apply(assignments, body, arguments)
+        return _plan(assignments, body, arguments)
+    except UnreadableTable as e:
+        return _complain(in_language("en").say(e.flaw.value, **e.values), 2)
+    except OSError as e:
+        return _complain(f"{arguments.file}: {e.strerror}", 2)
+    except CallError as e:
+        return _complain(str(e), 1)
+    except (KeyError, TypeError, AttributeError):
+        return _complain("The server's answer is not what an assignment looks like.", 1)
+    except KeyboardInterrupt:
+        return _complain("You have stopped watching. What was begun goes on at the server.", 130)
+
+
+@attrs.frozen
+class Assignments:
+    """The assignments of one series, over HTTP."""
+
+    server: Homeserver
+    series: str
+
+    def plan(self, body: Json) -> Json:
+        """Have a plan made."""
+        return self.server.call("POST", "series", self.series, "assignments", body=body)
+
+    def begun(self, plan_hash: str) -> str | None:
+        """The ID of the assignment with this plan that was applied before, if there is one."""
+        answer = self.server.call("GET", "series", self.series, "assignments")
+        for assignment in answer["assignments"]:
+            if assignment["hash"] == plan_hash and assignment["state"] != "planned":
+                return str(assignment["assignment_id"])
+        return None
+
+    def apply(self, assignment_id: str, plan_hash: str) -> None:
+        """Have a plan carried out; nothing happens if it was."""
+        path = ("series", self.series, "assignments", assignment_id, "apply")
+        self.server.call("POST", *path, body={"hash": plan_hash})
+
+    def progress(self, assignment_id: str) -> Json:
+        """How far an assignment is."""
+        return self.server.call("GET", "series", self.series, "assignments", assignment_id)
+
+
+def _plan(assignments: Assignments, body: Json, arguments: argparse.Namespace) -> int:
+    plan = assignments.plan(body)
+    _show(FORMATS[arguments.format](plan), raw=arguments.format != "table")
+    if plan["totals"]["placed"]:
+        _note(
+            "\nNothing is done yet. To do exactly this:\n  "
+            + shlex.join(["capgroups", "assign", *_repeated(arguments), "--apply", plan["hash"]])
+        )
+    return 0
+
+
+def _repeated(arguments: argparse.Namespace) -> list[str]:
+    repeated = [arguments.file, "--series", arguments.series]
+    for said in arguments.by:
+        repeated += ["--by", said]
+    if arguments.size:
+        repeated += ["--size", f"{arguments.size.get('min', '')}..{arguments.size.get('max', '')}"]
+    if arguments.server != os.environ.get(SERVER):
+        repeated += ["--server", arguments.server]
+    return repeated
+
+
+def _apply(assignments: Assignments, body: Json, arguments: argparse.Namespace) -> int:
+    assignment_id = assignments.begun(arguments.apply)
+    if assignment_id is None:
+        plan = assignments.plan(body)
+        if plan["hash"] != arguments.apply:
+            _show(FORMATS[arguments.format](plan), raw=arguments.format != "table")
+            return _complain(
+                "Nothing was done: the table or the series has changed, so this is another plan "
+                f"than the one you saw. Its hash is {plan['hash']}.",
+                1,
+            )
+        assignment_id = str(plan["assignment_id"])
+    assignments.apply(assignment_id, arguments.apply)
+    end = _watch(assignments, assignment_id)
+    if arguments.format == "json":
+        _show(json.dumps(end, indent=2), raw=True)
+    failures = end["failures"]
+    for failure in failures:
+        _note(f"{failure['user']}: {failure['error']}")
+    if end["state"] != "done":
+        return _complain("The assignment was stopped. The same command goes on with it.", 1)
+    _note(f"Done: {end['done']} of {end['people']} people.")
+    return 1 if failures else 0
+
+
+def _watch(assignments: Assignments, assignment_id: str) -> Json:
+    """Tell how far it is until it has ended."""
+    told, failed = None, 0
+    while True:
+        try:
+            progress = assignments.progress(assignment_id)
+            failed = 0
+        except CallError as e:
+            failed += 1
+            if not e.passing or failed > _MOST_FAILED_POLLS:
+                raise
+        else:
+            if progress["state"] != "applying":
+                return progress
+            if (now := f"{progress['done']} of {progress['people']} people") != told:
+                _note(now)
+                told = now
+        assignments.server.sleep(_POLL)
+
+
+def _table(file: str) -> Json:
+    if file == "-":
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        with Path(file).open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    text = decoded(data)
+    return {"people": parsed(text)} if text.lstrip()[:1] in ("[", "{") else {"csv": text}
+
+
+def sizes(said: str) -> dict[str, int]:
+    """What `--size` means: `20..40`, `20..` or `..40`."""
+    found = re.fullmatch(r"([1-9][0-9]{0,5})?\.\.([1-9][0-9]{0,5})?", said)
+    if found is None or not any(found.groups()):
+        raise argparse.ArgumentTypeError(f"'{said}' is not like 20..40, 20.. or ..40")
+    asked = zip(("min", "max"), found.groups(), strict=True)
+    return {key: int(number) for key, number in asked if number}
+
+
+def _hash(said: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", said):
+        raise argparse.ArgumentTypeError("the hash that the plan ends with has 64 characters")
+    return said
+
+
+def _show(text: str, *, raw: bool) -> None:
+    # Files are as the server says it; a terminal could be told to do something by it.
+    print(text if raw and not sys.stdout.isatty() else printable(text))
+
+
+def _note(text: str) -> None:
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def _complain(sentence: str, code: int) -> int:
+    _note(sentence)
+    return code
