@@ -15,6 +15,7 @@ from synapse_capgroups.words.lookup import Audience, Words
 from tests.conftest import API, CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 from tests.refusing_module import SENTENCE, beside, refuse
 from tests.test_concierge import Chat, invitations
+from tests.test_rule_11_live_codes import series_on
 from tests.test_rule_15_forgetting import deactivate, restart, rows_that_name
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.long(0.5)]
@@ -113,7 +114,7 @@ def test_the_record_says_by_which_code_they_asked_and_who_agreed(server: Server)
     assert record == [("approved", creator.user_id, code["code_id"])]
     said = [(word, facts) for word, facts in server.homeserver.journal() if facts["group"] == room]
     words = [word for word, facts in said if facts.get("user") == bob.user_id]
-    assert words == ["asked", "refused", "admitted", "approved"]
+    assert words == ["asked", "admitted", "approved"]
     path = f"{API}/groups/{quote(room)}/codes"
     assert expect(creator.call("GET", path)).body["codes"][0]["uses"] == 1
     chat = Chat(creator)
@@ -175,6 +176,27 @@ def test_with_approval_off_a_code_lets_people_in_at_once_and_who_waited_comes_by
     expect(server.scan(bob, code))
     assert bob.user_id in creator.members(room)
     assert waiting(creator, room) == []
+
+
+def test_a_series_asks_in_each_of_its_groups_and_a_person_once(server: Server) -> None:
+    series = series_on(server, fill=1)
+    organiser, first = series.organiser, series.first
+    expect(turn(organiser, first))
+    bob, eve, tom = server.people(3)
+    for person in (bob, eve, tom):
+        assert refused(series.scan(person), "awaiting_approval")
+    expect(answer(organiser, first, bob, approve=True))
+    expect(answer(organiser, first, eve, approve=False))
+    # The next group is filled now, and asks its moderators too, but not about the same people.
+    assert refused(series.scan(eve), "not_approved")
+    assert refused(series.scan(tom), "awaiting_approval")
+    zoe = server.person()
+    assert refused(series.scan(zoe), "awaiting_approval")
+    second = series.rooms[1]
+    assert waiting(organiser, first) == [tom.user_id]
+    assert waiting(organiser, second) == [zoe.user_id]
+    expect(answer(organiser, second, zoe, approve=True))
+    assert zoe.user_id in organiser.members(second)
 
 
 # Answers.

@@ -1,5 +1,6 @@
 """The rules as pure functions, over any history of a group."""
 
+import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -94,6 +95,7 @@ any_facts = st.builds(
     inviter_is_member=st.booleans(),
     inviter_is_friend=st.booleans(),
     vouches_today=st.integers(0, 9),
+    needs_approval=st.booleans(),
 )
 any_limits = st.builds(
     lambda code_limit, more, vouches: Limits(code_limit + more, code_limit, vouches),
@@ -126,6 +128,16 @@ def test_a_refusal_by_a_limit_carries_its_numbers(facts: JoinFacts, limits: Limi
         return
     by_limit = verdict.reason in (Reason.FULL, Reason.FRIENDS_ONLY, Reason.VOUCH_LIMIT)
     assert (verdict.limit is not None) == by_limit
+
+
+@given(any_facts, any_limits)
+def test_an_invitation_without_a_moderators_agreement_lets_nobody_in(
+    facts: JoinFacts, limits: Limits
+) -> None:
+    lacking = decide_join(attrs.evolve(facts, needs_approval=True), limits)
+    agreed = decide_join(attrs.evolve(facts, needs_approval=False), limits)
+    assert lacking in (agreed, Refusal(Reason.APPROVAL_REQUIRED))
+    assert (lacking == ALLOWED) == (facts.membership == "join")
 
 
 @given(st.integers(0, 600), any_limits)

@@ -77,7 +77,7 @@ class ModeratorNotices:
             )
             for reader in due:
                 await self._tell(reader, room_id)
-            if due or not readers:
+            if due:
                 await self._database.run(
                     "told", lambda txn: self._note_all_told(txn, room_id, readers)
                 )
@@ -103,6 +103,8 @@ class ModeratorNotices:
         readers = (readers or moderators[:1])[:_MOST_READERS]
         since = self._api.get_current_time_msec() - GATHERED_MS
         recent = Notices.sent_since(txn, readers, since)
+        # They may have been told together with another group's.
+        self._note_all_told(txn, room_id, readers)
         return readers, [user for user in readers if user not in recent]
 
     async def _tell(self, reader: str, room_id: str) -> None:

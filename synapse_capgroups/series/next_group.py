@@ -22,6 +22,7 @@ from synapse_capgroups.inside.membership_changes import withdraw
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.series.likeness import MARK, like, mark, model_state
+from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.database import Database, lock_series
 from synapse_capgroups.storage.series import (
     Series,
@@ -168,10 +169,12 @@ class GroupMaking:
                 "series_not_made", lambda txn: SeriesGroups.not_made(txn, group)
             )
             raise
-        ours = await self._database.run(
-            "series_made", lambda txn: SeriesGroups.made(txn, group, room_id)
-        )
-        if not ours:
+
+        def made(txn: LoggingTransaction) -> bool:
+            Approval.hand_on(txn, series.model, room_id)  # From now on people can come in.
+            return SeriesGroups.made(txn, group, room_id)
+
+        if not await self._database.run("series_made", made):
             await withdraw(self._api, series.organiser, room_id)
             return None
         return attrs.evolve(group, room_id=room_id)

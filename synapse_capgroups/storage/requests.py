@@ -91,6 +91,22 @@ class Requests:
         )
 
     @staticmethod
+    def latest_by(
+        txn: LoggingTransaction, room_id: str, user_id: str, code_id: str
+    ) -> Request | None:
+        """The same of the requests in this group and, if the code opens several, in the others."""
+        return _one(
+            txn,
+            """
+            user_id = ? AND (room_id = ? OR code_id = ?)
+            ORDER BY CASE WHEN answered_at IS NULL THEN 0 ELSE 1 END, asked_at DESC LIMIT 1
+            """,
+            user_id,
+            room_id,
+            code_id,
+        )
+
+    @staticmethod
     def count_waiting_by_code(txn: LoggingTransaction, code_id: str, asked_after: int) -> int:
         """How many people wait who have scanned this code."""
         return _count(txn, "code_id = ? AND asked_at > ?", code_id, asked_after)
