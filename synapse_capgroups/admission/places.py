@@ -108,6 +108,13 @@ class Places:
                 return place
         return None
 
+    def any_left(
+        self, txn: LoggingTransaction, series: Series, part: SeriesGroup, now: int
+    ) -> bool:
+        """Whether a group has a place. Locks nothing."""
+        organisers = SeriesHelpers.organisers(txn, series)
+        return self._place(txn, series, organisers, part, "", now) is not None
+
     def of_group(
         self,
         txn: LoggingTransaction,

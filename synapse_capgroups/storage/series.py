@@ -332,6 +332,31 @@ class SeriesGroups:
         )
 
     @staticmethod
+    def known_to_be_full(
+        txn: LoggingTransaction, after: tuple[str, int], most: int
+    ) -> list[tuple[Series, SeriesGroup]]:
+        """Groups of running series that are known to be full, each with its series.
+
+        Args:
+            after: the series' ID and the number of the last one that was looked at.
+        """
+        columns = ", ".join(f"own.{column}" for column in _SERIES.split(", "))
+        parts = ", ".join(f"part.{column}" for column in _GROUP.split(", "))
+        txn.execute(
+            f"""
+            SELECT {columns}, {parts}
+            FROM capgroups_series_groups AS part
+            JOIN capgroups_series AS own ON own.series_id = part.series_id
+            WHERE part.is_full AND own.state = 'running'
+            AND part.series_id >= ? AND (part.series_id > ? OR part.number > ?)
+            ORDER BY part.series_id, part.number LIMIT ?
+            """,
+            (after[0], *after, most),
+        )
+        width = len(attrs.fields(Series))
+        return [(Series(*row[:width]), SeriesGroup(*row[width:])) for row in txn.fetchall()]
+
+    @staticmethod
     def has_no_place(txn: LoggingTransaction, series_id: str, number: int) -> None:
         """Note that a group is full. The caller holds the series' lock."""
         txn.execute(
