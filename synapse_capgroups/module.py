@@ -69,7 +69,9 @@ class CapGroups:
         codes = assemble(
             api, database, scope, admission, members, limits, series.filling, me, guard, config
         )
-        requests = assemble_requests(api, database, admission, members, codes, config)
+        requests = assemble_requests(
+            api, database, admission, members, codes, series.making, config
+        )
         concierge = assemble_concierge(
             api, database, scope, limits, members, codes, requests, admission.bell, config
         )

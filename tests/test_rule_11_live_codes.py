@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -233,3 +234,62 @@ def test_the_last_use_of_a_live_code_ends_it(server: Server) -> None:
     for person in server.people(2):
         expect(server.scan(person, code))
     assert refused(server.scan(server.person(), code), "code_used_up")
+
+
+def ask(series: SeriesOfTest, person: Person) -> None:
+    assert refused(series.scan(person), "awaiting_approval")
+
+
+def answer(series: SeriesOfTest, by: Person, who: Person, *, approve: bool) -> Reply:
+    path = f"{API}/groups/{quote(series.first)}/requests/{quote(who.user_id)}"
+    return by.call("POST", path, {"approve": approve})
+
+
+def series_with_approval(server: Server, **settings: Any) -> SeriesOfTest:
+    series = series_on(server, **settings)
+    path = f"{API}/groups/{quote(series.first)}/approval"
+    expect(series.organiser.call("PUT", path, {"on": True}))
+    return series
+
+
+def test_whom_an_organiser_agrees_to_comes_into_the_group_that_is_filled_then(
+    server: Server,
+) -> None:
+    series = series_with_approval(server, fill=1, max_groups=3)
+    people = server.people(4)
+    for person in people:
+        ask(series, person)
+    assert series.people() == [0], "who waits has no seat, and no group is made for them"
+    for person in people[:3]:
+        expect(answer(series, series.organiser, person, approve=True))
+    assert series.people() == [1, 1, 1]
+    assert refused(answer(series, series.organiser, people[3], approve=True), "series_full")
+    # The groups that were made ask, too.
+    expect(people[2].leave(series.rooms[2]))
+    assert eventually(lambda: series.scan(server.person()).reason == "awaiting_approval")
+
+
+def test_who_was_refused_by_one_group_is_refused_by_all_of_the_series(server: Server) -> None:
+    series = series_with_approval(server, fill=1)
+    refused_one, other = server.people(2)
+    ask(series, refused_one)
+    expect(answer(series, series.organiser, refused_one, approve=False))
+    ask(series, other)
+    expect(answer(series, series.organiser, other, approve=True))
+    assert refused(series.scan(refused_one), "not_approved")
+
+
+def test_another_moderator_agrees_to_newcomers_of_their_own_group(server: Server) -> None:
+    series = series_with_approval(server, fill=1)
+    moderator, newcomer = server.people(2)
+    expect(series.organiser.invite(series.first, moderator))
+    expect(moderator.join(series.first))
+    levels = expect(series.organiser.state(series.first, "m.room.power_levels")).body
+    users = {**levels["users"], moderator.user_id: 50}
+    content = {**levels, "users": users}
+    expect(series.organiser.set_state(series.first, "m.room.power_levels", content))
+    # The moderator takes the one place, so the request waits in the next group, where they have no
+    # say.
+    ask(series, newcomer)
+    assert answer(series, moderator, newcomer, approve=True).status == 404
+    assert newcomer.user_id not in series.organiser.members(series.first)

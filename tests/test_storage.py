@@ -268,7 +268,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Requests.add(txn, "!r", "@a", "c", 5),
     lambda txn: Requests.by_number(txn, 5),
     lambda txn: Requests.latest_of(txn, "!r", "@a"),
-    lambda txn: Requests.latest_by(txn, "!r", "@a", "c"),
+    lambda txn: Requests.latest_of_series(txn, "s-1", "@a"),
     lambda txn: Requests.count_waiting_by_code(txn, "c", 5),
     lambda txn: Requests.count_waiting_of(txn, "@a", 5),
     lambda txn: Requests.page(txn, "!r", (5, 5), 5),

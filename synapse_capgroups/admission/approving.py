@@ -7,10 +7,11 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.contacts import Contacts
-from synapse_capgroups.admission.decision import JoinDecision
+from synapse_capgroups.admission.decision import Elsewhere, JoinDecision
 from synapse_capgroups.admission.facts import Facts
 from synapse_capgroups.admission.holds import Holds
 from synapse_capgroups.admission.moderators import Moderators
+from synapse_capgroups.admission.places import Places
 from synapse_capgroups.admission.record import Record
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.users import Users
@@ -19,9 +20,11 @@ from synapse_capgroups.rules.joining import decide_join
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal
 from synapse_capgroups.storage.code_invitations import CodeInvitations
-from synapse_capgroups.storage.database import Database, lock_room
+from synapse_capgroups.storage.codes import Codes
+from synapse_capgroups.storage.database import Database, lock_room, lock_series
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.requests import Request, Requests
+from synapse_capgroups.storage.series import SeriesHelpers, SeriesRows, SeriesState
 
 
 class NotAModeratorError(Exception):
@@ -70,12 +73,19 @@ class Approving:
         self._facts = Facts(api, Contacts(api, database, config.verified_contact), config)
         self._moderators = Moderators(config)
         self._record = Record(api, database, config)
+        self._places = Places(api.server_name, config)
 
-    async def answer(self, group: Group, user_id: str, moderator: str, *, approve: bool) -> Answer:
+    async def answer(
+        self, group: Group, user_id: str, moderator: str, *, approve: bool
+    ) -> Answer | Elsewhere:
         """Decide an answer to the request of a person.
 
         If a local person may come in, a seat is held for them. A request that is refused waits on,
         unless it can never succeed.
+
+        Returns:
+            `Elsewhere` if somebody came by a live code and the series fills another group now: the
+            request waits there.
 
         Raises:
             NotAModeratorError, NoSuchRequestError, AlreadyAnsweredError.
@@ -88,7 +98,7 @@ class Approving:
                 else self._refuse(txn, group, user_id, moderator)
             ),
         )
-        if answer.decision.hold is not None:
+        if isinstance(answer, Answer) and answer.decision.hold is not None:
             self._holds.add(answer.decision.hold)
         return answer
 
@@ -117,7 +127,9 @@ class Approving:
 
     def _approve(
         self, txn: LoggingTransaction, group: Group, user_id: str, moderator: str
-    ) -> Answer:
+    ) -> Answer | Elsewhere:
+        if elsewhere := self._elsewhere(txn, group, user_id, moderator):
+            return elsewhere
         lock_room(txn, group.room_id)
         now = self._api.get_current_time_msec()
         arrival = self._facts.arrival(txn, group, user_id, moderator, now)
@@ -139,6 +151,35 @@ class Approving:
         Notices.forget_if_nobody_waits(txn, group.room_id)
         CodeInvitations.remove(txn, group.room_id, user_id)
         return Answer(request, JoinDecision(verdict))
+
+    def _elsewhere(
+        self, txn: LoggingTransaction, group: Group, user_id: str, moderator: str
+    ) -> Elsewhere | None:
+        """The group with a place for somebody who came by a live code, if it is not this one.
+
+        Organisers agree to newcomers of the series, which fills its groups in order. Any other
+        moderator agrees to newcomers of their group, as if they invited them.
+        """
+        request = Requests.latest_of(txn, group.room_id, user_id)
+        code = Codes.by_id(txn, request.code_id) if request and request.waits else None
+        series = SeriesRows.by_id(txn, code.room_id) if code and code.is_live else None
+        if request is None or series is None or series.state is SeriesState.ENDED:
+            return None
+        organisers = SeriesHelpers.organisers(txn, series)
+        if moderator not in organisers:
+            return None
+        lock_series(txn, series.series_id)
+        now = self._api.get_current_time_msec()
+        inviters = sorted(organisers, key=lambda who: who != moderator)
+        place = self._places.take(txn, series, inviters, user_id, None, now)
+        if place is None:
+            return Elsewhere(series.series_id, None)
+        if place.room_id == group.room_id or place.inviter != moderator:
+            return None
+        lock_room(txn, group.room_id)
+        Requests.move(txn, request.number, place.room_id)
+        Notices.forget_if_nobody_waits(txn, group.room_id)
+        return Elsewhere(series.series_id, place.room_id)
 
     def _waiting(
         self, txn: LoggingTransaction, group: Group, user_id: str, moderator: str, now: int

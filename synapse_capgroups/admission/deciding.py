@@ -194,7 +194,7 @@ class Deciding:
         inviters = sorted(organisers, key=lambda who: who != code.sharer)
         place = self._places.take(txn, series, inviters, user_id, waiting, now)
         if place is None or group is None or place.room_id != group.room_id:
-            return Elsewhere(place.room_id if place else None)
+            return Elsewhere(series.series_id, place.room_id if place else None)
         by_code = ByCode(code, True, way.invites, place.inviter)
         return attrs.evolve(self._by_code(txn, group, user_id, by_code), places_left=place.left - 1)
 

@@ -59,4 +59,5 @@ class Elsewhere:
         room_id: the one that is; None if no group of the series has a place.
     """
 
+    series_id: str
     room_id: str | None

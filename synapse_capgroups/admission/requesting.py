@@ -37,7 +37,12 @@ class Asking:
         """Let somebody wait, once. The answer at the door is no in any case."""
         room_id, user_id, now = arrival.group.room_id, arrival.user_id, arrival.now
         since = now - REQUEST_LIFETIME_MS
-        last = Requests.latest_by(txn, room_id, user_id, code.code_id)
+        # In a series they wait once, and who is refused by one group is refused by all.
+        last = (
+            Requests.latest_of_series(txn, code.room_id, user_id)
+            if code.is_live
+            else Requests.latest_of(txn, room_id, user_id)
+        )
         if last is not None and last.waits and last.asked_at <= since:
             Requests.end(txn, last.number)  # Its time is over, and the sweep has not seen it yet.
             last = None

@@ -8,28 +8,47 @@ from synapse_capgroups.admission.approving import (
     NoSuchRequestError,
     NotAModeratorError,
 )
+from synapse_capgroups.admission.decision import Elsewhere
 from synapse_capgroups.admission.moderators import Moderators
 from synapse_capgroups.admission.requesting import Bell
 from synapse_capgroups.codes.bringing_in import BringingIn, NotInvitedError
 from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.groups.members import Member, Members, NoSuchGroupError
 from synapse_capgroups.requests.cannot_answer import CannotAnswerError
-from synapse_capgroups.rules.verdict import Refusal
+from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.series.next_group import GroupMaking
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.requests import Request, Requests
 from synapse_capgroups.telemetry import journal, metrics
+
+_MOST_TURNS = 20
+"""Each turn is a group of a series that was full, or was made, while a moderator waited."""
 
 
 class LettingIn:
     """Brings in a person to whom a moderator has agreed, in the moderator's name."""
 
     def __init__(
-        self, api: ModuleApi, approving: Approving, bringing_in: BringingIn, outcomes: Outcomes
+        self,
+        api: ModuleApi,
+        approving: Approving,
+        bringing_in: BringingIn,
+        outcomes: Outcomes,
+        making: GroupMaking,
     ) -> None:
         self._api = api
         self._approving = approving
         self._bringing_in = bringing_in
         self._outcomes = outcomes
+        self._making = making
+
+    async def make_room(self, series_id: str) -> bool:
+        """Have a series' next group made; False if there can be no more.
+
+        Raises:
+            SynapseError: Synapse or another module is against the creation.
+        """
+        return await self._making.make_room(series_id)
 
     async def let_in(self, member: Member, answer: Answer) -> None:
         """Join a local person, or invite one of another server. If that fails they wait again.
@@ -98,9 +117,15 @@ class Answering:
             SynapseError: the same, by a rule of Synapse's or another module's.
         """
         user_id = user_id if user_id.isprintable() else ""  # PostgreSQL could not look for it.
-        answer = await self._approving.answer(
-            member.group, user_id, member.user_id, approve=approve
-        )
+        for _ in range(_MOST_TURNS):
+            answer = await self._approving.answer(
+                member.group, user_id, member.user_id, approve=approve
+            )
+            if isinstance(answer, Answer):
+                break
+            member = await self._elsewhere(member, answer)
+        else:
+            raise CannotAnswerError(Refusal(Reason.UNDECIDED))
         request, verdict = answer.request, answer.decision.verdict
         if isinstance(verdict, Refusal):
             if answer.is_over:
@@ -114,6 +139,14 @@ class Answering:
         if not approve:
             self._bell.refused(request)
         return request
+
+    async def _elsewhere(self, member: Member, elsewhere: Elsewhere) -> Member:
+        """The moderator as a member of the group that the series fills now."""
+        if elsewhere.room_id is not None:
+            return await self._members.member(member.user_id, elsewhere.room_id)
+        if not await self._letting_in.make_room(elsewhere.series_id):
+            raise CannotAnswerError(Refusal(Reason.SERIES_FULL))
+        return member
 
     async def of_number(self, user_id: str, number: int) -> tuple[Member, Request]:
         """A request by its number, and the moderator as a member of its group.

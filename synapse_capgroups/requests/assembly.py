@@ -11,6 +11,7 @@ from synapse_capgroups.groups.members import Members
 from synapse_capgroups.requests.answering import Answering, LettingIn, Waiting
 from synapse_capgroups.requests.approvals import Approvals
 from synapse_capgroups.requests.ending import Ending
+from synapse_capgroups.series.next_group import GroupMaking
 from synapse_capgroups.storage.database import Database
 
 
@@ -30,12 +31,13 @@ def assemble_requests(
     admission: AdmissionParts,
     members: Members,
     codes: CodeParts,
+    making: GroupMaking,
     config: Config,
 ) -> RequestParts:
     """Make the parts."""
     moderators = Moderators(config)
     approving = admission.approving
-    letting_in = LettingIn(api, approving, codes.bringing_in, codes.outcomes)
+    letting_in = LettingIn(api, approving, codes.bringing_in, codes.outcomes, making)
     return RequestParts(
         approvals=Approvals(api, database, moderators),
         answering=Answering(database, members, approving, letting_in, admission.bell),

@@ -39,7 +39,7 @@ class Approval:
 
     @staticmethod
     def hand_on(txn: LoggingTransaction, room_id: str, successor: str) -> None:
-        """Turn it on in the group that replaces this one, if it is on here."""
+        """Turn it on in the group that replaces this one, or is like it, if it is on here."""
         txn.execute(
             """
             INSERT INTO capgroups_approval (room_id, set_by, set_at)

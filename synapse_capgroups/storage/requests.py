@@ -91,19 +91,29 @@ class Requests:
         )
 
     @staticmethod
-    def latest_by(
-        txn: LoggingTransaction, room_id: str, user_id: str, code_id: str
-    ) -> Request | None:
-        """The same of the requests in this group and, if the code opens several, in the others."""
+    def latest_of_series(txn: LoggingTransaction, series_id: str, user_id: str) -> Request | None:
+        """The same among the groups of a series."""
         return _one(
             txn,
             """
-            user_id = ? AND (room_id = ? OR code_id = ?)
+            user_id = ? AND room_id IN (
+                SELECT room_id FROM capgroups_series_groups WHERE series_id = ?
+            )
             ORDER BY CASE WHEN answered_at IS NULL THEN 0 ELSE 1 END, asked_at DESC LIMIT 1
             """,
             user_id,
-            room_id,
-            code_id,
+            series_id,
+        )
+
+    @staticmethod
+    def move(txn: LoggingTransaction, number: int, room_id: str) -> None:
+        """Let somebody wait in another group of the same series, where they have a place."""
+        txn.execute(
+            """
+            UPDATE capgroups_requests SET room_id = ?
+            WHERE number = ? AND answered_at IS NULL
+            """,
+            (room_id, number),
         )
 
     @staticmethod
