@@ -1,6 +1,5 @@
 """Rule 11, many at once: the groups of a series fill in order and exactly, whatever crashes."""
 
-import os
 import random
 import threading
 import time
@@ -12,14 +11,13 @@ import pytest
 from synapse_capgroups.demo.cluster import Cluster
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import Clusters, Server, eventually, joined_rooms
+from tests.rounds import ROUNDS
 from tests.test_rule_11_live_codes import SeriesOfTest, series_on
 from tests.test_workers import tries
 
 pytestmark = pytest.mark.long(0.7)
 
 MODULE = {"cap": 60, "code_limit": 50}
-ROUNDS = range(1, 1 + int(os.environ.get("CAPGROUPS_ROUNDS", "1")))
-"""How often each race of full size is run: `CAPGROUPS_ROUNDS=10` for ten times in a row."""
 
 
 def scan_all(series: SeriesOfTest, people: list[Person], at_once: int) -> list[Reply]:
@@ -160,20 +158,20 @@ def test_a_process_killed_while_it_makes_a_group_leaves_nothing_behind(
 
 
 @pytest.mark.full_size
-@pytest.mark.parametrize("round_", ROUNDS)
+@pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
 def test_250_people_at_one_live_code(start_cluster: Clusters, round_: int) -> None:
     server, _ = start_cluster(module=MODULE, workers=2, persisters=round_ % 2)
     race(server, people=250, fill=20, at_once=50)
 
 
 @pytest.mark.full_size
-@pytest.mark.parametrize("round_", ROUNDS)
+@pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
 def test_250_people_who_come_and_go(start_cluster: Clusters, round_: int) -> None:
     server, _ = start_cluster(module=MODULE, workers=2, persisters=round_ % 2)
     race_with_leavers(server, people=250, fill=20, at_once=50)
 
 
 @pytest.mark.full_size
-@pytest.mark.parametrize("round_", ROUNDS)
+@pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
 def test_250_people_while_processes_are_killed(start_cluster: Clusters, round_: int) -> None:
     race_with_kills(start_cluster, people=250, fill=20, at_once=30, kills=5 + round_)

@@ -26,13 +26,14 @@ from tests.federation.looking import (
     state_members,
 )
 from tests.federation.people import accept, try_remotely
+from tests.rounds import IN_FULL, ROUNDS
 
-VERSIONS = ("12", "11", "10", "12", "11")
-"""Of the rooms, one for each round. There are ten, five on each engine."""
+VERSIONS = ("12", "11", "10", "12", "11")[:ROUNDS]
+"""Of the rooms, one for each round. There are ten in full, five on each engine."""
 SEATS = 50
 LOCAL, REMOTE = 100, 200
-RACES = 50
-NONSENSE_SECONDS = 300
+RACES = 50 if IN_FULL else 10
+NONSENSE_SECONDS = 300 if IN_FULL else 60
 PATIENCE = 300  # s
 POWER_LEVELS = "m.room.power_levels"
 
@@ -144,7 +145,7 @@ def views(lab: Lab, room: str) -> dict[str, int]:
     return {f"{s} {look.__name__}": len(look(s, room)) for s in lab.servers for look in looks}
 
 
-@pytest.mark.long(13)
+@pytest.mark.long(3)
 @pytest.mark.parametrize("where", ["sqlite", "two workers"])
 def test_remote_and_local_people_race_for_the_last_seats_and_exactly_those_come(
     start_lab: Labs, where: str
@@ -185,15 +186,19 @@ def test_remote_and_local_people_race_for_the_last_seats_and_exactly_those_come(
         print(f"{where}, version {version}: {now} in {time.monotonic() - began:.0f} s")
         leave = [p for p in [*locals_, *guests] if p.user_id in members]
         at_once([partial(p.leave, room) for p in leave], hands=4)
-    assert all(came[way.__name__] for way in ways), f"not all ways were in the race: {came}"
+    if IN_FULL:
+        assert all(came[way.__name__] for way in ways), f"not all ways were in the race: {came}"
 
 
-@pytest.mark.long(3)
+@pytest.mark.long(1)
 @pytest.mark.parametrize("version", ["10", "11", "12"])
-def test_no_entry_is_lost_in_fifty_races_of_a_client_with_invitations(
+def test_no_entry_is_lost_in_races_of_a_client_with_invitations(
     start_lab: Labs, version: str
 ) -> None:
-    """Case 11: on two workers an admin's client writes power levels while people are invited."""
+    """Case 11: on two workers an admin's client writes power levels while people are invited.
+
+    Fifty times in full.
+    """
     lab = start_lab({"cap": 200, "code_limit": 200}, workers=2)
     cluster = lab.hs1.homeserver
     assert isinstance(cluster, Cluster)
@@ -249,9 +254,9 @@ def levels(server: FederatingServer, room: str) -> dict[str, Any]:
     return event_of(server, event_id).content
 
 
-@pytest.mark.long(7)
-def test_five_minutes_of_nonsense_by_a_rogue_server_get_nobody_in(start_lab: Labs) -> None:
-    """Case 10."""
+@pytest.mark.long(2)
+def test_minutes_of_nonsense_by_a_rogue_server_get_nobody_in(start_lab: Labs) -> None:
+    """Case 10: five minutes in full."""
     lab = start_lab({"cap": 8, "code_limit": 8}, rogue=True)
     alice, rosa, tom = (server.person() for server in lab.servers)
     room = alice.new_room()
