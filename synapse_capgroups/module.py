@@ -10,7 +10,7 @@ from synapse.module_api.errors import ConfigError
 from synapse_capgroups.admission.assembly import assemble_admission
 from synapse_capgroups.admission.holds import Holds
 from synapse_capgroups.callbacks.answers import Answers
-from synapse_capgroups.callbacks.creating import Creating, Upgrading
+from synapse_capgroups.callbacks.creating import Creating, Successors, Upgrading
 from synapse_capgroups.callbacks.federating import Federating
 from synapse_capgroups.callbacks.inviting import Inviting
 from synapse_capgroups.callbacks.joining import GroupJoins, Joining, Unasked
@@ -19,6 +19,7 @@ from synapse_capgroups.callbacks.secluding import Secluding
 from synapse_capgroups.codes.assembly import assemble
 from synapse_capgroups.concierge.parts import assemble_concierge
 from synapse_capgroups.config import Config, ConfigurationError
+from synapse_capgroups.deeds import assemble_deeds
 from synapse_capgroups.federation.guard import assemble_guard
 from synapse_capgroups.groups import lobbies
 from synapse_capgroups.groups.aliases import AliasKeeper
@@ -43,7 +44,6 @@ from synapse_capgroups.lifecycle.sweeping import Sweeping
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.random_ids import random_ids
 from synapse_capgroups.people.user_directory import show_only_friends
-from synapse_capgroups.requests.assembly import assemble_requests
 from synapse_capgroups.series.assembly import assemble_series
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
@@ -65,16 +65,12 @@ class CapGroups:
         guard = assemble_guard(api, database, scope, holds, config)
         admission = assemble_admission(api, database, holds, config)
         members = Members(api, database, scope, admission.presence, config.limits)
-        series = assemble_series(api, database, scope, admission.deciding)
+        series = assemble_series(api, database, scope, admission.deciding, config)
         codes = assemble(
             api, database, scope, admission, members, limits, series.filling, me, guard, config
         )
-        requests = assemble_requests(
-            api, database, admission, members, codes, series.making, config
-        )
-        concierge = assemble_concierge(
-            api, database, scope, limits, members, codes, requests, admission.bell, config
-        )
+        deeds = assemble_deeds(api, database, limits, admission, members, codes, series, config)
+        concierge = assemble_concierge(api, database, scope, limits, deeds, admission.bell, config)
         forgetter = Forgetter(api, database, codes.closing, config.record.keep, me)
 
         # The questions of Synapse's.
@@ -84,13 +80,14 @@ class CapGroups:
         inviting = Inviting(api, answers, scope, admission.invitations)
         creations = Creations(api, database, admission, config)
         creating = Creating(api, answers, scope, creations, concierge.chats)
-        upgrading = Upgrading(api, database, answers, scope, codes.deaths)
+        successors = Successors(database, codes.deaths, series.tending)
+        upgrading = Upgrading(api, database, answers, scope, successors)
         secluding = Secluding(answers, scope)
         breaches = Breaches(api, scope, enforce=enforce)
         federating = Federating(api, answers, scope, guard)
         afar = FromAfar(codes.remote_entry, federating)
         listening = Listening(api, concierge.hears, breaches, afar, codes.deaths)
-        deactivations = Deactivations(forgetter)
+        deactivations = Deactivations(forgetter, deeds.series.succession)
 
         # What no callback tells is heard by wrapping methods of Synapse's. Who wraps a method last
         # runs first: an alias is noted within the ending that takes it back if the join fails, so
@@ -129,14 +126,14 @@ class CapGroups:
         if config.names.random_ids and enforce:
             random_ids(api)
         if enforce:  # In a trial there is nothing to see (rule 16).
-            web.serve(api, limits, members, codes, requests, config)
+            web.serve(api, limits, deeds, config)
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 
         withdrawing = guard.withdrawing if guard else None
         sweeping = Sweeping(
-            api, database, forgetter, codes.sweep, concierge.care, withdrawing, requests.ending,
-            *concierge.notices,
+            api, database, forgetter, deeds.series.succession, codes.sweep, concierge.care,
+            withdrawing, deeds.requests.ending, *concierge.notices,
         )  # fmt: skip
         Start(api, database, concierge.account, concierge.care, codes.doors).begin(sweeping)
 

@@ -53,6 +53,28 @@ CALLS = {
     "POST v1/groups/{room}/requests/{user_id}": Budget(8),
 }
 
+SERIES_CALLS = {
+    "POST v1/series": Budget(20, rooms=1),
+    "GET v1/series": Budget(8),  # One for each series of the page.
+    "GET v1/series/{series_id}": Budget(2),
+    "PATCH v1/series/{series_id}": Budget(3),
+    "GET v1/series/{series_id}/groups": Budget(2),
+    "POST v1/series/{series_id}/groups": Budget(12),
+    "POST v1/series/{series_id}/codes": Budget(6, rooms=1),
+    "GET v1/series/{series_id}/codes": Budget(4),
+    "GET v1/series/{series_id}/codes/{code_id}/qr.png": Budget(6, mib=16),
+    "GET v1/series/{series_id}/codes/{code_id}/qr.svg": Budget(6),
+    "DELETE v1/series/{series_id}/codes/{code_id}": Budget(9),
+    "PUT v1/series/{series_id}/helpers/{user_id}": Budget(25),
+    "GET v1/series/{series_id}/helpers": Budget(5),
+    "DELETE v1/series/{series_id}/helpers/{user_id}": Budget(25),
+    "GET v1/series/{series_id}/report": Budget(3),
+    "GET v1/series/{series_id}/twice": Budget(2),
+    "DELETE v1/series/{series_id}/groups/{number}": Budget(20),
+    "DELETE v1/series/{series_id}": Budget(6),
+}
+"""Of series of one or two groups. What is done in each group costs more in larger ones."""
+
 COMMANDS = {
     "help": Budget(1),
     "a sentence that is no command": Budget(1),
@@ -152,6 +174,49 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
     assert over(CALLS, costs) == []
 
 
+def test_each_call_about_a_series_stays_within_its_budget(server: Server) -> None:
+    person = server.person()
+    begun, taken = ([person.new_room() for _ in range(4)] for _ in range(2))
+    helpers = server.people(4)
+
+    def start(number: int) -> str:
+        wish = {"room_id": person.new_room(), "name": f"tea{number}", "pattern": "Tea {n}"}
+        return str(expect(person.call("POST", f"{API}/series", wish)).body["series_id"])
+
+    def make_code(series_id: str) -> str:
+        return str(
+            expect(person.call("POST", f"{API}/series/{series_id}/codes", {})).body["code_id"]
+        )
+
+    series = [start(number) for number in range(4)]
+    codes = [make_code(series_id) for series_id in series]
+
+    def call(name: str, number: int) -> Reply:
+        room = (begun if name == "POST v1/series" else taken)[number]
+        body = {"room_id": room, "name": f"cup{number}", "pattern": "Cup {n}", "fill": 2}
+        if name.startswith("PATCH"):
+            body = {"fill": 3}
+        method, path = name.format(
+            series_id=series[number],
+            code_id=codes[number],
+            user_id=quote(helpers[number].user_id),
+            number=1,
+        ).split(" ")
+        return person.call(method, API.removesuffix("v1") + path, None if method == "GET" else body)
+
+    costs = {}
+    for name in SERIES_CALLS:
+        answers = [call(name, 0)]  # Once to warm up.
+
+        def measure(number: int) -> Budget:
+            return measured(server, lambda: answers.append(call(name, 1 + number)))  # noqa: B023
+
+        costs[name] = least(SERIES_CALLS[name], measure)
+        assert {answer.status for answer in answers} == {200}, name
+    print(*(f"{name}: {cost}" for name, cost in costs.items()), sep="\n")
+    assert over(SERIES_CALLS, costs) == []
+
+
 def test_each_command_stays_within_its_budget(server: Server) -> None:
     person = server.person()
     room = person.new_room(name="Tea")
@@ -180,4 +245,5 @@ def test_each_call_of_the_api_has_a_budget() -> None:
         for method in methods
         if method in ("get", "post", "put", "patch", "delete")
     }
-    assert {operation.replace("{room_id}", "{room}") for operation in operations} <= set(CALLS)
+    budgeted = {*CALLS, *SERIES_CALLS}
+    assert {operation.replace("{room_id}", "{room}") for operation in operations} <= budgeted

@@ -5,6 +5,7 @@ it. For these tests the description is closed: an answer may have no field that 
 though clients are told to expect more.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,9 +27,13 @@ from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.calls import PREFIX
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.group_calls import GroupCalls
+from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.request_calls import RequestCalls
+from synapse_capgroups.web.series_calls import SeriesCalls
 from tests.conftest import CODE_LIMIT, Server, Starter
+
+_names = itertools.count(1)
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parent.parent / "docs" / "openapi.yaml").read_text()
@@ -67,15 +72,42 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
         "creator": {"200", "400", "404", "409"}, "member": {"400", "403", "404"},
         "nobody": NO_TOKEN,
     },
+    "startSeries": {"creator": {"400", "404"}, "member": {"400", "404"}, "nobody": NO_TOKEN},
+    "listSeries": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
+    "getSeries": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "changeSeries": {"creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "endSeries": {"creator": {"200", "403", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "listGroupsOfSeries": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "takeIntoSeries": {"creator": {"400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "letGoOfSeries": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "listHelpers": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "nameHelper": {"creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "removeHelper": {"creator": {"404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "getSeriesReport": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "listInSeveralGroups": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "makeLiveCode": {"creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "listLiveCodes": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "revokeLiveCode": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "getLiveCodeAsPng": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "getLiveCodeAsSvg": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
 }  # fmt: skip
+
+START = {"name": "tea", "pattern": "Tea {n}", "room_id": "!r"}
 
 BODIES = {
     "setName": {"displayname": "x"},
     "setApproval": {"on": True},
     "answerRequest": {"approve": True},
+    "startSeries": START,
+    "changeSeries": {"fill": 1},
+    "takeIntoSeries": {"room_id": "!r"},
+    "makeLiveCode": {},
 }
 
-CHANGES = {"makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest"}
+CHANGES = {
+    "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
+    "endSeries", "letGoOfSeries", "nameHelper", "makeLiveCode", "revokeLiveCode",
+}  # fmt: skip
 """These get a group of their own."""
 
 
@@ -107,12 +139,22 @@ SCHEMA = schemathesis.openapi.from_dict(
 
 @attrs.frozen
 class World:
-    """A group with approval, the people who ask, codes of which some are dead, and who waits."""
+    """A group with approval, the people who ask, codes of which some are dead, who waits, and a
+    series of another group of the creator's.
+    """
 
     room_id: str
     callers: Mapping[str, Person | None]
     codes: list[dict[str, Any]]
     waiting: list[str]
+    series_id: str
+    live_codes: list[str]
+
+    def ids(self, operation_id: str) -> list[str]:
+        """The IDs of codes of which an operation knows some."""
+        if "Live" in operation_id:
+            return self.live_codes
+        return [code["code_id"] for code in self.codes]
 
 
 def make_world(server: Server) -> World:
@@ -124,11 +166,18 @@ def make_world(server: Server) -> World:
     waiting = server.people(3)
     for person in waiting:
         assert server.scan(person, codes[0]).reason == "awaiting_approval"
+    wish = {"room_id": creator.new_room(), "name": f"tea{next(_names)}", "pattern": "Tea {n}"}
+    series_id = expect(creator.call("POST", f"{PREFIX}/series", wish)).body["series_id"]
+    path = f"{PREFIX}/series/{series_id}/codes"
+    live = [expect(creator.call("POST", path, {})).body["code_id"] for _ in range(2)]
+    expect(creator.call("DELETE", f"{path}/{live[1]}"))
     return World(
         room_id,
         {"creator": creator, "member": member, "nobody": None},
         codes,
         [person.user_id for person in waiting],
+        series_id,
+        live,
     )
 
 
@@ -170,9 +219,13 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
         made.query = {}
         made.path_parameters = {
             "room_id": quote(draw(mostly(world.room_id)), safe=""),
-            "code_id": quote(draw(mostly(*[c["code_id"] for c in world.codes])), safe=""),
+            "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
+            "series_id": quote(draw(mostly(world.series_id)), safe=""),
+            "number": quote(draw(mostly("1")), safe=""),
             "user_id": quote(draw(mostly(*world.waiting)), safe=""),
         }
+        if operation_id in ("startSeries", "takeIntoSeries") and draw(st.booleans()):
+            made.body = {**START, "room_id": draw(mostly(world.room_id))}
         if operation_id == "previewCode" and draw(st.booleans()):
             made.body = {"secret": draw(mostly(*secrets))}
         return made
@@ -218,6 +271,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
     body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
     path_parameters = {
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
+        "series_id": "s", "number": "1",
     }  # fmt: skip
     return operation.Case(path_parameters=path_parameters, **cast(Any, body_and_type))
 
@@ -278,12 +332,10 @@ def test_the_join_page_is_as_described(server: Server) -> None:
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     nothing: Any = None
     routes = Api(
-        PreviewCall(*[nothing] * 4),
-        GroupCalls(*[nothing] * 2),
-        CodeCalls(*[nothing] * 4),
-        RequestCalls(*[nothing] * 2),
-        nothing,
-    )._routes
+        nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2),
+        CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
+        LiveCodeCalls(*[nothing] * 5),
+    )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():
         if path.startswith(f"{PREFIX}/"):

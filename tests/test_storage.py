@@ -52,6 +52,9 @@ from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import RESERVATION_MS, Hold, Seats
+from synapse_capgroups.storage.series import SeriesGroups, SeriesHelpers, SeriesRows
+from synapse_capgroups.storage.series_counts import SeriesCounts
+from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 from tests.conftest import API, Server, Starter, eventually
@@ -383,6 +386,36 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.people_on_record(txn, "!r"),
     lambda txn: Forgetting.strike_group(txn, "!r"),
     lambda txn: Forgetting.old_admissions(txn, 5, 5),
+    lambda txn: SeriesRows.by_id(txn, "s"),
+    lambda txn: SeriesRows.run_by(txn, "s", "@a"),
+    lambda txn: SeriesRows.of_organiser(txn, "@a"),
+    lambda txn: SeriesRows.of_helper(txn, "@a"),
+    lambda txn: SeriesRows.choose_model(txn, "!r"),
+    lambda txn: SeriesRows.forget(txn, "s"),
+    lambda txn: SeriesRows.ended_before(txn, 5),
+    lambda txn: SeriesRows.living_after(txn, "s", 5),
+    lambda txn: SeriesRows.deactivated_organisers(txn),
+    lambda txn: SeriesHelpers.add(txn, "s", "@a"),
+    lambda txn: SeriesHelpers.remove(txn, "s", "@a"),
+    lambda txn: SeriesHelpers.leaving(txn, "s"),
+    lambda txn: SeriesHelpers.gone(txn, "s", "@a"),
+    lambda txn: SeriesHelpers.of(txn, "s"),
+    lambda txn: SeriesGroups.of(txn, "s"),
+    lambda txn: SeriesGroups.of_room(txn, "!r"),
+    lambda txn: SeriesGroups.count_and_last(txn, "s"),
+    lambda txn: SeriesGroups.replace_room(txn, "!r", "!s"),
+    lambda txn: SeriesGroups.standings(txn, "s", "@a"),
+    lambda txn: SeriesGroups.seats_of(txn, "s", "@a", 5),
+    lambda txn: SeriesSpaces.of(txn, "s"),
+    lambda txn: SeriesSpaces.series_of(txn, "!r"),
+    lambda txn: SeriesSpaces.standings(txn, "s", ["@a"]),
+    lambda txn: SeriesCounts.came(txn, "s", ["@a"], 5),
+    lambda txn: SeriesCounts.members(txn, "s"),
+    lambda txn: SeriesCounts.in_several(txn, "s", ["@a"], "", 5),
+    lambda txn: SeriesCounts.sample(txn, "!r", "a", 5),
+    lambda txn: SeriesCounts.joined_among(txn, "!r", ["@a"]),
+    lambda txn: Codes.pass_on(txn, "s", "@a", "@b"),
+    lambda txn: Users.ignores(txn, "@a", "@b"),
 ]
 
 

@@ -124,11 +124,12 @@ class Facts:
             vouches = Admissions.vouches(txn, inviter, arrival.now)
         return attrs.evolve(
             facts,
-            inviter_is_friend=self._are_friends(txn, inviter, arrival.user_id, arrival.now),
+            inviter_is_friend=self.are_friends(txn, inviter, arrival.user_id, arrival.now),
             vouches_today=vouches,
         )
 
-    def _are_friends(self, txn: LoggingTransaction, a: str, b: str, now: int) -> bool:
+    def are_friends(self, txn: LoggingTransaction, a: str, b: str, now: int) -> bool:
+        """Whether two people are friends (rule 3)."""
         # The one who joins usually has the shorter list, and it is mostly enough.
         for owner, other in ((b, a), (a, b)):
             if self._api.is_mine(owner):

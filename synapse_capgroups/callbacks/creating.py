@@ -25,8 +25,10 @@ from synapse_capgroups.inside.upgrades import Upgrade, upgrade_under_way
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.scope import about
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
+from synapse_capgroups.series.tending import Tending
 from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.series import SeriesGroups
 from synapse_capgroups.words.lookup import Audience
 
 
@@ -106,17 +108,48 @@ class Creating:
             self._chats.greet_soon(creator)
 
 
+class Successors:
+    """Notes that a group has replaced a room."""
+
+    def __init__(self, database: Database, deaths: Deaths, tending: Tending) -> None:
+        self._database = database
+        self._deaths = deaths
+        self._tending = tending
+
+    async def replaced(self, upgrade: Upgrade, succeeded: bool, _: Any) -> None:
+        """Let its codes die (rule 5), but hand on its approval and its place in a series."""
+        if not succeeded:
+            return
+        old, new = upgrade.old_room_id, upgrade.new_room_id
+
+        def replace(txn: LoggingTransaction) -> str | None:
+            Approval.hand_on(txn, old, new)
+            SeriesGroups.replace_room(txn, old, new)
+            part = SeriesGroups.of_room(txn, new)
+            return part.series_id if part else None
+
+        series_id = await self._database.run("replaced", replace)
+        await self._deaths.replaced(old)
+        if series_id is not None:
+            self._tending.tend_soon(series_id)
+
+
 class Upgrading:
     """Decides upgrades: the successor of a group is a group, too."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, answers: Answers, scope: Scope, deaths: Deaths
+        self,
+        api: ModuleApi,
+        database: Database,
+        answers: Answers,
+        scope: Scope,
+        successors: Successors,
     ) -> None:
         self._api = api
         self._database = database
         self._answers = answers
         self._scope = scope
-        self._deaths = deaths
+        self._successors = successors
 
     async def user_may_create_room(self, creator: str, config: JsonDict) -> Answer:
         """Decide an upgrade. Other creations pass: `on_create_room` has decided them."""
@@ -141,7 +174,7 @@ class Upgrading:
         answer = await self._answers.give("creation", Audience.CREATING, decide, user=creator)
         if upgrade and answer == NOT_SPAM:
             when_done(partial(self._close_to_guests, creator, upgrade.new_room_id))
-            when_done(partial(self._replaced, upgrade))
+            when_done(partial(self._successors.replaced, upgrade))
         return answer
 
     async def _succession(self, old: str, upgrade: Upgrade | None) -> Verdict:
@@ -159,13 +192,6 @@ class Upgrading:
             )
 
         return await self._database.run("succession", look)
-
-    async def _replaced(self, upgrade: Upgrade, succeeded: bool, _: Any) -> None:
-        """Let a group's codes die with its upgrade (rule 5), but not its approval (rule 13)."""
-        old, new = upgrade.old_room_id, upgrade.new_room_id
-        if succeeded:
-            await self._database.run("approval", lambda txn: Approval.hand_on(txn, old, new))
-            await self._deaths.replaced(old)
 
     async def _close_to_guests(self, creator: str, room_id: str, succeeded: bool, _: Any) -> None:
         """Close a successor to guests: Synapse opens it, unless the old room says otherwise."""

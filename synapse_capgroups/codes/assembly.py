@@ -15,7 +15,7 @@ from synapse_capgroups.codes.doors import Doors
 from synapse_capgroups.codes.entry import Entry, GroupEntry
 from synapse_capgroups.codes.judging import Judging
 from synapse_capgroups.codes.life import CodeLife, Deaths
-from synapse_capgroups.codes.live import LiveCodes
+from synapse_capgroups.codes.live import LiveCodePictures, LiveCodes
 from synapse_capgroups.codes.making import Making, Workshop
 from synapse_capgroups.codes.outcomes import Outcomes
 from synapse_capgroups.codes.personal import PersonalCodes
@@ -40,6 +40,7 @@ class CodeParts:
 
     sharing: Sharing
     live: LiveCodes
+    live_pictures: LiveCodePictures
     pictures: CodePictures
     previews: Previews
     deaths: Deaths
@@ -99,10 +100,12 @@ def assemble(
     glances = Glances(api, database, config)
     making = Making(api, presence, rights, workshop, config)
     sharing = Sharing(database, members, making, life, closing)
+    cards, live = Cards(api, glances, words), LiveCodes(database, making, life, closing)
     return CodeParts(
         sharing=sharing,
-        live=LiveCodes(database, making, life, closing),
-        pictures=CodePictures(sharing, Cards(api, glances, words), limits),
+        live=live,
+        live_pictures=LiveCodePictures(live, cards, limits),
+        pictures=CodePictures(sharing, cards, limits),
         previews=Previews(api, database, life, closing, glances),
         deaths=Deaths(api, database, scope, rights, closing),
         closing=closing,

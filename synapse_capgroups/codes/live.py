@@ -1,9 +1,12 @@
 """The deeds of organisers with live codes: making, listing, and revoking them."""
 
+from synapse_capgroups.codes.cards import Cards
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.life import CodeLife, CodeState
 from synapse_capgroups.codes.making import Making, Terms
 from synapse_capgroups.codes.sharing import DeadCodeError, NoSuchCodeError
+from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import PICTURES
 from synapse_capgroups.series.organisers import Organiser
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
@@ -70,3 +73,30 @@ class LiveCodes:
         if died_of is not None:
             raise DeadCodeError(died_of)
         return code
+
+
+class LiveCodePictures:
+    """Pictures of living codes of series, for those who run them."""
+
+    def __init__(self, live: LiveCodes, cards: Cards, limits: RateLimits) -> None:
+        self._live = live
+        self._cards = cards
+        self._limits = limits
+
+    async def png(self, organiser: Organiser, code_id: str) -> bytes:
+        """The card of a code, as a PNG picture.
+
+        Raises:
+            NoSuchCodeError: the series has no such code.
+            DeadCodeError: it is dead.
+            SynapseError: 429, too many pictures were asked for.
+        """
+        return await self._cards.png(await self._code(organiser, code_id))
+
+    async def svg(self, organiser: Organiser, code_id: str) -> bytes:
+        """The QR code alone, as an SVG picture. Raises what `png` raises."""
+        return await self._cards.svg(await self._code(organiser, code_id))
+
+    async def _code(self, organiser: Organiser, code_id: str) -> Code:
+        await self._limits.spend(PICTURES, organiser.user_id)
+        return await self._live.living_code(organiser, code_id)

@@ -15,6 +15,7 @@ from synapse_capgroups.storage.chats import Chat, Chats
 from synapse_capgroups.storage.codes import Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
+from synapse_capgroups.storage.series_spaces import SeriesSpaces
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class ChatCare:
 
         def look(txn: LoggingTransaction) -> list[str]:
             known = Chats.all_rooms(txn).keys() | Codes.doors(txn) | DeadEndRooms.rooms(txn)
+            known |= SeriesSpaces.rooms(txn)
             return [
                 room for room in Memberships.joined_rooms(txn, self._concierge) if room not in known
             ]

@@ -6,6 +6,7 @@ from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.membership_changes import MembershipChange
 from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.series.tending import Tending
 from synapse_capgroups.storage.chats import Chat
 
 
@@ -13,7 +14,13 @@ class ChatGuard:
     """Looks at each change of a membership that concerns the concierge or its chats."""
 
     def __init__(
-        self, api: ModuleApi, scope: Scope, chats: ConciergeChats, *, enforce: bool
+        self,
+        api: ModuleApi,
+        scope: Scope,
+        chats: ConciergeChats,
+        tending: Tending,
+        *,
+        enforce: bool,
     ) -> None:
         """
         Args:
@@ -22,6 +29,7 @@ class ChatGuard:
         self._api = api
         self._scope = scope
         self._chats = chats
+        self._tending = tending
         self._enforce = enforce
 
     def keeps_out(self, room_id: str, user_id: str) -> Refusal | None:
@@ -42,12 +50,16 @@ class ChatGuard:
         return self.keeps_out(change.room_id, change.target)
 
     def changed_soon(self, change: MembershipChange) -> None:
-        """After a change: decline an invitation, or close a chat that somebody has left."""
+        """After a change: decline an invitation, close a chat that somebody has left, or bring a
+        helper who has joined an organisers' space into their groups.
+        """
         if change.target == self._chats.user_id and change.action == "invite":
             if change.sender != self._chats.user_id and self._enforce:
                 self._api.run_as_background_process(
                     "capgroups_declining", self._chats.decline, change.room_id, change.sender
                 )
+        elif change.action == "join" and self._scope.is_organisers_space(change.room_id):
+            self._tending.joined_soon(change.room_id)
         elif change.action in ("leave", "kick", "ban"):
             person = self._chats.person_of(change.room_id)
             if person is not None and change.target in (person, self._chats.user_id):

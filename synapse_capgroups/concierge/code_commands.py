@@ -51,7 +51,7 @@ class CodeCommands:
         try:
             code = await self._sharing.make(named.member, Terms(wish.lifetime, wish.max_uses))
         except CodeRequestError as e:
-            raise self._not_made(e) from e
+            raise not_made(e, self._config) from e
         await self._pictures.send(asked.room_id, code)
         uses = self._words.say("for_uses", uses=code.max_uses) if code.max_uses else ""
         return self._words.say(
@@ -72,7 +72,7 @@ class CodeCommands:
             terms = Terms(wish.lifetime, wish.max_uses)
             code = await self._sharing.make_personal(asked.user_id, terms)
         except CodeRequestError as e:
-            raise self._not_made(e) from e
+            raise not_made(e, self._config) from e
         await self._pictures.send(asked.room_id, code)
         return self._words.say(
             "personal_code",
@@ -80,12 +80,6 @@ class CodeCommands:
             url=self._sharing.url(code),
             code_id=code.code_id,
         )
-
-    def _not_made(self, error: CodeRequestError) -> Misunderstanding:
-        if (reason := error.problem.reason) is None:
-            days = self._config.codes.max_lifetime // _DAY_MS
-            return sorry(self._words, error.problem.value, days=days)
-        return refused(self._words, Refusal(reason, error.members, self._config.code_limit))
 
     async def _codes(self, asked: Asked) -> str:
         said, number = group_and_page(asked.rest)
@@ -118,3 +112,11 @@ class CodeCommands:
         except NoSuchCodeError as e:
             raise sorry(self._words, "no_such_code") from e
         return self._words.say("revoked")
+
+
+def not_made(error: CodeRequestError, config: Config) -> Misunderstanding:
+    """The answer to somebody whose code cannot be made, to be raised."""
+    if (reason := error.problem.reason) is None:
+        days = config.codes.max_lifetime // _DAY_MS
+        return sorry(config.words, error.problem.value, days=days)
+    return refused(config.words, Refusal(reason, error.members, config.code_limit))

@@ -2,7 +2,6 @@
 
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.concierge.asking import Answer
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.code_commands import CodeCommands
@@ -12,32 +11,45 @@ from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.people_commands import PeopleCommands
 from synapse_capgroups.concierge.picture_messages import PictureMessages
 from synapse_capgroups.concierge.request_commands import RequestCommands
+from synapse_capgroups.concierge.series_codes import SeriesCodes
+from synapse_capgroups.concierge.series_commands import (
+    SeriesCommands,
+    SeriesMeant,
+    SeriesReading,
+)
+from synapse_capgroups.concierge.series_deeds import SeriesDeeds
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
-from synapse_capgroups.groups.members import Members
+from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.people.remarks import Remarks
-from synapse_capgroups.requests.assembly import RequestParts
 
 
 def all_commands(
     api: ModuleApi,
     chats: ConciergeChats,
-    members: Members,
-    codes: CodeParts,
-    requests: RequestParts,
+    deeds: Deeds,
     newcomers: Newcomers,
     config: Config,
 ) -> dict[str, Answer]:
     """The commands of all nouns, by their words."""
     words = config.words
     remarks = Remarks(api)
+    members = deeds.members
     groups = GroupsMeant(members, words)
     who = WhoIsWho(api, remarks, words)
-    sharing = codes.sharing
-    messages = PictureMessages(api, chats, codes.pictures)
+    sharing, series = deeds.codes.sharing, deeds.series
+    messages = PictureMessages(api, chats, deeds.codes.pictures)
+    live_codes = SeriesCodes(deeds.codes.live, messages, config)
+    series_commands = SeriesCommands(
+        SeriesMeant(series, words),
+        SeriesReading(series, who, words),
+        SeriesDeeds(series, groups, live_codes, words, api.server_name),
+        words,
+    )
     return {
         **GroupCommands(members, sharing, groups, who, config).answers(),
         **CodeCommands(sharing, groups, messages, who, config).answers(),
-        **RequestCommands(requests, groups, newcomers, who, words).answers(),
+        **RequestCommands(deeds.requests, groups, newcomers, who, words).answers(),
+        **series_commands.answers(),
         **PeopleCommands(remarks, words).answers(),
     }

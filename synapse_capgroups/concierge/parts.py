@@ -5,7 +5,6 @@ from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.moderators import Moderators
 from synapse_capgroups.admission.requesting import Bell
-from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.concierge.account import ConciergeAccount
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.concierge.chat_guard import ChatGuard
@@ -16,11 +15,10 @@ from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
-from synapse_capgroups.groups.members import Members
+from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.remarks import Remarks
-from synapse_capgroups.requests.assembly import RequestParts
 from synapse_capgroups.storage.database import Database
 
 
@@ -45,9 +43,7 @@ def assemble_concierge(
     database: Database,
     scope: Scope,
     limits: RateLimits,
-    members: Members,
-    codes: CodeParts,
-    requests: RequestParts,
+    deeds: Deeds,
     bell: Bell,
     config: Config,
 ) -> ConciergeParts:
@@ -64,10 +60,10 @@ def assemble_concierge(
     if enforce:
         bell.asked = to_moderators.tell_soon
         bell.refused = to_refused.tell_soon
-    commands = all_commands(api, chats, members, codes, requests, newcomers, config)
+    commands = all_commands(api, chats, deeds, newcomers, config)
     return ConciergeParts(
         chats=chats,
-        guard=ChatGuard(api, scope, chats, enforce=enforce),
+        guard=ChatGuard(api, scope, chats, deeds.series.tending, enforce=enforce),
         care=ChatCare(api, database, scope, chats),
         account=ConciergeAccount(api, database, scope.concierge, enforce=enforce),
         hears=Concierge(api, chats, limits, commands, config),

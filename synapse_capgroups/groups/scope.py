@@ -69,6 +69,11 @@ class Scope:
         """Whether the room is one of the module's own, such as a door."""
         return (await self._room(room_id))[0] is Kind.CONCIERGE
 
+    def is_organisers_space(self, room_id: str) -> bool:
+        """Whether the room is a space of the module's own. In memory: False if nobody asked yet."""
+        kind, room = self._remembered.get(room_id, (Kind.ELSEWHERE, None))
+        return kind is Kind.CONCIERGE and room is not None and room.is_space
+
     async def _room(self, room_id: str) -> tuple[Kind, Group | None]:
         if room_id in self._remembered:
             self._remembered.move_to_end(room_id)

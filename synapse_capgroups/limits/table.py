@@ -51,6 +51,21 @@ COMMANDS = Limit("commands", 30, 2 * SECOND, "person")
 CONCIERGE_CHATS = Limit("concierge_chats", 5, 10 * MINUTE, "person")
 """Opening a chat with the concierge after leaving the last one, which makes a room."""
 
+SERIES = Limit("series", 10, 10 * MINUTE, "person")
+"""Starting a series, which makes a space."""
+
+SERIES_GROUPS = Limit("series_groups", 40, MINUTE, "person")
+"""Taking a group into a series, or letting one go, which writes into it."""
+
+HELPERS = Limit("helpers", 10, 10 * MINUTE, "person")
+"""Naming a helper, which invites them and writes into each group; removing one, too."""
+
+HELPERS_ASKED = Limit("helpers_asked", 2, 12 * HOUR, "person and helper")
+"""The same for one helper, so that nobody is invited again and again."""
+
+SERIES_REPORTS = Limit("series_reports", 10, MINUTE / 2, "person")
+"""Counting who came into all groups of a series."""
+
 CALLS = Limit("calls", 60, SECOND / 5, "person")
 """Any call of the HTTP API with a login, including calls that are counted above."""
 
@@ -60,5 +75,5 @@ sends to all of them. `series.announcements_per_day` counts those that are confi
 
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
-    CALLS, ANNOUNCEMENTS,
+    SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,
 )  # fmt: skip

@@ -4,10 +4,14 @@ import attrs
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.deciding import Deciding
+from synapse_capgroups.config import Config
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.series.filling import Filling
 from synapse_capgroups.series.next_group import GroupMaking
 from synapse_capgroups.series.organisers import Organisers
+from synapse_capgroups.series.powers import Powers
+from synapse_capgroups.series.spaces import Spaces
+from synapse_capgroups.series.tending import Tending
 from synapse_capgroups.storage.database import Database
 
 
@@ -18,15 +22,21 @@ class SeriesParts:
     organisers: Organisers
     making: GroupMaking
     filling: Filling
+    spaces: Spaces
+    tending: Tending
 
 
 def assemble_series(
-    api: ModuleApi, database: Database, scope: Scope, deciding: Deciding
+    api: ModuleApi, database: Database, scope: Scope, deciding: Deciding, config: Config
 ) -> SeriesParts:
     """Make the parts."""
-    making = GroupMaking(api, database)
+    spaces = Spaces(api, database, scope.concierge, config.words)
+    tending = Tending(api, database, spaces, Powers(api, database), enforce=config.enforce)
+    making = GroupMaking(api, database, tending.group_made)
     return SeriesParts(
         organisers=Organisers(database),
         making=making,
         filling=Filling(api, database, scope, deciding, making),
+        spaces=spaces,
+        tending=tending,
     )

@@ -3,7 +3,9 @@
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.storage.database import Database
+from synapse_capgroups.inside.tables.users import Users
+from synapse_capgroups.series.mistakes import SeriesProblem, SeriesRequestError
+from synapse_capgroups.storage.database import Database, lock_series
 from synapse_capgroups.storage.series import Series, SeriesRows, SeriesState
 
 
@@ -11,12 +13,11 @@ class NoSuchSeriesError(Exception):
     """There is no such series, or the person does not run it: nobody learns which."""
 
 
-class NotTheOrganiserError(Exception):
-    """Only the organiser hands a series over and ends it: its helpers do all else."""
-
-
-class SeriesEndedError(Exception):
+class SeriesEndedError(SeriesRequestError):
     """The series has ended, and nothing in it changes any more."""
+
+    def __init__(self) -> None:
+        super().__init__(SeriesProblem.ENDED)
 
 
 @attrs.frozen
@@ -72,15 +73,28 @@ class Organisers:
 
 
 def still_runs(txn: LoggingTransaction, organiser: Organiser) -> Organiser:
-    """The same person and their series as it is now. The caller holds the series' lock.
+    """Lock a series; returns the same person and their series as it is now.
 
     Raises:
         NoSuchSeriesError: the series is gone, or they no longer run it.
         SeriesEndedError: it has ended.
+        SeriesRequestError: their account is suspended.
     """
+    lock_series(txn, organiser.series.series_id)
     series = SeriesRows.run_by(txn, organiser.series.series_id, organiser.user_id)
     if series is None:
         raise NoSuchSeriesError
     if series.state is SeriesState.ENDED:
         raise SeriesEndedError
+    check_not_suspended(txn, organiser.user_id)
     return Organiser(series, organiser.user_id)
+
+
+def check_not_suspended(txn: LoggingTransaction, user_id: str) -> None:
+    """Stop a person whose account is suspended from organising anything.
+
+    Raises:
+        SeriesRequestError: it is.
+    """
+    if Users.account(txn, user_id).is_suspended:
+        raise SeriesRequestError(SeriesProblem.SUSPENDED)

@@ -119,6 +119,17 @@ class Codes:
         )  # fmt: skip
 
     @staticmethod
+    def pass_on(txn: LoggingTransaction, series_id: str, sharer: str, other: str) -> None:
+        """Let another organiser of a series share the living codes of one."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET sharer = ?
+            WHERE room_id = ? AND sharer = ? AND died_of IS NULL
+            """,
+            (other, series_id, sharer),
+        )
+
+    @staticmethod
     def by_id(txn: LoggingTransaction, code_id: str) -> Code | None:
         return _one(txn, "code_id = ?", code_id)
 

@@ -16,6 +16,7 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.announcements import Announcements
 from synapse_capgroups.storage.dead_codes import DeadCodes
+from synapse_capgroups.storage.series import SeriesRows
 
 ERASED = "an erased account"
 """What stands in place of a Matrix ID whose owner asked that they be erased. It is none."""
@@ -31,6 +32,8 @@ ROOM_TABLES = (
     "capgroups_aliases",
     "capgroups_server_rooms",
     "capgroups_outbox",
+    "capgroups_series_groups",
+    "capgroups_series_spaces",
     "capgroups_approval",
     "capgroups_requests",
     "capgroups_told",
@@ -47,6 +50,8 @@ _PEOPLE = (
     ("capgroups_visits", "user_id"),
     ("capgroups_aliases", "user_id"),
     ("capgroups_chats", "user_id"),
+    ("capgroups_series", "organiser"),
+    ("capgroups_series_helpers", "user_id"),
     ("capgroups_approval", "set_by"),
     ("capgroups_requests", "user_id"),
     ("capgroups_requests", "answered_by"),
@@ -117,6 +122,15 @@ class Forgetting:
             (ERASED, user_id),
         )
         txn.execute("UPDATE capgroups_approval SET set_by = ? WHERE set_by = ?", (ERASED, user_id))
+        # A series that has not ended is passed on or ended first, by a sweep if need be.
+        txn.execute(
+            """
+            UPDATE capgroups_series SET organiser = ?
+            WHERE organiser = ? AND ended_at IS NOT NULL
+            """,
+            (ERASED, user_id),
+        )
+        txn.execute("DELETE FROM capgroups_series_helpers WHERE user_id = ?", (user_id,))
         for table in (
             "code_uses", "code_invitations", "visits", "aliases", "chats", "requests", "told",
             "notices",
@@ -214,6 +228,7 @@ class Forgetting:
         )
         for table in ROOM_TABLES:
             txn.execute(f"DELETE FROM {table} WHERE room_id = ?", (room_id,))
+        SeriesRows.choose_model(txn, room_id)
         txn.execute("DELETE FROM capgroups_seats WHERE room_id = ?", (room_id,))
 
     @staticmethod

@@ -255,8 +255,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         CREATE TABLE capgroups_series_helpers (
             series_id TEXT NOT NULL,
             user_id TEXT NOT NULL,
+            is_leaving BOOLEAN NOT NULL DEFAULT FALSE,
             PRIMARY KEY (series_id, user_id)
         )
+        """,
+        # Who is helper no more, and may have power in some groups yet.
+        """
+        CREATE INDEX capgroups_series_helpers_leaving ON capgroups_series_helpers (series_id)
+        WHERE is_leaving
         """,
         "CREATE INDEX capgroups_series_helpers_user ON capgroups_series_helpers (user_id)",
         # The rooms that show an organiser their groups as a folder.

@@ -103,7 +103,8 @@ class SeriesRows:
             txn,
             """
             series_id = ? AND (organiser = ? OR EXISTS (
-                SELECT 1 FROM capgroups_series_helpers WHERE series_id = ? AND user_id = ?
+                SELECT 1 FROM capgroups_series_helpers
+                WHERE series_id = ? AND user_id = ? AND NOT is_leaving
             ))
             """,
             series_id,
@@ -124,8 +125,9 @@ class SeriesRows:
         return _series(
             txn,
             """
-            series_id IN (SELECT series_id FROM capgroups_series_helpers WHERE user_id = ?)
-            ORDER BY created_at, series_id
+            series_id IN (
+                SELECT series_id FROM capgroups_series_helpers WHERE user_id = ? AND NOT is_leaving
+            ) ORDER BY created_at, series_id
             """,
             user_id,
         )
@@ -146,6 +148,20 @@ class SeriesRows:
         )  # fmt: skip
 
     @staticmethod
+    def choose_model(txn: LoggingTransaction, old: str) -> None:
+        """Let series whose model is gone take their first group as one, if they have any."""
+        txn.execute(
+            """
+            UPDATE capgroups_series SET model = COALESCE((
+                SELECT part.room_id FROM capgroups_series_groups AS part
+                WHERE part.series_id = capgroups_series.series_id AND part.room_id IS NOT NULL
+                ORDER BY part.number LIMIT 1
+            ), model) WHERE model = ?
+            """,
+            (old,),
+        )
+
+    @staticmethod
     def forget(txn: LoggingTransaction, series_id: str) -> None:
         """Remove a series with its groups, helpers and announcements. The rooms stay."""
         Announcements.forget_series(txn, series_id)
@@ -164,6 +180,31 @@ class SeriesRows:
         )
         return [series_id for (series_id,) in txn.fetchall()]
 
+    @staticmethod
+    def living_after(txn: LoggingTransaction, series_id: str, most: int) -> list[str]:
+        """The next series, by their IDs, of those that have not ended."""
+        txn.execute(
+            """
+            SELECT series_id FROM capgroups_series WHERE series_id > ? AND ended_at IS NULL
+            ORDER BY series_id LIMIT ?
+            """,
+            (series_id, most),
+        )
+        return [found for (found,) in txn.fetchall()]
+
+    @staticmethod
+    def deactivated_organisers(txn: LoggingTransaction) -> list[str]:
+        """Deactivated accounts whose series have not ended."""
+        txn.execute(
+            """
+            SELECT DISTINCT organiser FROM capgroups_series AS series
+            WHERE ended_at IS NULL AND EXISTS (
+                SELECT 1 FROM users WHERE name = series.organiser AND deactivated = 1
+            )
+            """
+        )
+        return [organiser for (organiser,) in txn.fetchall()]
+
 
 class SeriesHelpers:
     """The statements on `capgroups_series_helpers`."""
@@ -173,8 +214,10 @@ class SeriesHelpers:
         """Name a helper; returns whether they were none before."""
         txn.execute(
             """
-            INSERT INTO capgroups_series_helpers (series_id, user_id) VALUES (?, ?)
-            ON CONFLICT (series_id, user_id) DO NOTHING
+            INSERT INTO capgroups_series_helpers (series_id, user_id, is_leaving)
+            VALUES (?, ?, FALSE)
+            ON CONFLICT (series_id, user_id) DO UPDATE SET is_leaving = FALSE
+            WHERE capgroups_series_helpers.is_leaving
             """,
             (series_id, user_id),
         )
@@ -182,17 +225,43 @@ class SeriesHelpers:
 
     @staticmethod
     def remove(txn: LoggingTransaction, series_id: str, user_id: str) -> bool:
-        """Let a helper go; returns whether they were one."""
+        """Take a helper's rights; returns whether they had any. They may still have power."""
         txn.execute(
-            "DELETE FROM capgroups_series_helpers WHERE series_id = ? AND user_id = ?",
+            """
+            UPDATE capgroups_series_helpers SET is_leaving = TRUE
+            WHERE series_id = ? AND user_id = ? AND NOT is_leaving
+            """,
             (series_id, user_id),
         )
         return txn.rowcount > 0
 
     @staticmethod
+    def leaving(txn: LoggingTransaction, series_id: str) -> list[str]:
+        """Who is helper no more, and may still have power in some groups."""
+        txn.execute(
+            "SELECT user_id FROM capgroups_series_helpers WHERE series_id = ? AND is_leaving",
+            (series_id,),
+        )
+        return [user_id for (user_id,) in txn.fetchall()]
+
+    @staticmethod
+    def gone(txn: LoggingTransaction, series_id: str, user_id: str) -> None:
+        """Forget somebody who is helper no more."""
+        txn.execute(
+            """
+            DELETE FROM capgroups_series_helpers
+            WHERE series_id = ? AND user_id = ? AND is_leaving
+            """,
+            (series_id, user_id),
+        )
+
+    @staticmethod
     def of(txn: LoggingTransaction, series_id: str) -> list[str]:
         txn.execute(
-            "SELECT user_id FROM capgroups_series_helpers WHERE series_id = ? ORDER BY user_id",
+            """
+            SELECT user_id FROM capgroups_series_helpers
+            WHERE series_id = ? AND NOT is_leaving ORDER BY user_id
+            """,
             (series_id,),
         )
         return [user_id for (user_id,) in txn.fetchall()]

@@ -103,5 +103,10 @@ def announced(announcement: Announcement, user_id: str, what: str) -> None:
     )
 
 
+def series(deed: str, series_id: str, by: str, **facts: Any) -> None:
+    """An organiser has done something with a series."""
+    _write("series", {"series": series_id, "deed": deed, "by": by, **facts})
+
+
 def _write(word: str, facts: dict[str, Any]) -> None:
     logger.info("%s %s", word, json.dumps(facts, sort_keys=True))

@@ -3,20 +3,23 @@
 It only routes. The handlers parse and call the deeds of `groups`, `codes` and `requests`.
 """
 
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from synapse.module_api import DirectServeJsonResource, JsonDict
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.web.calls import PREFIX
-from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.calls import PREFIX, Route
 from synapse_capgroups.web.errors import DEED_ERRORS, translated
-from synapse_capgroups.web.group_calls import GroupCalls
-from synapse_capgroups.web.preview_call import PreviewCall
-from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.words.lookup import Words
+
+
+class Calls(Protocol):
+    """The calls about one noun."""
+
+    def routes(self) -> list[Route]:
+        """All of them."""
 
 
 class Api(DirectServeJsonResource):
@@ -24,19 +27,10 @@ class Api(DirectServeJsonResource):
 
     isLeaf = True
 
-    def __init__(
-        self,
-        preview: PreviewCall,
-        groups: GroupCalls,
-        codes: CodeCalls,
-        requests: RequestCalls,
-        words: Words,
-    ) -> None:
+    def __init__(self, words: Words, *calls: Calls) -> None:
         super().__init__()
         self._words = words
-        self._routes = [
-            *preview.routes(), *groups.routes(), *codes.routes(), *requests.routes(),
-        ]  # fmt: skip
+        self._routes = [route for some in calls for route in some.routes()]
 
     async def _async_render_GET(self, request: Any) -> tuple[int, JsonDict] | None:
         return await self._route(request)
@@ -45,6 +39,9 @@ class Api(DirectServeJsonResource):
         return await self._route(request)
 
     async def _async_render_PUT(self, request: Any) -> tuple[int, JsonDict] | None:
+        return await self._route(request)
+
+    async def _async_render_PATCH(self, request: Any) -> tuple[int, JsonDict] | None:
         return await self._route(request)
 
     async def _async_render_DELETE(self, request: Any) -> tuple[int, JsonDict] | None:

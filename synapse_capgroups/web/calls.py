@@ -15,7 +15,7 @@ from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import CALLS
 
 PREFIX = "/_synapse/client/capgroups/v1"
-ROOM, CODE = "groups/([^/]+)", "codes/([^/]+)"
+ROOM, CODE, SERIES = "groups/([^/]+)", "codes/([^/]+)", "series/([^/]+)"
 
 _LONGEST_BODY = 64 * 1024  # bytes
 

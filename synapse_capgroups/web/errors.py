@@ -16,6 +16,8 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import NoSuchGroupError
 from synapse_capgroups.requests.cannot_answer import CannotAnswerError
 from synapse_capgroups.rules.verdict import Reason, Refusal
+from synapse_capgroups.series.mistakes import SeriesProblem, SeriesRequestError
+from synapse_capgroups.series.organisers import NoSuchSeriesError
 from synapse_capgroups.storage.forgetting import ERASED
 from synapse_capgroups.storage.requests import Request
 from synapse_capgroups.words.lookup import Audience, Words
@@ -30,8 +32,10 @@ DeedError = (
     | NoSuchRequestError
     | AlreadyAnsweredError
     | CannotAnswerError
+    | NoSuchSeriesError
+    | SeriesRequestError
 )
-"""Raised by deeds of `groups`, `codes` and `requests`, and translated for every call alike."""
+"""Raised by deeds of the nouns, and translated for every call alike."""
 
 DEED_ERRORS = get_args(DeedError)
 
@@ -45,6 +49,10 @@ _MALFORMED = {
 def translated(error: DeedError, words: Words) -> SynapseError:
     """The answer to a deed that cannot be done."""
     match error:
+        case NoSuchSeriesError():
+            return not_found(words.say("series_unknown"))
+        case SeriesRequestError():
+            return _of_series(error, words)
         case NoSuchGroupError():
             return not_found(words.say("group_unknown"))
         case NoSuchCodeError():
@@ -62,6 +70,19 @@ def translated(error: DeedError, words: Words) -> SynapseError:
                 404, words.refusal(Refusal(died_of), Audience.JOINING), ErrorCodes.NOT_FOUND,
                 {"org.capgroups.reason": died_of.value},
             )  # fmt: skip
+
+
+def _of_series(error: SeriesRequestError, words: Words) -> SynapseError:
+    problem, text = error.problem, words.say(error.problem.value, limit=error.limit)
+    if problem is SeriesProblem.NOT_ENTITLED:
+        return forbidden(words, Refusal(Reason.NOT_ENTITLED))
+    if problem.is_malformed:
+        return SynapseError(400, text, ErrorCodes.INVALID_PARAM)
+    if problem.is_missing:
+        return not_found(text)
+    suspended = problem is SeriesProblem.SUSPENDED
+    code = ErrorCodes.USER_ACCOUNT_SUSPENDED if suspended else ErrorCodes.FORBIDDEN
+    return SynapseError(403, text, code)
 
 
 def not_made(error: CodeRequestError, config: Config) -> SynapseError:

@@ -8,6 +8,7 @@ from synapse.module_api.errors import SynapseError
 
 _DEFAULT = 50
 _MOST = 100
+_LONGEST_TEXT = 255
 _PLACE = re.compile(r"([0-9]{1,15})-([0-9a-z]{1,20})")
 
 
@@ -43,6 +44,38 @@ def place(request: Any) -> tuple[int, str] | None:
 def invalid_place() -> SynapseError:
     """The answer to a `from` that is not the `next` of a page of this list."""
     return _invalid("'from' must be what the page before gave as 'next'")
+
+
+def number(request: Any, name: str = "from", default: int = 0) -> int:
+    """A parameter that is a whole number: of a list in the order of numbers, where a page begins.
+
+    Raises:
+        SynapseError: it is no such number.
+    """
+    text_of_it = _argument(request, name.encode())
+    if text_of_it is None:
+        return default
+    found = whole_number(text_of_it)
+    if found is None:
+        raise _invalid(f"'{name}' must be a number, 0 or more")
+    return found
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text is; None if it is none, or a very large one."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def text(request: Any) -> str:
+    """The text with which the page before ended; empty for the first page.
+
+    Raises:
+        SynapseError: it cannot be printed.
+    """
+    found = _argument(request, b"from") or ""
+    if not found.isprintable() or len(found) > _LONGEST_TEXT:
+        raise _invalid("'from' must be what the page before gave as 'next'")
+    return found
 
 
 def after(time: int, entry_id: str) -> str:

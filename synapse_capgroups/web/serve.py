@@ -2,36 +2,37 @@
 
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
-from synapse_capgroups.groups.members import Members
+from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.limits.spending import RateLimits
-from synapse_capgroups.requests.assembly import RequestParts
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.join_page import JoinPage
+from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.request_calls import RequestCalls
+from synapse_capgroups.web.series_calls import SeriesCalls
 
 
 def serve(
     api: ModuleApi,
     limits: RateLimits,
-    members: Members,
-    codes: CodeParts,
-    requests: RequestParts,
+    deeds: Deeds,
     config: Config,
 ) -> None:
     """Register both on every HTTP listener of this process."""
+    members, codes, series = deeds.members, deeds.codes, deeds.series
     callers = Callers(api, limits, members)
     http_api = Api(
+        config.words,
         PreviewCall(api, limits, codes.previews, config),
         GroupCalls(callers, members),
         CodeCalls(callers, codes.sharing, codes.pictures, config),
-        RequestCalls(callers, requests),
-        config.words,
+        RequestCalls(callers, deeds.requests),
+        SeriesCalls(callers, members, series),
+        LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
     )
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config.codes.element_url)

@@ -48,6 +48,15 @@ class Users:
         return Account.of_row(*(txn.fetchone() or (None,) * 4))
 
     @staticmethod
+    def ignores(txn: LoggingTransaction, user_id: str, other: str) -> bool:
+        """Whether a local person wants to see nothing of somebody."""
+        txn.execute(
+            "SELECT 1 FROM ignored_users WHERE ignorer_user_id = ? AND ignored_user_id = ?",
+            (user_id, other),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
     def is_guest(txn: LoggingTransaction, user_id: str) -> bool:
         txn.execute("SELECT is_guest FROM users WHERE name = ?", (user_id,))
         row = txn.fetchone()

@@ -1,0 +1,44 @@
+"""What people can do here: the deeds of all nouns, for the HTTP API and the concierge alike."""
+
+import attrs
+from synapse.module_api import ModuleApi
+
+from synapse_capgroups.admission.assembly import AdmissionParts
+from synapse_capgroups.codes.assembly import CodeParts
+from synapse_capgroups.config import Config
+from synapse_capgroups.groups.members import Members
+from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.requests.assembly import RequestParts, assemble_requests
+from synapse_capgroups.series.assembly import SeriesParts
+from synapse_capgroups.series.organising import Organising, assemble_organising
+from synapse_capgroups.storage.database import Database
+
+
+@attrs.frozen
+class Deeds:
+    """The deeds by their nouns. Each has its right, its limit and its lock inside."""
+
+    members: Members
+    codes: CodeParts
+    requests: RequestParts
+    series: Organising
+
+
+def assemble_deeds(
+    api: ModuleApi,
+    database: Database,
+    limits: RateLimits,
+    admission: AdmissionParts,
+    members: Members,
+    codes: CodeParts,
+    series: SeriesParts,
+    config: Config,
+) -> Deeds:
+    """Make the parts that nothing else needs."""
+    codes_died = codes.closing.clear_up_soon
+    return Deeds(
+        members=members,
+        codes=codes,
+        requests=assemble_requests(api, database, admission, members, codes, series.making, config),
+        series=assemble_organising(api, database, series, limits, codes_died, config),
+    )
