@@ -9,6 +9,7 @@ from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import CAP, CODE_LIMIT, Server, refused
 from tests.identity import identity_server_in
+from tests.test_rule_13_approval import turn
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,15 @@ def test_below_the_code_limit_a_member_may_invite_an_address(
     room, people = mail_server.group(CODE_LIMIT - 1)
     expect(invite(people[1], room, identity_server))
     assert people[0].state(room, "m.room.third_party_invite", "token").ok
+
+
+def test_where_moderators_are_asked_only_they_invite_an_address(
+    mail_server: Server, identity_server: str
+) -> None:
+    room, (creator, member) = mail_server.group(2)
+    expect(turn(creator, room))
+    assert refused(invite(member, room, identity_server), "approval_required")
+    expect(invite(creator, room, identity_server))
 
 
 def test_from_the_code_limit_on_an_address_is_nobodys_friend(

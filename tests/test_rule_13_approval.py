@@ -398,6 +398,18 @@ def test_a_request_that_another_module_stands_against_waits_on(start: Starter) -
     assert bob.user_id in creator.members(room)
 
 
+def test_who_is_agreed_to_arrives_under_a_generated_name_where_newcomers_do(
+    start: Starter,
+) -> None:
+    server = start(module={**SMALL, "names": {"on_arrival": "pseudonym"}})
+    room, (creator,), code = group_with_approval(server)
+    bob = ask(server, code)
+    expect(answer(creator, room, bob, approve=True))
+    shown = expect(creator.state(room, "m.room.member", bob.user_id)).body["displayname"]
+    assert len(shown.split()) == 2
+    assert bob.name.lower() not in shown.lower()
+
+
 # Invitations.
 
 

@@ -289,6 +289,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Notices.news(txn, "!r", "@a", 5),
     lambda txn: Notices.forget_if_nobody_waits(txn, "!r"),
     lambda txn: Notices.groups_with_news(txn),
+    lambda txn: Notices.groups_with_news_of(txn, "@a"),
     lambda txn: Notices.all_told(txn, "!r", 5, 5),
     lambda txn: Notices.untold_answers(txn, 5, 5),
     lambda txn: Notices.answer_told(txn, 5, 5),

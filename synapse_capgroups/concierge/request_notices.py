@@ -18,7 +18,7 @@ from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.notices import Notices
-from synapse_capgroups.storage.requests import Request, Requests
+from synapse_capgroups.storage.requests import Request
 from synapse_capgroups.words.lookup import Words
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class ModeratorNotices:
                 return []
             if not Notices.claim(txn, reader, now, now - GATHERED_MS):
                 return []
-            return self._news(txn, reader)
+            return self._news(txn, reader, room_id)
 
         requests = await self._database.run("notice", claim)
         if not requests:
@@ -140,9 +140,11 @@ class ModeratorNotices:
 
         await self._database.run("told", told)
 
-    def _news(self, txn: LoggingTransaction, reader: str) -> list[Request]:
+    def _news(self, txn: LoggingTransaction, reader: str, group: str) -> list[Request]:
+        """What is new for a moderator, in this group and in others."""
         found: list[Request] = []
-        for room_id in Requests.groups_of_member(txn, reader)[:_MOST_GROUPS]:
+        others = [room for room in Notices.groups_with_news_of(txn, reader) if room != group]
+        for room_id in [group, *others][:_MOST_GROUPS]:
             if self._moderators.has_power(txn, room_id, reader):
                 found += Notices.news(txn, room_id, reader, _SLICE)
         return found

@@ -104,6 +104,23 @@ class Notices:
         return [room_id for (room_id,) in txn.fetchall()]
 
     @staticmethod
+    def groups_with_news_of(txn: LoggingTransaction, user_id: str) -> list[str]:
+        """Those of them that somebody is a member of."""
+        txn.execute(
+            """
+            SELECT own.room_id FROM current_state_events AS own
+            WHERE own.type = 'm.room.member' AND own.state_key = ? AND own.membership = 'join'
+            AND EXISTS (
+                SELECT 1 FROM capgroups_requests AS request
+                WHERE request.room_id = own.room_id AND request.told_at IS NULL
+                AND request.answered_at IS NULL
+            )
+            """,
+            (user_id,),
+        )
+        return [room_id for (room_id,) in txn.fetchall()]
+
+    @staticmethod
     def all_told(txn: LoggingTransaction, room_id: str, asked_until: int, now: int) -> None:
         """Note that all moderators of a group know of its requests up to this `asked_at`."""
         txn.execute(
