@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from os.path import relpath
 from pathlib import Path
 
-from benchmarks import plots
 from benchmarks.checkouts import Checkout
 from benchmarks.results import Comparison, Figures, Reading, Results, Spread
 
@@ -26,6 +25,8 @@ def write(results: Results, out: Path) -> None:
         out: the root of a checkout, or a folder like it. If its page has no markers, they are
             appended.
     """
+    from benchmarks import plots  # Matplotlib takes a second, and a test that only collects, too.
+
     folder = out / RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     results.write(out / DATA)
