@@ -32,6 +32,7 @@ def main() -> None:
     # In the place of this script's folder, and before any other package `tests`.
     sys.path[0] = str(options.suite)
     importlib.import_module("tests")  # Patches Twisted before Synapse is imported.
+    check_schemas_once()
     journal = Journal()
     if options.module is not None:
         module = json.loads(options.module)
@@ -46,6 +47,15 @@ def main() -> None:
                 continue
             for case in cases:
                 print(json.dumps(run(case, journal)), file=results)
+
+
+def check_schemas_once() -> None:
+    """Synapse checks its own schema of power levels at each use, as in `tests.fork_server`."""
+    validator: Any = importlib.import_module("synapse.events.validator")
+    for kind in ("POWER_LEVELS", "MENTIONS"):
+        checked = getattr(validator, f"{kind}_VALIDATOR")
+        checked.check_schema(getattr(validator, f"{kind}_SCHEMA"))
+        checked.check_schema = lambda *_, **__: None
 
 
 def load_into_each_homeserver(raw: dict[str, Any]) -> None:
