@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakSet
 
 import attrs
+from synapse.config.homeserver import HomeServerConfig
 from synapse.module_api import ModuleApi
 from synapse.module_api.errors import ConfigError
 from synapse.util import SYNAPSE_VERSION
@@ -231,15 +232,22 @@ def require_synapse(api: ModuleApi) -> None:
         ConfigError: something is not, with a sentence that says which versions fit together.
     """
     found = [problem(requirement) or _held_by(api, requirement) for requirement in REQUIREMENTS]
-    found += [_setting(api, path) for path in SETTINGS]
+    found += [_setting(api._hs.config, path) for path in SETTINGS]
     if wrong := [text for text in found if text]:
         raise unsuitable(wrong)
+
+
+def missing(config: HomeServerConfig) -> list[str]:
+    """The same without a homeserver: what is missing in this Synapse, as far as classes tell."""
+    found = [problem(requirement) for requirement in REQUIREMENTS]
+    found += [_setting(config, path) for path in SETTINGS]
+    return [text for text in found if text]
 
 
 def unsuitable(wrong: list[str]) -> ConfigError:
     """The end of a start: what is wrong with this Synapse, and what to do."""
     oldest, newest = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
-    version = _numbers(SYNAPSE_VERSION)
+    version = numbers(SYNAPSE_VERSION)
     if version and version > NEWEST:
         advice = (
             "Upgrade synapse-capgroups (pip install --upgrade synapse-capgroups); until there is a "
@@ -259,7 +267,8 @@ def unsuitable(wrong: list[str]) -> ConfigError:
     )
 
 
-def _numbers(version: str) -> tuple[int, int] | None:
+def numbers(version: str) -> tuple[int, int] | None:
+    """The first two numbers of a version."""
     try:
         major, minor = version.split(".")[:2]
         return int(major), int(minor.split("r")[0])
@@ -318,9 +327,9 @@ def replaceable(held: object, requirement: Requirement) -> str | None:
     return None
 
 
-def _setting(api: ModuleApi, path: str) -> str | None:
+def _setting(config: HomeServerConfig, path: str) -> str | None:
     try:
-        attrgetter(path)(api._hs.config)
+        attrgetter(path)(config)
     except AttributeError:
         return f"the setting {path} is missing"
     return None

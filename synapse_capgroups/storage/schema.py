@@ -417,9 +417,8 @@ def migrate(txn: LoggingTransaction) -> None:
         DatabaseTooNewError: the tables belong to a newer version of this module.
     """
     txn.execute("CREATE TABLE IF NOT EXISTS capgroups_schema (version BIGINT NOT NULL)")
-    txn.execute("SELECT version FROM capgroups_schema")
-    row = txn.fetchone()
-    version = row[0] if row else 0
+    found = version_of(txn)
+    version = found or 0
     if version > SCHEMA_VERSION:
         raise DatabaseTooNewError(
             f"synapse-capgroups: the tables in this database have version {version}, and this "
@@ -430,7 +429,14 @@ def migrate(txn: LoggingTransaction) -> None:
     for migration in MIGRATIONS[version:]:
         for statement in migration:
             txn.execute(statement)
-    if row is None:
+    if found is None:
         txn.execute("INSERT INTO capgroups_schema (version) VALUES (?)", (SCHEMA_VERSION,))
     elif version < SCHEMA_VERSION:
         txn.execute("UPDATE capgroups_schema SET version = ?", (SCHEMA_VERSION,))
+
+
+def version_of(txn: LoggingTransaction) -> int | None:
+    """The version of the tables that are there; None before the first."""
+    txn.execute("SELECT version FROM capgroups_schema")
+    row = txn.fetchone()
+    return int(row[0]) if row else None

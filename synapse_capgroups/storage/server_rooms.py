@@ -20,3 +20,9 @@ class ServerRooms:
     def has(txn: LoggingTransaction, room_id: str) -> bool:
         txn.execute("SELECT 1 FROM capgroups_server_rooms WHERE room_id = ?", (room_id,))
         return txn.fetchone() is not None
+
+    @staticmethod
+    def all(txn: LoggingTransaction) -> set[str]:
+        """Each of them: one for each room that an admin has ever deleted with a notice."""
+        txn.execute("SELECT room_id FROM capgroups_server_rooms")
+        return {room_id for (room_id,) in txn}

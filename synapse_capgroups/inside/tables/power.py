@@ -96,12 +96,20 @@ class PowerTables:
         present = dict(txn.fetchall())
         txn.execute("SELECT room_version FROM rooms WHERE room_id = ?", (room_id,))
         row = txn.fetchone()
-        above = row is not None and _has_creators_of_all_power(row[0])
-        creators = _creators(found.get("m.room.create")) if above else frozenset()
+        creators = creators_above(found.get("m.room.create"), row[0]) if row else frozenset()
         levels = found.get("m.room.power_levels")
         created = found.get("m.room.create", {"content": {}})
         federates = created["content"].get("m.federate", True) is not False
         return RoomPower(levels["content"] if levels else None, creators, present, federates)
+
+
+def creators_above(created: Any, room_version: str | None) -> frozenset[str]:
+    """Who stands above the levels: in version 12 of rooms and later, its creators.
+
+    Args:
+        created: the `m.room.create` event; None if there is none.
+    """
+    return _creators(created) if _has_creators_of_all_power(room_version) else frozenset()
 
 
 def _has_creators_of_all_power(room_version: str | None) -> bool:
