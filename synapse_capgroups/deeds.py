@@ -4,6 +4,7 @@ import attrs
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.assembly import AdmissionParts
+from synapse_capgroups.announcements.assembly import Announcing, assemble_announcing
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
@@ -22,6 +23,7 @@ class Deeds:
     codes: CodeParts
     requests: RequestParts
     series: Organising
+    announcing: Announcing
 
 
 def assemble_deeds(
@@ -41,4 +43,5 @@ def assemble_deeds(
         codes=codes,
         requests=assemble_requests(api, database, admission, members, codes, series.making, config),
         series=assemble_organising(api, database, series, limits, codes_died, config),
+        announcing=assemble_announcing(api, database, limits, series.organisers, config),
     )

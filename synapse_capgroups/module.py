@@ -133,7 +133,8 @@ class CapGroups:
         withdrawing = guard.withdrawing if guard else None
         sweeping = Sweeping(
             api, database, forgetter, deeds.series.succession, codes.sweep, concierge.care,
-            withdrawing, deeds.requests.ending, *concierge.notices,
+            withdrawing, deeds.requests.ending, deeds.announcing.postman if enforce else None,
+            *concierge.notices,
         )  # fmt: skip
         Start(api, database, concierge.account, concierge.care, codes.doors).begin(sweeping)
 

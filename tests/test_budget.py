@@ -13,6 +13,7 @@ from synapse_capgroups.demo.person import Reply, expect
 from tests.conftest import API, Server, eventually
 from tests.test_concierge import Chat
 from tests.test_rule_9_cost import Memory, at_rest, transactions
+from tests.test_rule_12_announcements import Series
 
 pytestmark = pytest.mark.long(0.5)
 
@@ -75,6 +76,19 @@ SERIES_CALLS = {
 }
 """Of series of one or two groups. What is done in each group costs more in larger ones."""
 
+_ANNOUNCEMENTS = "v1/series/{series_id}/announcements"
+
+ANNOUNCEMENTS = {
+    f"POST {_ANNOUNCEMENTS}": Budget(2),
+    f"GET {_ANNOUNCEMENTS}": Budget(2),
+    f"GET {_ANNOUNCEMENTS}/{{announcement_id}}": Budget(2),
+    # With the sending: to three groups here, five transactions for each.
+    f"POST {_ANNOUNCEMENTS}/{{announcement_id}}/confirm": Budget(3 + 3 * 5 + 8),
+    f"PUT {_ANNOUNCEMENTS}/{{announcement_id}}": Budget(3 + 3 * 5 + 8),
+    f"POST {_ANNOUNCEMENTS}/{{announcement_id}}/retry": Budget(3 + 8),
+    f"DELETE {_ANNOUNCEMENTS}/{{announcement_id}}": Budget(3 + 3 * 4 + 8),
+}
+
 COMMANDS = {
     "help": Budget(1),
     "a sentence that is no command": Budget(1),
@@ -86,6 +100,7 @@ COMMANDS = {
     "me": Budget(4, rooms=1, mib=16),
     "revoke {code_id}": Budget(8),
     "remark @friend:localhost Friend": Budget(1),
+    "announce": Budget(1),
     "approval tea on": Budget(3),
     "requests": Budget(2),
     "requests tea": Budget(3),
@@ -217,6 +232,27 @@ def test_each_call_about_a_series_stays_within_its_budget(server: Server) -> Non
     assert over(SERIES_CALLS, costs) == []
 
 
+def test_each_call_about_announcements_stays_within_its_budget(server: Server) -> None:
+    series = Series(server, server.person(), 3)
+    costs = {}
+    for name in ANNOUNCEMENTS:
+        method, path = name.split(" ")
+        below = path.removeprefix(_ANNOUNCEMENTS)
+        # However many were announced today.
+        server.query("UPDATE capgroups_announcements SET confirmed_at = 1000")
+
+        def measure(number: int) -> Budget:
+            key = series.draft()["announcement_id"] if "confirm" in below else series.announced()  # noqa: B023
+            body = {"text": "Other"} if method in ("PUT", "POST") else None  # noqa: B023
+            path = below.format(announcement_id=key)  # noqa: B023
+            return measured(server, lambda: expect(series.call(method, path, body)))  # noqa: B023
+
+        measure(0)  # Once to warm up.
+        costs[name] = least(ANNOUNCEMENTS[name], measure)
+    print(*(f"{name}: {cost}" for name, cost in costs.items()), sep="\n")
+    assert over(ANNOUNCEMENTS, costs) == []
+
+
 def test_each_command_stays_within_its_budget(server: Server) -> None:
     person = server.person()
     room = person.new_room(name="Tea")
@@ -245,5 +281,5 @@ def test_each_call_of_the_api_has_a_budget() -> None:
         for method in methods
         if method in ("get", "post", "put", "patch", "delete")
     }
-    budgeted = {*CALLS, *SERIES_CALLS}
+    budgeted = {*CALLS, *SERIES_CALLS, *ANNOUNCEMENTS}
     assert {operation.replace("{room_id}", "{room}") for operation in operations} <= budgeted

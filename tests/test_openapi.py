@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import attrs
@@ -24,6 +25,7 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode, checks
 
 from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.calls import PREFIX
 from synapse_capgroups.web.code_calls import CodeCalls
@@ -91,6 +93,15 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     "revokeLiveCode": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "getLiveCodeAsPng": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "getLiveCodeAsSvg": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "draftAnnouncement": {
+        "creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN,
+    },
+    "listAnnouncements": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "getAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "editAnnouncement": {"creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "deleteAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "confirmAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "retryAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
 }  # fmt: skip
 
 START = {"name": "tea", "pattern": "Tea {n}", "room_id": "!r"}
@@ -108,6 +119,7 @@ BODIES = {
 CHANGES = {
     "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
     "endSeries", "letGoOfSeries", "nameHelper", "makeLiveCode", "revokeLiveCode",
+    "editAnnouncement", "deleteAnnouncement",
 }  # fmt: skip
 """These get a group of their own."""
 
@@ -153,6 +165,7 @@ class World:
     waiting: list[str]
     series_id: str
     live_codes: list[str]
+    announcement_id: str
 
     def ids(self, operation_id: str) -> list[str]:
         """The IDs of codes of which an operation knows some."""
@@ -175,6 +188,9 @@ def make_world(server: Server) -> World:
     path = f"{PREFIX}/series/{series_id}/codes"
     live = [expect(creator.call("POST", path, {})).body["code_id"] for _ in range(2)]
     expect(creator.call("DELETE", f"{path}/{live[1]}"))
+    path = f"{PREFIX}/series/{series_id}/announcements"
+    announcement = expect(creator.call("POST", path, {"text": "Hello"})).body["announcement_id"]
+    expect(creator.call("POST", f"{path}/{announcement}/confirm"))
     return World(
         room_id,
         {"creator": creator, "member": member, "nobody": None},
@@ -182,6 +198,7 @@ def make_world(server: Server) -> World:
         [person.user_id for person in waiting],
         series_id,
         live,
+        announcement,
     )
 
 
@@ -226,10 +243,13 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
             "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
             "series_id": quote(draw(mostly(world.series_id)), safe=""),
             "number": quote(draw(mostly("1")), safe=""),
+            "announcement_id": draw(st.sampled_from([world.announcement_id, "0"])),
             "user_id": quote(draw(mostly(*world.waiting)), safe=""),
         }
         if operation_id in ("startSeries", "takeIntoSeries") and draw(st.booleans()):
             made.body = {**START, "room_id": draw(mostly(world.room_id))}
+        if operation_id == "editAnnouncement" and draw(st.booleans()):
+            made.body = {"text": "Other"}
         if operation_id == "previewCode" and draw(st.booleans()):
             made.body = {"secret": draw(mostly(*secrets))}
         return made
@@ -275,7 +295,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
     body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
     path_parameters = {
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
-        "series_id": "s", "number": "1",
+        "series_id": "s", "number": "1", "announcement_id": "0",
     }  # fmt: skip
     return operation.Case(path_parameters=path_parameters, **cast(Any, body_and_type))
 
@@ -338,7 +358,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
     routes = Api(
         nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2),
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
-        LiveCodeCalls(*[nothing] * 5),
+        LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

@@ -28,9 +28,11 @@ from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.messages import Messages
 from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
+from synapse_capgroups.rules.announcements import Undelivered
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
@@ -38,6 +40,14 @@ from synapse_capgroups.storage import schema
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
 from synapse_capgroups.storage.aliases import Aliases
+from synapse_capgroups.storage.announcements import (
+    Announcement,
+    Announcements,
+    AnnouncementState,
+    CopyState,
+    Outbox,
+    OutboxRow,
+)
 from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
@@ -250,6 +260,10 @@ class Planner:
         return iter(self._cursor)
 
 
+DRAFT = Announcement("a", "s", "@a", {}, False, False, AnnouncementState.DRAFT, 1, "!r", 5)
+OUTBOX_ROW = OutboxRow("a", "!r", 1, "m", CopyState.DUE, 0, 0, 0, None, None, None, None, None)
+
+
 STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5, "%:localhost"),
     lambda txn: Seats.reserved(txn, "!r"),
@@ -374,6 +388,40 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Memberships.known_rooms(txn, ["!r", "!s"]),
     lambda txn: AccountData.is_invited_as_direct(txn, "!r", "@a"),
     lambda txn: Memberships.rooms_of_two(txn, "@a", 5),
+    lambda txn: Announcements.draft(txn, DRAFT),
+    lambda txn: Announcements.by_id(txn, "a"),
+    lambda txn: Announcements.drafted_in(txn, "@a", "!r"),
+    lambda txn: Announcements.latest(txn, "s", "@a"),
+    lambda txn: Announcements.page(txn, "s", 5, (5, "a")),
+    lambda txn: Announcements.count_since(txn, "s", 5),
+    lambda txn: Announcements.confirm(txn, "a", 5),
+    lambda txn: Announcements.edit(txn, DRAFT),
+    lambda txn: Announcements.delete(txn, DRAFT),
+    lambda txn: Announcements.go_on(txn, DRAFT),
+    lambda txn: Announcements.done(txn, "a"),
+    lambda txn: Announcements.unfinished(txn, 5),
+    lambda txn: Announcements.outdated(txn, drafted=5, confirmed=5),
+    lambda txn: Announcements.forget(txn, ["a"]),
+    lambda txn: Announcements.forget_author(txn, "@a"),
+    lambda txn: Announcements.forget_series(txn, "s"),
+    lambda txn: Outbox.of(txn, "a", "!r"),
+    lambda txn: Outbox.unfinished(txn, "a", 5),
+    lambda txn: Outbox.begin(txn, OUTBOX_ROW, 1, now=5, place=5),
+    lambda txn: Outbox.arrived(txn, OUTBOX_ROW, "$e"),
+    lambda txn: Outbox.finish(txn, OUTBOX_ROW),
+    lambda txn: Outbox.fail(txn, OUTBOX_ROW, Undelivered.BROKEN),
+    lambda txn: Outbox.deleted(txn, OUTBOX_ROW),
+    lambda txn: Outbox.all_due(txn, "a"),
+    lambda txn: Outbox.drop_unsent(txn, "a"),
+    lambda txn: Outbox.retry(txn, "a"),
+    lambda txn: Outbox.counts(txn, "a"),
+    lambda txn: Outbox.incomplete(txn, "a", after=5, most=5),
+    lambda txn: Outbox.reach(txn, "s", "@a"),
+    lambda txn: Messages.marked(txn, "!r", "@a", 5, "key", "value"),
+    lambda txn: Messages.with_edits(txn, "$e", "@a"),
+    lambda txn: Messages.content(txn, "!r", "@a", "$e"),
+    lambda txn: Messages.is_encrypted(txn, "!r"),
+    lambda txn: Messages.pinned(txn, "!r"),
     lambda txn: Forgetting.deactivate(txn, "@a", 5),
     lambda txn: Forgetting.is_erased(txn, "@a"),
     lambda txn: Forgetting.erase(txn, "@a"),

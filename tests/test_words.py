@@ -21,7 +21,16 @@ from tests.conftest import Starter
 from tests.test_concierge import person_with_group
 
 PACKAGE = Path(synapse_capgroups.__file__).parent
-SPOKEN = ("errors", "concierge", "series", "states", "cards", "doors", "assignments")
+SPOKEN = (
+    "errors",
+    "concierge",
+    "series",
+    "states",
+    "cards",
+    "doors",
+    "assignments",
+    "announcements",
+)
 ALL = {language: Words(language) for language in LANGUAGES}
 
 every_language = pytest.mark.parametrize("language", LANGUAGES)

@@ -25,7 +25,7 @@ from synapse_capgroups.storage.announcements import (
     OutboxRow,
 )
 from synapse_capgroups.storage.database import Database, lock_series
-from synapse_capgroups.storage.series import SeriesRows
+from synapse_capgroups.storage.series import Series, SeriesRows
 from synapse_capgroups.telemetry import journal
 
 
@@ -118,6 +118,18 @@ class Announced:
         if found is None:
             raise NoSuchAnnouncementError
         return found
+
+    async def for_report(self, announcement_id: str, most: int) -> tuple[Series, Progress] | None:
+        """An announcement and its series, for who was told to wait; None if it is forgotten."""
+
+        def look(txn: LoggingTransaction) -> tuple[Series, Progress] | None:
+            found = Announcements.by_id(txn, announcement_id)
+            series = SeriesRows.by_id(txn, found.series_id) if found else None
+            if found is None or series is None:
+                return None
+            return series, progress(txn, found, after=0, most=most)
+
+        return await self._database.run("announcement", look)
 
     async def edit(
         self, organiser: Organiser, announcement_id: str, content: object, chat: str | None = None

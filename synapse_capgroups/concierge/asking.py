@@ -1,6 +1,7 @@
 """What a command is given, and what it gives back when it cannot be carried out."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import attrs
 
@@ -14,12 +15,17 @@ class Asked:
 
     Attributes:
         rest: what follows the command's word.
+        content: of the whole message, in which there may be more commands.
     """
 
     room_id: str
     user_id: str
     rest: str
+    content: Mapping[str, Any] = attrs.field(factory=dict)
 
+
+FORWARDED = "forwarded file"
+"""What stands for the word of a message that is a picture or a file. Nobody can write it."""
 
 Answer = Callable[[Asked], Awaitable[str]]
 """Carries out a command and returns what to say."""

@@ -2,9 +2,11 @@
 
 from synapse.module_api import ModuleApi
 
-from synapse_capgroups.concierge.asking import Answer
+from synapse_capgroups.concierge.announcement_commands import AnnouncementCommands
+from synapse_capgroups.concierge.asking import Answer, Asked
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.code_commands import CodeCommands
+from synapse_capgroups.concierge.forwarding import Forwarding
 from synapse_capgroups.concierge.group_commands import GroupCommands
 from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.newcomers import Newcomers
@@ -29,6 +31,7 @@ def all_commands(
     chats: ConciergeChats,
     deeds: Deeds,
     newcomers: Newcomers,
+    forwarding: Forwarding,
     config: Config,
 ) -> dict[str, Answer]:
     """The commands of all nouns, by their words."""
@@ -40,16 +43,35 @@ def all_commands(
     sharing, series = deeds.codes.sharing, deeds.series
     messages = PictureMessages(api, chats, deeds.codes.pictures)
     live_codes = SeriesCodes(deeds.codes.live, messages, config)
+    meant = SeriesMeant(series, words)
     series_commands = SeriesCommands(
-        SeriesMeant(series, words),
+        meant,
         SeriesReading(series, who, words),
         SeriesDeeds(series, groups, live_codes, words, api.server_name),
         words,
     )
-    return {
+    announcements = AnnouncementCommands(deeds.announcing, meant, forwarding, config).answers()
+    answers = {
         **GroupCommands(members, sharing, groups, who, config).answers(),
         **CodeCommands(sharing, groups, messages, who, config).answers(),
         **RequestCommands(deeds.requests, groups, newcomers, who, words).answers(),
         **series_commands.answers(),
         **PeopleCommands(remarks, words).answers(),
     }
+    both = {
+        word: _alone_or_about(announcements[word], answers[word])
+        for word in announcements.keys() & answers.keys()
+    }
+    return {**answers, **announcements, **both}
+
+
+def _alone_or_about(alone: Answer, about: Answer) -> Answer:
+    """What a word means by itself, and what it means if something follows it.
+
+    `yes` confirms an announcement, and `yes 1234` is about a request.
+    """
+
+    async def answer(asked: Asked) -> str:
+        return await (about if asked.rest else alone)(asked)
+
+    return answer

@@ -11,8 +11,9 @@ from http import HTTPStatus
 from synapse.module_api import EventBase, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, sorry
+from synapse_capgroups.concierge.asking import FORWARDED, Answer, Asked, Misunderstanding, sorry
 from synapse_capgroups.concierge.chats import ConciergeChats
+from synapse_capgroups.concierge.forwarding import MEDIA
 from synapse_capgroups.concierge.parsing import MOST_LINES, Command, commands, dropped
 from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
@@ -72,13 +73,17 @@ class Concierge:
             await self._say_if_allowed(room_id, user_id, self._words.say("trial"))
         elif event.type == "m.room.encrypted":
             await self._say_if_allowed(room_id, user_id, self._words.say("encrypted"))
+        elif event.content.get("msgtype") in MEDIA and FORWARDED in self._answers:
+            if await self._allows(room_id, user_id):
+                forwarded = Command(FORWARDED, "")
+                await self._say(room_id, await self._carried_out(event, forwarded))
         elif event.content.get("msgtype") != "m.text" or not isinstance(body, str):
             await self._say_if_allowed(room_id, user_id, self._words.say("text_only"))
         else:
             for command in commands(body) or [Command("", "")]:
                 if not await self._allows(room_id, user_id):
                     return
-                await self._say(room_id, await self._carried_out(room_id, user_id, command))
+                await self._say(room_id, await self._carried_out(event, command))
             if left_out := dropped(body):
                 text = self._words.say("dropped", most=MOST_LINES, dropped=left_out)
                 await self._say(room_id, text)
@@ -101,14 +106,14 @@ class Concierge:
         self._told_off.discard(user_id)
         return True
 
-    async def _carried_out(self, room_id: str, user_id: str, command: Command) -> str:
+    async def _carried_out(self, event: EventBase, command: Command) -> str:
         """The answer to a command. There is one, whatever happens."""
         answer = self._answers.get(command.word)
         try:
             if answer is None:
                 said = f"{command.word} {command.rest}".strip()
                 raise sorry(self._words, "hint", said=said if len(said) < 60 else f"{said[:57]}…")
-            return await answer(Asked(room_id, user_id, command.rest))
+            return await answer(Asked(event.room_id, event.sender, command.rest, event.content))
         except Misunderstanding as e:
             return str(e)
         except SynapseError as e:

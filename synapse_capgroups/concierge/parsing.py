@@ -20,23 +20,55 @@ class Command:
     rest: str
 
 
+_TAKES_ALL = frozenset({"announce"})
+"""The words of commands to which all lines that follow belong."""
+
+
 def commands(body: str) -> list[Command]:
     """The commands of a message, one on each line. Quoted lines of a reply do not count."""
-    found = []
-    for line in _lines(body)[:MOST_LINES]:
-        word, _, rest = line.partition(" ")
-        found.append(Command(word.lower(), rest.strip()))
-    return found
+    return _all(body)[:MOST_LINES]
 
 
 def dropped(body: str) -> int:
     """How many commands of a message are not read."""
-    return max(0, len(_lines(body)) - MOST_LINES)
+    return max(0, len(_all(body)) - MOST_LINES)
 
 
-def _lines(body: str) -> list[str]:
-    stripped = (line.strip() for line in body.splitlines())
-    return [line for line in stripped if line and not line.startswith(">")]
+def _all(body: str) -> list[Command]:
+    found = []
+    lines = body.splitlines()
+    for number, whole in enumerate(lines, 1):
+        line = whole.strip()
+        if not line or line.startswith(">"):
+            continue
+        word, _, rest = line.partition(" ")
+        if word.lower() in _TAKES_ALL:
+            rest = "\n".join([rest, *lines[number:]])
+        found.append(Command(word.lower(), rest.strip()))
+        if word.lower() in _TAKES_ALL:
+            break
+    return found
+
+
+@attrs.frozen
+class AnnouncementWish:
+    """`<series> [@room] [pin] <text>`. What is empty was not written."""
+
+    series: str
+    text: str
+    mention_room: bool = False
+    pin: bool = False
+
+
+def announcement_wish(rest: str) -> AnnouncementWish:
+    """Parse what follows `announce`. The text keeps its lines."""
+    parts = rest.split(maxsplit=1)
+    series, text = (*parts, "", "")[:2]
+    switches = set()
+    while (switch := text.split(maxsplit=1)[:1]) and switch[0].lower() in ("@room", "pin"):
+        switches.add(switch[0].lower())
+        text = text[len(switch[0]) :].lstrip()
+    return AnnouncementWish(series, text, "@room" in switches, "pin" in switches)
 
 
 @attrs.frozen

@@ -6,11 +6,13 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.admission.moderators import Moderators
 from synapse_capgroups.admission.requesting import Bell
 from synapse_capgroups.concierge.account import ConciergeAccount
+from synapse_capgroups.concierge.announcement_reports import AnnouncementReports
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.concierge.chat_guard import ChatGuard
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
+from synapse_capgroups.concierge.forwarding import Forwarding
 from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
@@ -60,7 +62,9 @@ def assemble_concierge(
     if enforce:
         bell.asked = to_moderators.tell_soon
         bell.refused = to_refused.tell_soon
-    commands = all_commands(api, chats, deeds, newcomers, config)
+    reports = AnnouncementReports(deeds.announcing.announced, chats, words)
+    deeds.announcing.postman.report_to(reports.report)
+    commands = all_commands(api, chats, deeds, newcomers, Forwarding(database), config)
     return ConciergeParts(
         chats=chats,
         guard=ChatGuard(api, scope, chats, deeds.series.tending, enforce=enforce),

@@ -5,6 +5,7 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.config import Config
 from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
@@ -32,6 +33,7 @@ def serve(
         CodeCalls(callers, codes.sharing, codes.pictures, config),
         RequestCalls(callers, deeds.requests),
         SeriesCalls(callers, members, series),
+        AnnouncementCalls(callers, deeds.announcing, config),
         LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
     )
     api.register_web_resource(PREFIX, http_api)

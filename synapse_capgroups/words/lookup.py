@@ -9,7 +9,16 @@ from synapse_capgroups.rules.names import pseudonym
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.words.languages import DEFAULT, is_plural, texts
 
-_SAID = ("errors", "concierge", "series", "states", "cards", "doors", "assignments")
+_SAID = (
+    "errors",
+    "concierge",
+    "series",
+    "states",
+    "cards",
+    "doors",
+    "assignments",
+    "announcements",
+)
 
 
 class Audience(Enum):

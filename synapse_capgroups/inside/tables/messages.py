@@ -29,7 +29,7 @@ class Messages:
             """
             SELECT COUNT(*) FROM (
                 SELECT 1 FROM events WHERE room_id = ? AND stream_ordering > ? LIMIT ?
-            ) AS since
+            ) AS history
             """,
             (room_id, place, _MOST_EVENTS + 1),
         )
@@ -38,11 +38,11 @@ class Messages:
             return True
         txn.execute(
             """
-            SELECT sent.event_id, event.json FROM (
+            SELECT history.event_id, event.json FROM (
                 SELECT event_id, sender, type FROM events
                 WHERE room_id = ? AND stream_ordering > ? LIMIT ?
-            ) AS sent JOIN event_json AS event ON event.event_id = sent.event_id
-            WHERE sent.sender = ? AND sent.type = 'm.room.message'
+            ) AS history JOIN event_json AS event ON event.event_id = history.event_id
+            WHERE history.sender = ? AND history.type = 'm.room.message'
             """,
             (room_id, place, _MOST_EVENTS, sender),
         )
@@ -69,6 +69,25 @@ class Messages:
             (event_id, event_id, sender),
         )
         return [found for (found,) in txn.fetchall()]
+
+    @staticmethod
+    def content(
+        txn: LoggingTransaction, room_id: str, sender: str, event_id: str
+    ) -> dict[str, Any] | None:
+        """The content of somebody's message in a room; None if there is none, or it is redacted."""
+        txn.execute(
+            """
+            SELECT event.json FROM events AS sent
+            JOIN event_json AS event ON event.event_id = sent.event_id
+            WHERE sent.event_id = ? AND sent.room_id = ? AND sent.sender = ?
+            AND sent.type = 'm.room.message' AND NOT EXISTS (
+                SELECT 1 FROM redactions WHERE redactions.redacts = sent.event_id
+            )
+            """,
+            (event_id, room_id, sender),
+        )
+        row = txn.fetchone()
+        return dict(json.loads(row[0])["content"]) if row else None
 
     @staticmethod
     def is_encrypted(txn: LoggingTransaction, room_id: str) -> bool:

@@ -24,12 +24,16 @@ class Announcing:
 
 
 def assemble_announcing(
-    api: ModuleApi, database: Database, limits: RateLimits, config: Config
+    api: ModuleApi,
+    database: Database,
+    limits: RateLimits,
+    organisers: Organisers,
+    config: Config,
 ) -> Announcing:
     """Make the parts."""
     postman = Postman(api, database, Delivery(api, database, config.words))
     return Announcing(
-        Organisers(database),
+        organisers,
         Drafting(api, database, limits, postman, config),
         Announced(database, limits, postman),
         postman,
