@@ -59,7 +59,7 @@ class ChatGuard:
                     "capgroups_declining", self._chats.decline, change.room_id, change.sender
                 )
         elif change.action == "join" and self._scope.is_organisers_space(change.room_id):
-            self._tending.joined_soon(change.room_id)
+            self._tending.joined_soon(change.room_id, change.target)
         elif change.action in ("leave", "kick", "ban"):
             person = self._chats.person_of(change.room_id)
             if person is not None and change.target in (person, self._chats.user_id):

@@ -81,19 +81,28 @@ class Tending:
         self._spaces = spaces
         self._powers = powers
         self._enforce = enforce
+        self._waiting: set[str] = set()
 
     def tend_soon(self, series_id: str) -> None:
         """Tend a series in the background."""
         self._api.run_as_background_process("capgroups_series", self.tend_safely, series_id)
 
-    def joined_soon(self, room_id: str) -> None:
-        """Tend the series of a space that somebody has joined; any other room is none."""
-        self._api.run_as_background_process("capgroups_space", self._space_joined, room_id)
+    def joined_soon(self, space: str, user_id: str) -> None:
+        """Bring a helper into their groups who has joined a space.
 
-    async def _space_joined(self, room_id: str) -> None:
-        series_id = await self._database.look_up(
-            "series_of_space", lambda txn: SeriesSpaces.series_of(txn, room_id)
-        )
+        A change of their name is a join, too, and costs no more than a look.
+        """
+        self._api.run_as_background_process("capgroups_space", self._joined, space, user_id)
+
+    async def _joined(self, space: str, user_id: str) -> None:
+        def look(txn: LoggingTransaction) -> str | None:
+            series_id = SeriesSpaces.series_of(txn, space)
+            if series_id is None or user_id not in SeriesHelpers.of(txn, series_id):
+                return None
+            known = len(SeriesGroups.standings(txn, series_id, user_id))
+            return series_id if known < SeriesGroups.count_and_last(txn, series_id)[0] else None
+
+        series_id = await self._database.run("space_joined", look)
         if series_id is not None:
             await self.tend_safely(series_id)
 
@@ -102,11 +111,16 @@ class Tending:
         await self.tend_safely(series.series_id)
 
     async def tend_safely(self, series_id: str) -> None:
-        """Tend a series; what goes wrong is logged."""
+        """Tend a series, unless somebody here waits to do so already; what goes wrong is logged."""
+        if series_id in self._waiting:
+            return
+        self._waiting.add(series_id)
         try:
             await self.tend(series_id)
         except Exception:
             logger.exception("Could not tend series %s; the sweep tries again", series_id)
+        finally:
+            self._waiting.discard(series_id)
 
     async def tend(self, series_id: str, invited: str | None = None) -> Tended:
         """Do what is missing in a series. In one that has ended nothing changes any more.
@@ -121,6 +135,7 @@ class Tending:
         if not self._enforce:
             return done
         async with one_process_at_a_time(self._api, "series_care", series_id):
+            self._waiting.discard(series_id)  # What changes from now on, this one may not see.
             whole = await self.whole(series_id)
             if whole is None or whole.series.state is SeriesState.ENDED:
                 return done
