@@ -132,9 +132,9 @@ class CapGroups:
 
         withdrawing = guard.withdrawing if guard else None
         sweeping = Sweeping(
-            api, database, forgetter, deeds.series.succession, codes.sweep, concierge.care,
-            withdrawing, deeds.requests.ending, deeds.announcing.postman if enforce else None,
-            *concierge.notices,
+            api, database, forgetter, deeds.series.succession, series.place_sweep, codes.sweep,
+            concierge.care, withdrawing, deeds.requests.ending,
+            deeds.announcing.postman if enforce else None, *concierge.notices,
         )  # fmt: skip
         Start(api, database, concierge.account, concierge.care, codes.doors).begin(sweeping)
 

@@ -2,14 +2,16 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import attrs
+import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
-from tests.conftest import API, CODE_LIMIT, Server, eventually, joined_rooms, refused
+from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 
 _names = itertools.count(1)
 
@@ -69,23 +71,17 @@ class SeriesOfTest:
 def series_on(server: Server, *, fill: int, max_groups: int = 20, **room: Any) -> SeriesOfTest:
     organiser = server.person()
     first = organiser.new_room(name="Tea 1", **room)
-    series_id = f"s-{next(_names):010}"
-    server.query(
-        "INSERT INTO capgroups_series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-        *(series_id, organiser.user_id, "tea", "Tea {n}", fill, max_groups, first, "running", 1),
-    )
-    server.query(
-        "INSERT INTO capgroups_series_groups VALUES (?, 1, ?, 1, 1, FALSE, NULL)", series_id, first
-    )
-    code = server.make_code(first, organiser)
-    opens_series(server, code, series_id)
+    body = {
+        "room_id": first,
+        "name": f"tea{next(_names)}",
+        "pattern": "Tea {n}",
+        "fill": fill,
+        "max_groups": max_groups,
+    }
+    series_id = expect(organiser.call("POST", f"{API}/series", body)).body["series_id"]
+    path = f"{API}/series/{series_id}/codes"
+    code = expect(organiser.call("POST", path, {})).body
     return SeriesOfTest(server, organiser, series_id, first, code)
-
-
-def opens_series(server: Server, code: dict[str, Any], series_id: str) -> None:
-    server.query(
-        "UPDATE capgroups_codes SET room_id = ? WHERE code_id = ?", series_id, code["code_id"]
-    )
 
 
 def test_a_live_code_brings_each_person_into_the_first_group_with_a_place(server: Server) -> None:
@@ -293,3 +289,55 @@ def test_another_moderator_agrees_to_newcomers_of_their_own_group(server: Server
     ask(series, newcomer)
     assert answer(series, moderator, newcomer, approve=True).status == 404
     assert newcomer.user_id not in series.organiser.members(series.first)
+
+
+Ending = Callable[[SeriesOfTest], Any]
+
+
+def endings() -> Iterator[Any]:
+    def revoke(series: SeriesOfTest) -> None:
+        path = f"{API}/series/{series.series_id}/codes/{series.code['code_id']}"
+        expect(series.organiser.call("DELETE", path))
+
+    def expire(series: SeriesOfTest) -> None:
+        series.server.query(
+            "UPDATE capgroups_codes SET expires_at = 1 WHERE code_id = ?", series.code["code_id"]
+        )
+
+    def end(series: SeriesOfTest) -> None:
+        expect(series.organiser.call("DELETE", f"{API}/series/{series.series_id}"))
+
+    yield pytest.param(revoke, "code_revoked", id="revoked")
+    yield pytest.param(expire, "code_expired", id="expired")
+    yield pytest.param(end, "code_revoked", id="series ended")
+
+
+@pytest.mark.parametrize(("ending", "reason"), list(endings()))
+def test_a_live_code_dies_as_others_do(server: Server, ending: Ending, reason: str) -> None:
+    series = series_on(server, fill=2)
+    ending(series)
+    assert refused(series.scan(server.person()), reason)
+    assert expect(server.preview(series.code)).body["state"] == reason
+    assert series.people() == [0]
+
+
+def test_a_paused_series_says_so_and_goes_on_afterwards(server: Server) -> None:
+    series = series_on(server, fill=1)
+    expect(series.change(state="paused"))
+    person = server.person()
+    assert refused(series.scan(person), "series_paused")
+    assert expect(server.preview(series.code)).body["state"] == "series_paused"
+    expect(series.change(state="running"))
+    expect(series.scan(person))
+
+
+def test_a_place_that_became_free_unnoticed_is_found_by_the_sweep(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": CODE_LIMIT})
+    series = series_on(server, fill=1, max_groups=1)
+    expect(series.scan(server.person()))
+    assert refused(series.scan(server.person()), "series_full")
+    # As if a process had been killed between a leave and what follows from it.
+    server.homeserver.stop()
+    server.query("UPDATE capgroups_series SET fill = 2")
+    server.homeserver.start()
+    assert eventually(lambda: series.scan(server.person()).ok, 20)

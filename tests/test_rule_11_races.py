@@ -17,7 +17,7 @@ from tests.test_workers import tries
 
 pytestmark = pytest.mark.long(0.7)
 
-MODULE = {"cap": 60, "code_limit": 50}
+MODULE = {"cap": 60, "code_limit": 50, "series": {"max_groups": 250}}
 
 
 def scan_all(series: SeriesOfTest, people: list[Person], at_once: int) -> list[Reply]:

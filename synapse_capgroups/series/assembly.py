@@ -9,6 +9,7 @@ from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.series.filling import Filling
 from synapse_capgroups.series.next_group import GroupMaking
 from synapse_capgroups.series.organisers import Organisers
+from synapse_capgroups.series.place_sweep import PlaceSweep
 from synapse_capgroups.series.powers import Powers
 from synapse_capgroups.series.spaces import Spaces
 from synapse_capgroups.series.tending import Tending
@@ -24,6 +25,7 @@ class SeriesParts:
     filling: Filling
     spaces: Spaces
     tending: Tending
+    place_sweep: PlaceSweep
 
 
 def assemble_series(
@@ -39,4 +41,5 @@ def assemble_series(
         filling=Filling(api, database, scope, deciding, making),
         spaces=spaces,
         tending=tending,
+        place_sweep=PlaceSweep(api, database, config),
     )
