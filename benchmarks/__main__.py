@@ -24,6 +24,7 @@ from benchmarks import (
     remote,
     report,
     scans,
+    series,
 )
 from benchmarks.machine import describe
 from benchmarks.results import Figures, Results
@@ -37,6 +38,7 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "account": account.run,
     "directory": directory.run,
     "decisions": decisions.run,
+    "series": series.run,
     "memory": memory.run,
     "scans": scans.run,
     "previews": previews.run,

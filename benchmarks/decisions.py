@@ -181,6 +181,11 @@ def _seconds(server: Server) -> Iterator[float]:
     yield sum(_of(values, "capgroups_join"))
 
 
+def of_transaction(server: Server, name: str) -> float:
+    """Seconds that the database transactions of a name took so far."""
+    return sum(_of(server.metrics(), name))
+
+
 def _of(values: dict[str, float], transaction: str) -> Iterator[float]:
     for series, value in values.items():
         if (

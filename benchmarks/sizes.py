@@ -45,6 +45,10 @@ class Sizes:
     direct_chats: int
     decisions: int
 
+    series_groups: int
+    series_members: int
+    """Of each group."""
+
     doors: int
     scans: int
     """In a round; at least as many as doors."""
@@ -78,6 +82,8 @@ FULL = Sizes(
     all_admissions=10_000_000,
     direct_chats=10_000,
     decisions=30,
+    series_groups=1000,
+    series_members=100,
     doors=50,
     scans=50,
     scan_rounds=5,
@@ -96,6 +102,8 @@ BESIDE = attrs.evolve(
     messages=20,
     groups=(10, 99, 150),
     joins=3,
+    series_groups=1000,
+    series_members=100,
     doors=10,
     scans=30,
     scan_rounds=3,
@@ -123,6 +131,8 @@ QUICK = Sizes(
     all_admissions=200_000,
     direct_chats=1_000,
     decisions=8,
+    series_groups=200,
+    series_members=50,
     doors=5,
     scans=10,
     scan_rounds=1,
@@ -154,6 +164,8 @@ TINY = attrs.evolve(
     all_admissions=3_000,
     direct_chats=20,
     decisions=1,
+    series_groups=5,
+    series_members=3,
     doors=2,
     scans=2,
     scan_rounds=1,
