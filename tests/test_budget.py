@@ -72,7 +72,7 @@ SERIES_CALLS = {
     "GET v1/series/{series_id}/report": Budget(3),
     "GET v1/series/{series_id}/twice": Budget(2),
     "DELETE v1/series/{series_id}/groups/{number}": Budget(20),
-    "DELETE v1/series/{series_id}": Budget(6),
+    "DELETE v1/series/{series_id}": Budget(8),
 }
 """Of series of one or two groups. What is done in each group costs more in larger ones."""
 

@@ -118,10 +118,11 @@ BODIES = {
 
 CHANGES = {
     "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
-    "endSeries", "letGoOfSeries", "nameHelper", "makeLiveCode", "revokeLiveCode",
+    "endSeries", "letGoOfSeries", "getSeriesReport", "listInSeveralGroups", "nameHelper",
+    "makeLiveCode", "revokeLiveCode",
     "editAnnouncement", "deleteAnnouncement",
 }  # fmt: skip
-"""These get a group of their own."""
+"""These get a group of their own, and a person who has asked for nothing yet."""
 
 
 def closed(description: Any) -> Any:
