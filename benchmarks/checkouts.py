@@ -6,6 +6,7 @@ from pathlib import Path
 import attrs
 
 HERE = Path(__file__).parent.parent
+PACKAGE = "synapse_capgroups"
 
 
 @attrs.frozen
@@ -20,15 +21,15 @@ class Checkout:
     subject: str
 
     def commit(self) -> str:
-        """Which commit it is, and whether anything in it is not committed."""
+        """The last commit that changed the module, and whether anything in it is not committed."""
 
         def git(*arguments: str) -> str:
             command = ["git", "-C", str(self.path), *arguments]
             return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
         try:
-            commit = git("show", "--no-patch", "--format=%h (%s)").strip()
-            return commit + (", with changes" if git("status", "--porcelain") else "")
+            commit = git("log", "-1", "--format=%h (%s)", "--", PACKAGE).strip()
+            return commit + (", with changes" if git("status", "--porcelain", PACKAGE) else "")
         except (OSError, subprocess.CalledProcessError):
             return "no commit"
 
@@ -42,7 +43,7 @@ def beside(path: Path) -> Checkout:
     Raises:
         NotADirectoryError: there is no module.
     """
-    package = path.resolve() / "synapse_capgroups"
+    package = path.resolve() / PACKAGE
     if not package.is_dir():
         raise NotADirectoryError(f"{package} is no folder")
     return Checkout(package.parent, "the other module")

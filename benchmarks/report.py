@@ -3,6 +3,7 @@
 What compares this module with that of another checkout is a page of its own.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from os.path import relpath
 from pathlib import Path
@@ -45,7 +46,10 @@ def write(results: Results, out: Path) -> None:
 
 
 def write_beside(results: Results, checkouts: Sequence[Checkout], out: Path) -> None:
-    """Write the page on the modules of several checkouts, without data and plots."""
+    """Write the page on the modules of several checkouts, without data and plots.
+
+    What an earlier run found of the same two stays, if this one did other things.
+    """
     this, *_ = checkouts
     lines = [
         "# Beside the module of another checkout",
@@ -59,11 +63,20 @@ def write_beside(results: Results, checkouts: Sequence[Checkout], out: Path) -> 
         "| --- | --- |",
         *(f"| {checkout.subject} | {checkout.commit()} |" for checkout in checkouts),
         "",
-        *_results(results),
     ]
+    head, sections = _parts("\n".join([*lines, *_results(results)]) + "\n")
     path = out / BESIDE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+    earlier_head, earlier = _parts(path.read_text() if path.exists() else "")
+    if earlier_head == head:
+        sections = earlier | sections
+    path.write_text((head + "".join(sections.values())).rstrip("\n") + "\n")
+
+
+def _parts(text: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first section of a page, and the sections by their first line."""
+    head, *sections = re.split("(?m)^(?=### )", text)
+    return head, {section.partition("\n")[0]: section.strip() + "\n\n" for section in sections}
 
 
 def markdown(results: Results, drawn: Iterable[tuple[str, str]] = ()) -> str:

@@ -90,13 +90,12 @@ class Server(Homeserver):
         expect(creator.set_state(room_id, "m.room.join_rules", {"join_rule": "invite"}))
 
     def transactions(self) -> float:
-        """How many database transactions of the module ran so far, but for the minute's sweep."""
+        """How many database transactions of the module ran so far."""
         return sum(
             value
             for series, value in self.metrics().items()
             if series.startswith("synapse_storage_transaction_time_count_total{")
             and 'desc="capgroups_' in series
-            and 'desc="capgroups_sweep' not in series
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import query_plans, report
 from benchmarks.__main__ import main
+from benchmarks.checkouts import HERE, Checkout
 from benchmarks.measuring import Round, compare, in_turn
 from benchmarks.results import Figures, Reading, Results, spread
 
@@ -104,6 +105,23 @@ def test_data_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert read == Results({"work": attrs.evolve(figures, documents={})})
     path.write_text('{"figures": {"work": {"of another": "version"}}}')
     assert Results.read(path) is None
+
+
+def test_what_was_found_beside_the_same_checkout_stays_and_of_another_does_not(
+    tmp_path: Path,
+) -> None:
+    def write(title: str, other: Path) -> str:
+        figures = Figures(title, "", readings=[Reading("size", spread([1]), "MB")])
+        checkouts = [Checkout(HERE, "this module"), Checkout(other, str(other))]
+        report.write_beside(Results({title: figures}), checkouts, tmp_path)
+        return (tmp_path / report.BESIDE).read_text()
+
+    write("Messages", tmp_path)
+    both = write("Members", tmp_path)
+    assert "### Messages" in both
+    assert "### Members" in both
+    assert write("Members", tmp_path) == both
+    assert "### Messages" not in write("Members", tmp_path / "elsewhere")
 
 
 def test_figures_of_several_machines_say_which_one_they_are_from() -> None:
