@@ -46,7 +46,8 @@ class Series:
         self.name = f"tea{next(_series)}"
         self.key = f"s-{self.name}"
         self.rooms: list[str] = []
-        self._room = room
+        # A server makes the tables when it begins to answer.
+        expect(organiser.call("GET", f"{API}/series"))
         server.query(
             "INSERT INTO capgroups_series (series_id, organiser, name, pattern, fill, max_groups, "
             "model, state, created_at) VALUES (?, ?, ?, 'Tea {n}', 3, 100, '!none', 'running', 1)",
