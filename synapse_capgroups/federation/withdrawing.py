@@ -46,11 +46,20 @@ class Withdrawing:
 
     def changed_soon(self, room_id: str) -> None:
         """Look at a group's invitations: it has more members now."""
-        self._soon(lambda txn: RemoteInvitations.of_group(txn, room_id))
+        self._api.run_as_background_process(
+            "capgroups_withdrawals",
+            self._judge,
+            lambda txn: RemoteInvitations.of_group(txn, room_id),
+        )
 
     def left_soon(self, room_id: str, user_id: str) -> None:
         """Look at the invitations that may rest on somebody's membership, which has ended."""
-        self._soon(lambda txn: self._resting_on(txn, room_id, user_id))
+        self._api.run_as_background_process("capgroups_withdrawals", self._left, room_id, user_id)
+
+    async def _left(self, room_id: str, user_id: str) -> None:
+        # Where nobody of another server is invited, a leave costs this one look.
+        if await self._database.look_up("pending_invitations", RemoteInvitations.any):
+            await self._judge(lambda txn: self._resting_on(txn, room_id, user_id))
 
     def leaves_soon(self, event: EventBase) -> None:
         """The same for a leave that another server has sent, once it is the room's state."""
@@ -87,9 +96,6 @@ class Withdrawing:
         """
         before = self._api.get_current_time_msec() - _UNJUDGED_MS
         await self._judge(lambda txn: RemoteInvitations.longest_unjudged(txn, before, _SLICE))
-
-    def _soon(self, find: Callable[[LoggingTransaction], Sequence[RemoteInvitation]]) -> None:
-        self._api.run_as_background_process("capgroups_withdrawals", self._judge, find)
 
     async def _judge(
         self, find: Callable[[LoggingTransaction], Sequence[RemoteInvitation]]

@@ -42,6 +42,12 @@ class RemoteInvitations:
         )
 
     @staticmethod
+    def any(txn: LoggingTransaction) -> bool:
+        """Whether any invitation is unanswered."""
+        txn.execute("SELECT 1 FROM capgroups_remote_invitations LIMIT 1")
+        return txn.fetchone() is not None
+
+    @staticmethod
     def of_group(txn: LoggingTransaction, room_id: str) -> list[RemoteInvitation]:
         txn.execute(
             f"SELECT {_COLUMNS} FROM capgroups_remote_invitations WHERE room_id = ?", (room_id,)
