@@ -1,6 +1,7 @@
 """Rule 7: a room of the concierge holds the concierge and its one person, and nobody else, ever."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -135,6 +136,19 @@ def test_a_chat_that_its_person_leaves_goes_and_leaves_no_room_behind(server: Se
         ]
 
     assert eventually(lambda: left() == [], 30), left()
+
+
+def test_groups_made_at_the_same_moment_open_one_chat_that_stays(server: Server) -> None:
+    person = server.person()
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda n: person.new_room(name=f"Group {n}"), range(4)))
+    assert len(made) == 4
+    assert eventually(lambda: len(invitations(person)) == 1)
+    (chat,) = invitations(person)
+    expect(person.join(chat))
+    rooms = "SELECT room_id FROM capgroups_chats WHERE user_id = ?"
+    assert server.query(rooms, person.user_id) == [(chat,)]
+    assert eventually(lambda: len(person.members(chat)) == 2)
 
 
 def test_what_a_killed_process_left_of_a_chat_is_cleared_up_at_start(start: Starter) -> None:

@@ -12,6 +12,7 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.inside.creations import create_plain_room
+from synapse_capgroups.inside.locks import one_process_at_a_time
 from synapse_capgroups.inside.membership_changes import set_membership
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.limits.spending import RateLimits
@@ -72,9 +73,16 @@ class ConciergeChats:
         Raises:
             SynapseError: 429, they have left too many.
         """
-        if await self._has_chat(user_id):
+        if await self._chat_with(user_id) is not None:
             return
-        await self._limits.spend(CONCIERGE_CHATS, user_id)
+        # Another process may be opening one, whose invitation is not written yet.
+        async with one_process_at_a_time(self._api, "chat", user_id):
+            if await self._has_chat(user_id):
+                return
+            await self._limits.spend(CONCIERGE_CHATS, user_id)
+            await self._make(user_id)
+
+    async def _make(self, user_id: str) -> None:
         room_id = await create_plain_room(
             self._api,
             self.user_id,
@@ -110,16 +118,25 @@ class ConciergeChats:
             await self._open(user_id)
         except SynapseError:  # They have left too many.
             return None
-        return await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
+        return await self._room_of(user_id)
 
     async def _has_chat(self, user_id: str) -> bool:
-        room_id = await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
-        if room_id is None:
-            return False
-        if await self._membership(room_id, user_id) in ("join", "invite"):
+        if await self._chat_with(user_id) is not None:
             return True
-        await self.close(Chat(user_id, room_id, True))
+        room_id = await self._room_of(user_id)
+        if room_id is not None:
+            await self.close(Chat(user_id, room_id, True))
         return False
+
+    async def _chat_with(self, user_id: str) -> str | None:
+        """The chat that somebody is in or invited to."""
+        room_id = await self._room_of(user_id)
+        if room_id is None or await self._membership(room_id, user_id) not in ("join", "invite"):
+            return None
+        return room_id
+
+    async def _room_of(self, user_id: str) -> str | None:
+        return await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
 
     async def decline(self, room_id: str, inviter: str) -> None:
         """Decline an invitation, and open a chat with the inviter instead."""
