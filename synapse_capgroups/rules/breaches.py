@@ -40,6 +40,7 @@ _OPENINGS = {
     seclusion.GUEST_ACCESS: Breach.GUESTS,
     seclusion.CANONICAL_ALIAS: Breach.ADDRESSED,
 }
+_POWERFUL_HERE = power_levels.POWERFUL - {seclusion.THIRD_PARTY_INVITE}
 _FIELDS = {
     seclusion.JOIN_RULES: "join_rule",
     seclusion.HISTORY_VISIBILITY: "history_visibility",
@@ -112,9 +113,9 @@ def remote_power(levels: Mapping[str, Any], facts: power_levels.LevelFacts) -> C
 
 def _least_of_a_moderator(levels: Mapping[str, Any]) -> int:
     """The lowest level that can remove people, their messages, or change how the group is open."""
+    events = levels.get("events")
+    own = _POWERFUL_HERE & events.keys() if isinstance(events, Mapping) else ()
     named = (power_levels.named_level(levels, name) for name in ("ban", "kick", "redact"))
-    sent = (
-        power_levels.level_to_send(event_type, levels)
-        for event_type in power_levels.POWERFUL - {seclusion.THIRD_PARTY_INVITE}
-    )
+    # Any type stands for all those that have no level of their own.
+    sent = (power_levels.level_to_send(event_type, levels) for event_type in ("", *own))
     return min(level for level in (*named, *sent) if level is not None)

@@ -24,6 +24,7 @@ STATE = (
     "m.room.guest_access",
     "m.room.canonical_alias",
 )
+_PAIRS = 400
 _MOST_CHANGED = 200_000
 """So many changes that Synapse's statistics are behind are looked through, in 50 MB at most."""
 
@@ -223,22 +224,24 @@ class AllRooms:
         return found
 
     @staticmethod
-    def joined(
-        txn: Reading, room_ids: Collection[str], user_ids: Collection[str]
-    ) -> set[tuple[str, str]]:
-        """Which of these people are members of which of these rooms."""
+    def joined(txn: Reading, asked: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these pairs of room and person in which the person is a member."""
         found: set[tuple[str, str]] = set()
-        for rooms in batches(sorted(room_ids), 100):
-            for users in batches(sorted(user_ids)):
-                txn.execute(
-                    f"""
-                    SELECT room_id, state_key FROM current_state_events
-                    WHERE room_id IN ({_marks(rooms)}) AND type = 'm.room.member'
-                    AND state_key IN ({_marks(users)}) AND membership = 'join'
-                    """,
-                    (*rooms, *users),
-                )
-                found.update((room_id, user_id) for room_id, user_id in txn)
+        for start in range(0, len(asked), _PAIRS):
+            pairs = asked[start : start + _PAIRS]
+            # Two lists would be asked about in each combination. SQLite reads a CROSS JOIN in
+            # its order.
+            txn.execute(
+                f"""
+                WITH asked (room_id, user_id) AS (VALUES {", ".join(["(?, ?)"] * len(pairs))})
+                SELECT asked.room_id, asked.user_id
+                FROM asked CROSS JOIN current_state_events AS own
+                WHERE own.room_id = asked.room_id AND own.type = 'm.room.member'
+                AND own.state_key = asked.user_id AND own.membership = 'join'
+                """,
+                tuple(value for pair in pairs for value in pair),
+            )
+            found.update((room_id, user_id) for room_id, user_id in txn)
         return found
 
     @staticmethod
