@@ -5,6 +5,7 @@ from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.assembly import AdmissionParts
 from synapse_capgroups.announcements.assembly import Announcing, assemble_announcing
+from synapse_capgroups.assignments.assembly import Assigning, assemble_assigning
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
@@ -24,6 +25,7 @@ class Deeds:
     requests: RequestParts
     series: Organising
     announcing: Announcing
+    assigning: Assigning
 
 
 def assemble_deeds(
@@ -44,4 +46,5 @@ def assemble_deeds(
         requests=assemble_requests(api, database, admission, members, codes, series.making, config),
         series=assemble_organising(api, database, series, limits, codes_died, config),
         announcing=assemble_announcing(api, database, limits, series.organisers, config),
+        assigning=assemble_assigning(api, database, limits, series, config),
     )

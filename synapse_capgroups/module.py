@@ -134,7 +134,8 @@ class CapGroups:
         sweeping = Sweeping(
             api, database, forgetter, deeds.series.succession, series.place_sweep, codes.sweep,
             concierge.care, withdrawing, deeds.requests.ending,
-            deeds.announcing.postman if enforce else None, *concierge.notices,
+            deeds.announcing.postman if enforce else None,
+            deeds.assigning.ushers if enforce else None, *concierge.notices,
         )  # fmt: skip
         Start(api, database, concierge.account, concierge.care, codes.doors).begin(sweeping)
 

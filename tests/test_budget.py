@@ -13,6 +13,7 @@ from synapse_capgroups.demo.person import Reply, expect
 from tests.conftest import API, Server, eventually
 from tests.test_concierge import Chat
 from tests.test_rule_9_cost import Memory, at_rest, transactions
+from tests.test_rule_11_series import start_series
 from tests.test_rule_12_announcements import Series
 
 pytestmark = pytest.mark.long(0.5)
@@ -89,8 +90,21 @@ ANNOUNCEMENTS = {
     f"DELETE {_ANNOUNCEMENTS}/{{announcement_id}}": Budget(3 + 3 * 4 + 8),
 }
 
+_ASSIGNMENTS = "v1/series/{series_id}/assignments"
+
+ASSIGNMENTS = {
+    f"POST {_ASSIGNMENTS}": Budget(3),
+    f"GET {_ASSIGNMENTS}": Budget(2),
+    f"GET {_ASSIGNMENTS}/{{assignment_id}}": Budget(2),
+    # And eight more for each person, in the background.
+    f"POST {_ASSIGNMENTS}/{{assignment_id}}/apply": Budget(2 + 8 + 6),
+    f"POST {_ASSIGNMENTS}/{{assignment_id}}/stop": Budget(2),
+}
+"""Of a plan for one person, who is invited to the group that is there."""
+
 COMMANDS = {
     "help": Budget(1),
+    "assign": Budget(1),
     "a sentence that is no command": Budget(1),
     "groups": Budget(3),
     "code tea": Budget(6, rooms=1, mib=16),
@@ -255,6 +269,28 @@ def test_each_call_about_announcements_stays_within_its_budget(server: Server) -
     assert over(ANNOUNCEMENTS, costs) == []
 
 
+def test_each_call_about_assignments_stays_within_its_budget(server: Server) -> None:
+    costs = {}
+    for name in ASSIGNMENTS:
+        series = start_series(server)  # Each person may plan ten times at once.
+        method, path = name.split(" ")
+        below = path.removeprefix("v1/series/{series_id}")
+        server.query("DELETE FROM capgroups_assignments")  # However many there were.
+
+        def measure(number: int) -> Budget:
+            table = {"people": [{"user": server.person().user_id}]}
+            plan = expect(series.call("POST", "/assignments", table)).body  # noqa: B023
+            path = below.format(assignment_id=plan["assignment_id"])  # noqa: B023
+            body = {"hash": plan["hash"]} if "{" in below else table  # noqa: B023
+            given = body if method == "POST" else None  # noqa: B023
+            return measured(server, lambda: expect(series.call(method, path, given)))  # noqa: B023
+
+        measure(0)  # Once to warm up.
+        costs[name] = least(ASSIGNMENTS[name], measure)
+    print(*(f"{name}: {cost}" for name, cost in costs.items()), sep="\n")
+    assert over(ASSIGNMENTS, costs) == []
+
+
 def test_each_command_stays_within_its_budget(server: Server) -> None:
     person = server.person()
     room = person.new_room(name="Tea")
@@ -283,5 +319,5 @@ def test_each_call_of_the_api_has_a_budget() -> None:
         for method in methods
         if method in ("get", "post", "put", "patch", "delete")
     }
-    budgeted = {*CALLS, *SERIES_CALLS, *ANNOUNCEMENTS}
+    budgeted = {*CALLS, *SERIES_CALLS, *ANNOUNCEMENTS, *ASSIGNMENTS}
     assert {operation.replace("{room_id}", "{room}") for operation in operations} <= budgeted

@@ -27,6 +27,7 @@ from schemathesis import GenerationMode, checks
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
+from synapse_capgroups.web.assignment_calls import AssignmentCalls
 from synapse_capgroups.web.calls import PREFIX
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.group_calls import GroupCalls
@@ -101,6 +102,13 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     "editAnnouncement": {"creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "deleteAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "confirmAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "planAssignment": {"creator": {"200", "400", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "listAssignments": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "getAssignment": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "applyAssignment": {
+        "creator": {"200", "400", "404", "409"}, "member": {"404"}, "nobody": NO_TOKEN,
+    },
+    "stopAssignment": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "retryAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
 }  # fmt: skip
 
@@ -114,13 +122,15 @@ BODIES = {
     "changeSeries": {"fill": 1},
     "takeIntoSeries": {"room_id": "!r"},
     "makeLiveCode": {},
+    "planAssignment": {"people": []},
+    "applyAssignment": {"hash": ""},
 }
 
 CHANGES = {
     "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
     "endSeries", "letGoOfSeries", "getSeriesReport", "listInSeveralGroups", "nameHelper",
     "makeLiveCode", "revokeLiveCode",
-    "editAnnouncement", "deleteAnnouncement",
+    "editAnnouncement", "deleteAnnouncement", "planAssignment", "applyAssignment",
 }  # fmt: skip
 """These get a group of their own, and a person who has asked for nothing yet."""
 
@@ -167,6 +177,7 @@ class World:
     series_id: str
     live_codes: list[str]
     announcement_id: str
+    plan: Mapping[str, str]
 
     def ids(self, operation_id: str) -> list[str]:
         """The IDs of codes of which an operation knows some."""
@@ -192,6 +203,8 @@ def make_world(server: Server) -> World:
     path = f"{PREFIX}/series/{series_id}/announcements"
     announcement = expect(creator.call("POST", path, {"text": "Hello"})).body["announcement_id"]
     expect(creator.call("POST", f"{path}/{announcement}/confirm"))
+    path = f"{PREFIX}/series/{series_id}/assignments"
+    plan = expect(creator.call("POST", path, {"people": [{"user": waiting[0].user_id}]})).body
     return World(
         room_id,
         {"creator": creator, "member": member, "nobody": None},
@@ -200,6 +213,7 @@ def make_world(server: Server) -> World:
         series_id,
         live,
         announcement,
+        plan,
     )
 
 
@@ -244,11 +258,16 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
             "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
             "series_id": quote(draw(mostly(world.series_id)), safe=""),
             "number": quote(draw(mostly("1")), safe=""),
+            "assignment_id": quote(draw(mostly(world.plan["assignment_id"])), safe=""),
             "announcement_id": draw(st.sampled_from([world.announcement_id, "0"])),
             "user_id": quote(draw(mostly(*world.waiting)), safe=""),
         }
         if operation_id in ("startSeries", "takeIntoSeries") and draw(st.booleans()):
             made.body = {**START, "room_id": draw(mostly(world.room_id))}
+        if operation_id == "planAssignment" and draw(st.booleans()):
+            made.body = {"csv": "user,city\nanna,Ulm\n%,Ulm\n", "by": ["city"]}
+        if operation_id == "applyAssignment" and draw(st.booleans()):
+            made.body = {"hash": world.plan["hash"]}
         if operation_id == "editAnnouncement" and draw(st.booleans()):
             made.body = {"text": "Other"}
         if operation_id == "previewCode" and draw(st.booleans()):
@@ -297,6 +316,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
     path_parameters = {
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
         "series_id": "s", "number": "1", "announcement_id": "0",
+        "assignment_id": "0",
     }  # fmt: skip
     return operation.Case(path_parameters=path_parameters, **cast(Any, body_and_type))
 
@@ -360,6 +380,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2),
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
+        AssignmentCalls(*[nothing] * 5),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

@@ -29,6 +29,7 @@ from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.messages import Messages
+from synapse_capgroups.inside.tables.outside import Outside
 from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
@@ -49,6 +50,15 @@ from synapse_capgroups.storage.announcements import (
     OutboxRow,
 )
 from synapse_capgroups.storage.approval import Approval
+from synapse_capgroups.storage.assignments import (
+    AssignedRow,
+    Assignment,
+    AssignmentRows,
+    Assignments,
+    AssignmentState,
+    Target,
+    Targets,
+)
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.code_uses import CodeUses
@@ -62,7 +72,7 @@ from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import RESERVATION_MS, Hold, Seats
-from synapse_capgroups.storage.series import SeriesGroups, SeriesHelpers, SeriesRows
+from synapse_capgroups.storage.series import SeriesGroup, SeriesGroups, SeriesHelpers, SeriesRows
 from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
@@ -164,6 +174,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_server_rooms", "capgroups_dead_ends", "capgroups_remote_invitations",
         "capgroups_series", "capgroups_series_groups", "capgroups_series_helpers",
         "capgroups_series_spaces", "capgroups_announcements", "capgroups_outbox",
+        "capgroups_assignments", "capgroups_assignment_groups", "capgroups_assignment_rows",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
     }  # fmt: skip
 
@@ -263,6 +274,9 @@ class Planner:
 DRAFT = Announcement("a", "s", "@a", {}, False, False, AnnouncementState.DRAFT, 1, "!r", 5)
 OUTBOX_ROW = OutboxRow("a", "!r", 1, "m", CopyState.DUE, 0, 0, 0, None, None, None, None, None)
 
+
+ASSIGNMENT = Assignment("a", "s", "@a", "x", AssignmentState.PLANNED, 5)
+TARGET = Target("a", 1, None, "{}", True, False)
 
 STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5, "%:localhost"),
@@ -467,6 +481,33 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: SeriesCounts.joined_among(txn, "!r", ["@a"]),
     lambda txn: Codes.pass_on(txn, "s", "@a", "@b"),
     lambda txn: Users.ignores(txn, "@a", "@b"),
+    lambda txn: Users.kinds(txn, ["@a"]),
+    lambda txn: Outside.invited(txn, "!r", "%"),
+    lambda txn: Outside.removed_from(txn, ["!r"]),
+    lambda txn: SeriesGroups.maybe_with_place(txn, "s", 5),
+    lambda txn: SeriesGroups.not_made(txn, "s", 1, 5),
+    lambda txn: SeriesGroups.give_label(txn, "s", 1, "x"),
+    lambda txn: SeriesGroups.reserve_again(txn, SeriesGroup("s", 1, None, 1, 1, False, "x")),
+    lambda txn: Assignments.by_id(txn, "a"),
+    lambda txn: Assignments.of_series(txn, "s", 5),
+    lambda txn: Assignments.old_plans(txn, "s", 5),
+    lambda txn: Assignments.progress(txn, ASSIGNMENT),
+    lambda txn: Assignments.set_state(txn, "a", AssignmentState.DONE),
+    lambda txn: Assignments.under_way(txn),
+    lambda txn: Assignments.created_before(txn, 5),
+    lambda txn: Assignments.forget(txn, ["a"]),
+    lambda txn: Assignments.forget_series(txn, "s"),
+    lambda txn: Assignments.forget_person(txn, "@a"),
+    lambda txn: Targets.of(txn, "a"),
+    lambda txn: Targets.by_number(txn, "a", 1),
+    lambda txn: Targets.made(txn, TARGET, "!r"),
+    lambda txn: Targets.replace_room(txn, "!r", "!s"),
+    lambda txn: Targets.reserve(txn, TARGET, reserved=True),
+    lambda txn: AssignmentRows.due(txn, "a", 5),
+    lambda txn: AssignmentRows.is_due(txn, AssignedRow("a", "@a", 1)),
+    lambda txn: AssignmentRows.end(txn, AssignedRow("a", "@a", 1), 5),
+    lambda txn: AssignmentRows.failures(txn, "a", "", 5),
+    lambda txn: AssignmentRows.invitations_since(txn, "@a", ["@b"], 5),
 ]
 
 

@@ -11,6 +11,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.outside import Outside
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.codes import Code
@@ -128,6 +129,22 @@ class Places:
             return 0, 0
         present = Memberships.members_among(txn, part.room_id, organisers)
         return self._people_and_left(txn, series, part.room_id, len(present), "", now)
+
+    def with_invitations(
+        self,
+        txn: LoggingTransaction,
+        series: Series,
+        organisers: Sequence[str],
+        part: SeriesGroup,
+        now: int,
+    ) -> tuple[int, int]:
+        """The same, where everybody counts whose invitation is open."""
+        people, left = self.of_group(txn, series, organisers, part, now)
+        if part.room_id is None:
+            return people, left
+        # The others have their seats.
+        invited = Outside.invited(txn, part.room_id, self._seatless) - set(organisers)
+        return people + len(invited), left - len(invited)
 
     def _place(
         self,

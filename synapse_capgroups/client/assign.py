@@ -122,9 +122,19 @@ class Assignments:
         path = ("series", self.series, "assignments", assignment_id, "apply")
         self.server.call("POST", *path, body={"hash": plan_hash})
 
-    def progress(self, assignment_id: str) -> Json:
-        """How far an assignment is."""
-        return self.server.call("GET", "series", self.series, "assignments", assignment_id)
+    def progress(self, assignment_id: str, after: str = "") -> Json:
+        """How far an assignment is, and a page of those who have no place."""
+        path = ("series", self.series, "assignments", assignment_id)
+        return self.server.call("GET", *path, after=after)
+
+    def end(self, assignment_id: str) -> Json:
+        """The same with all who have no place."""
+        end = page = self.progress(assignment_id)
+        while after := page.get("next"):
+            page = self.progress(assignment_id, after)
+            end["failures"] += page["failures"]
+        end.pop("next", None)
+        return end
 
 
 def _plan(assignments: Assignments, body: Json, arguments: argparse.Namespace) -> int:
@@ -187,7 +197,7 @@ def _watch(assignments: Assignments, assignment_id: str) -> Json:
                 raise
         else:
             if progress["state"] != "applying":
-                return progress
+                return assignments.end(assignment_id)
             if (now := f"{progress['done']} of {progress['people']} people") != told:
                 _note(now)
                 told = now

@@ -55,16 +55,19 @@ class Homeserver:
         self._opener = build_opener(_NoRedirects)
         self.sleep = sleep
 
-    def call(self, method: str, *path: str, body: Any = None) -> dict[str, Any]:
+    def call(self, method: str, *path: str, body: Any = None, after: str = "") -> dict[str, Any]:
         """Make a call, again if it comes too often, and return its answer.
 
         Args:
             path: its parts below `API`.
+            after: the `next` of the page before.
 
         Raises:
             CallError: with the server's sentence, if it says no.
         """
         url = "/".join([self._base, *(quote(part, safe="") for part in path)])
+        if after:
+            url += f"?from={quote(after, safe='')}"
         data = None if body is None else json.dumps(body).encode()
         for _ in range(_TRIES):
             request = Request(url, data, self._headers, method=method)

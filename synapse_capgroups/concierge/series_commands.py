@@ -89,7 +89,9 @@ class SeriesReading:
             most=series.max_groups,
             state=self._state(organiser),
         )
-        filled = next((group.number for group in found if group.places_left > 0), None)
+        filled = next(
+            (group.number for group in found if group.places_left > 0 and group.label is None), None
+        )
         lines = [self._group_line(group, filled) for group in found[:_MOST_GROUPS]]
         if len(found) > _MOST_GROUPS:
             lines.append(self._words.say("series_more"))
@@ -167,7 +169,11 @@ class SeriesCommands:
 
     def answers(self) -> dict[str, Answer]:
         """All commands about series, by their words."""
-        return {"series": self._said(self._of_series), "twice": self._said(self._twice)}
+        return {
+            "series": self._said(self._of_series),
+            "twice": self._said(self._twice),
+            "assign": self._assign,
+        }
 
     def _said(self, answer: Answer) -> Answer:
         """The same, with what cannot be done put into words."""
@@ -202,6 +208,10 @@ class SeriesCommands:
                 key = "how_to_start" if rest.lower() == "start" else "how_to_series"
                 raise sorry(self._words, key) from e
             raise
+
+    async def _assign(self, asked: Asked) -> str:
+        """Where it is done: nobody pastes a table of people into a chat."""
+        return self._words.say("assign_how")
 
     async def _twice(self, asked: Asked) -> str:
         return await self._reading.twice(await self._meant.one(asked.user_id, asked.rest))

@@ -73,7 +73,11 @@ ANNOUNCEMENTS = Limit("announcements", 20, 30 * SECOND, "person")
 """Drafting, changing or retrying an announcement: each counts people in all groups of a series, or
 sends to all of them. `series.announcements_per_day` counts those that are confirmed."""
 
+ASSIGNMENTS = Limit("assignments", 10, 2 * MINUTE, "person")
+"""Having an assignment planned: reading a table, and seconds of processor time for a large one."""
+
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
     SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,
+    ASSIGNMENTS,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from synapse_capgroups.groups.members import Member
 from synapse_capgroups.groups.names import group_name
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.limits.table import SERIES_GROUPS
+from synapse_capgroups.rules.assignment.labels import labelled, shown
 from synapse_capgroups.series.beginning import Entitlement, put_in
 from synapse_capgroups.series.mistakes import SeriesProblem, SeriesRequestError
 from synapse_capgroups.series.organisers import Organiser, still_runs
@@ -25,9 +26,10 @@ class GroupInSeries:
         room_id: None while the group is being made.
         name: None if it has none.
         people: how many are in it, organisers not counted; seats held for joins included.
-        places_left: how many more come in by live codes.
+        places_left: for how many more it has a place, by live codes or an assignment.
         is_member: whether the one who looks is in it.
-        label: the value of an assignment for which it was made, None if there was none.
+        label: what the people have in common for whom an assignment keeps it, and whom no live code
+            brings in; None if it is for everybody.
     """
 
     number: int
@@ -84,7 +86,7 @@ class GroupsOfSeries:
                     None,
                     *self._places.of_group(txn, series, organisers, part, now),
                     part.room_id in own,
-                    part.label,
+                    None if part.label is None else shown(labelled(part.label)),
                 )
                 for part in parts
             ]

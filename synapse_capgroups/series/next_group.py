@@ -85,20 +85,19 @@ class GroupMaking:
         """Make the next group in the background, unless one is ready beside the one in use."""
         self._api.run_as_background_process("capgroups_next_group", self._prepare, series_id)
 
-    async def make_for(self, series_id: str, label: str | None = None) -> SeriesGroup | None:
-        """Make one group more, whether or not others have places.
-
-        Args:
-            label: the value of an assignment for which it is made.
+    async def make_reserved(self, series_id: str, number: int) -> SeriesGroup | None:
+        """Make the group for which a number is reserved, unless it is made already.
 
         Returns:
-            None if there can be no more.
+            None if the series has ended, or the number is not reserved any more.
 
         Raises:
             SynapseError: Synapse or another module is against the creation.
         """
-        made = await self._make(series_id, enough=None, label=label)
-        return made if isinstance(made, SeriesGroup) else None
+        while True:  # Another group may come first, which a killed process has begun.
+            made = await self._make(series_id, number=number)
+            if not isinstance(made, SeriesGroup) or made.number == number:
+                return made if isinstance(made, SeriesGroup) else None
 
     async def _prepare(self, series_id: str) -> None:
         try:
@@ -108,10 +107,16 @@ class GroupMaking:
             logger.warning("Could not make a group of series %s: %s", series_id, e)
 
     async def _make(
-        self, series_id: str, *, enough: int | None, label: str | None = None
+        self, series_id: str, *, enough: int = 1, number: int | None = None
     ) -> SeriesGroup | _Found:
-        def begin(txn: LoggingTransaction) -> _Begun | _Found:
-            return self._begin(txn, series_id, enough, label)
+        def begin(txn: LoggingTransaction) -> _Begun | SeriesGroup | _Found:
+            lock_series(txn, series_id)
+            series = SeriesRows.by_id(txn, series_id)
+            if series is None:
+                return _Found.NO_MORE
+            if number is not None:
+                return self._begin_reserved(txn, series, number)
+            return self._begin(txn, series, enough)
 
         async with one_at_a_time_here(self._api, "series", series_id):
             while True:
@@ -127,28 +132,48 @@ class GroupMaking:
             self._api.run_as_background_process("capgroups_made", told, begun.series, made)
         return made
 
-    def _begin(
-        self, txn: LoggingTransaction, series_id: str, enough: int | None, label: str | None
-    ) -> _Begun | _Found:
-        lock_series(txn, series_id)
-        series = SeriesRows.by_id(txn, series_id)
-        if series is None or series.state is not SeriesState.RUNNING:
+    def _begin(self, txn: LoggingTransaction, series: Series, enough: int) -> _Begun | _Found:
+        series_id = series.series_id
+        if series.state is not SeriesState.RUNNING:
             return _Found.NO_MORE
-        if enough and len(SeriesGroups.maybe_with_place(txn, series_id, enough)) == enough:
+        if len(SeriesGroups.maybe_with_place(txn, series_id, enough)) == enough:
             return _Found.ENOUGH
-        helpers = SeriesHelpers.of(txn, series_id)
-        now, after = self._api.get_current_time_msec(), StateHistory.latest_stream_ordering(txn)
-        for old in SeriesGroups.unmade(txn, series_id):
-            if now - old.begun_at < _PATIENCE_MS:
-                return _Found.BEING_MADE
-            SeriesGroups.take_over(txn, old, now)
-            return _Begun(series, attrs.evolve(old, begun_at=now), helpers, unfinished=old)
+        if (unfinished := self._unfinished(txn, series)) is not None:
+            return unfinished
         count, last = SeriesGroups.count_and_last(txn, series_id)
         if count >= series.max_groups:
             return _Found.NO_MORE
-        group = SeriesGroup(series_id, last + 1, None, now, after, False, label)
-        SeriesGroups.begin(txn, series_id, group.number, now, after, label=label)
-        return _Begun(series, group, helpers)
+        now, after = self._api.get_current_time_msec(), StateHistory.latest_stream_ordering(txn)
+        group = SeriesGroup(series_id, last + 1, None, now, after, False, None)
+        SeriesGroups.begin(txn, series_id, group.number, now, after)
+        return _Begun(series, group, SeriesHelpers.of(txn, series_id))
+
+    def _begin_reserved(
+        self, txn: LoggingTransaction, series: Series, number: int
+    ) -> _Begun | SeriesGroup | _Found:
+        found = SeriesGroups.of(txn, series.series_id, after=number - 1, most=1)
+        if series.state is SeriesState.ENDED or not found or found[0].number != number:
+            return _Found.NO_MORE
+        group = found[0]
+        if group.room_id is not None:
+            return group
+        if (unfinished := self._unfinished(txn, series)) is not None:
+            return unfinished
+        now = self._api.get_current_time_msec()
+        SeriesGroups.take_over(txn, group, now)
+        helpers = SeriesHelpers.of(txn, series.series_id)
+        return _Begun(series, attrs.evolve(group, begun_at=now), helpers)
+
+    def _unfinished(self, txn: LoggingTransaction, series: Series) -> _Begun | _Found | None:
+        """A group that another process has begun and not made so far."""
+        now = self._api.get_current_time_msec()
+        for old in SeriesGroups.unmade(txn, series.series_id):
+            if now - old.begun_at < _PATIENCE_MS:
+                return _Found.BEING_MADE
+            SeriesGroups.take_over(txn, old, now)
+            helpers = SeriesHelpers.of(txn, series.series_id)
+            return _Begun(series, attrs.evolve(old, begun_at=now), helpers, unfinished=old)
+        return None
 
     async def _create(self, begun: _Begun) -> SeriesGroup | None:
         """Make the room; None if another process has taken the group over."""
@@ -165,9 +190,7 @@ class GroupMaking:
             )
             room_id = await create_room(self._api, series.organiser, body, as_asked=True)
         except Exception:
-            await self._database.run(
-                "series_not_made", lambda txn: SeriesGroups.not_made(txn, group)
-            )
+            await self._database.run("series_not_made", lambda txn: _not_made(txn, group))
             raise
 
         def made(txn: LoggingTransaction) -> bool:
@@ -190,3 +213,10 @@ class GroupMaking:
             created = (await self._api.get_room_state(room_id, [_CREATE])).get(_CREATE)
             if created is not None and created.content.get(MARK) == marked:
                 await withdraw(self._api, series.organiser, room_id)
+
+
+def _not_made(txn: LoggingTransaction, group: SeriesGroup) -> None:
+    if group.label is not None:  # An assignment still wants it.
+        SeriesGroups.reserve_again(txn, group)
+    else:
+        SeriesGroups.not_made(txn, group.series_id, group.number, group.begun_at)

@@ -133,7 +133,7 @@ class Reports:
         now: int,
     ) -> int:
         series = organiser.series
-        open_groups = (group for group in groups if not group.is_full)
+        open_groups = (group for group in groups if not group.is_full and group.label is None)
         left = sum(
             max(0, self._places.of_group(txn, series, organisers, group, now)[1])
             for group in open_groups

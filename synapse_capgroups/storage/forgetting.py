@@ -15,6 +15,7 @@ from synapse.module_api import LoggingTransaction
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.announcements import Announcements
+from synapse_capgroups.storage.assignments import Assignments
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.series import SeriesRows
 
@@ -32,6 +33,7 @@ ROOM_TABLES = (
     "capgroups_aliases",
     "capgroups_server_rooms",
     "capgroups_outbox",
+    "capgroups_assignment_groups",
     "capgroups_series_groups",
     "capgroups_series_spaces",
     "capgroups_approval",
@@ -59,6 +61,9 @@ _PEOPLE = (
     ("capgroups_notices", "user_id"),
     ("capgroups_announcements", "author"),
     ("capgroups_announcements", "deleted_by"),
+    ("capgroups_assignments", "author"),
+    ("capgroups_assignments", "applied_by"),
+    ("capgroups_assignment_rows", "user_id"),
 )
 _DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
 
@@ -85,6 +90,7 @@ class Forgetting:
         for table in ("visits", "requests", "told", "notices"):
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
         Announcements.forget_author(txn, user_id)
+        Assignments.forget_person(txn, user_id)
 
     @staticmethod
     def erase(txn: LoggingTransaction, user_id: str) -> None:
@@ -117,6 +123,12 @@ class Forgetting:
             (ERASED, user_id),
         )
         Announcements.forget_author(txn, user_id)
+        Assignments.forget_person(txn, user_id)
+        for column in ("author", "applied_by"):
+            txn.execute(
+                f"UPDATE capgroups_assignments SET {column} = ? WHERE {column} = ?",
+                (ERASED, user_id),
+            )
         txn.execute(
             "UPDATE capgroups_announcements SET deleted_by = ? WHERE deleted_by = ?",
             (ERASED, user_id),

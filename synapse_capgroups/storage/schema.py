@@ -249,7 +249,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX capgroups_series_groups_room ON capgroups_series_groups (room_id)",
         """
         CREATE INDEX capgroups_series_groups_place ON capgroups_series_groups (series_id, number)
-        WHERE NOT is_full
+        WHERE NOT is_full AND label IS NULL
         """,
         """
         CREATE TABLE capgroups_series_helpers (
@@ -399,6 +399,62 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         WHERE state IN ('due', 'sending')
         """,
         "CREATE INDEX capgroups_outbox_page ON capgroups_outbox (announcement_id, number)",
+        # Assignments: plans, the groups that get people by them, and a row for each of the people.
+        """
+        CREATE TABLE capgroups_assignments (
+            assignment_id TEXT NOT NULL PRIMARY KEY,
+            series_id TEXT NOT NULL,
+            author TEXT NOT NULL,
+            hash TEXT NOT NULL,
+            state TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            applied_by TEXT
+        )
+        """,
+        """
+        CREATE INDEX capgroups_assignments_page
+        ON capgroups_assignments (series_id, created_at, assignment_id)
+        """,
+        "CREATE INDEX capgroups_assignments_author ON capgroups_assignments (author)",
+        "CREATE INDEX capgroups_assignments_applied_by ON capgroups_assignments (applied_by)",
+        "CREATE INDEX capgroups_assignments_age ON capgroups_assignments (created_at)",
+        """
+        CREATE INDEX capgroups_assignments_open ON capgroups_assignments (created_at)
+        WHERE state = 'applying'
+        """,
+        """
+        CREATE TABLE capgroups_assignment_groups (
+            assignment_id TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            room_id TEXT,
+            label TEXT NOT NULL,
+            is_new BOOLEAN NOT NULL,
+            was_empty BOOLEAN NOT NULL,
+            is_reserved BOOLEAN NOT NULL,
+            PRIMARY KEY (assignment_id, number)
+        )
+        """,
+        "CREATE INDEX capgroups_assignment_groups_room ON capgroups_assignment_groups (room_id)",
+        """
+        CREATE TABLE capgroups_assignment_rows (
+            assignment_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT,
+            invited_at BIGINT,
+            PRIMARY KEY (assignment_id, user_id)
+        )
+        """,
+        """
+        CREATE INDEX capgroups_assignment_rows_due
+        ON capgroups_assignment_rows (assignment_id, number, user_id) WHERE state = 'due'
+        """,
+        """
+        CREATE INDEX capgroups_assignment_rows_failed
+        ON capgroups_assignment_rows (assignment_id, user_id) WHERE state = 'failed'
+        """,
+        "CREATE INDEX capgroups_assignment_rows_user ON capgroups_assignment_rows (user_id)",
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""

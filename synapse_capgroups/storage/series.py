@@ -7,6 +7,7 @@ import attrs
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.storage.announcements import Announcements
+from synapse_capgroups.storage.assignments import Assignments, Targets
 
 
 class SeriesState(Enum):
@@ -59,10 +60,12 @@ class SeriesGroup:
     Attributes:
         number: its place in the order in which groups are filled, from 1.
         room_id: None while the room is being made.
-        begun_at: when it was begun to be made or taken in, in milliseconds since 1970.
+        begun_at: when it was begun to be made or taken in, in milliseconds since 1970; `RESERVED`
+            while an assignment keeps the number for a group that it may make.
         begun_after: the place in the server's order of events after which that was.
         is_full: whether it had no place when somebody last looked. False tells nothing.
-        label: the value of an assignment for which it was made, None if there was none.
+        label: what the people have in common for whom an assignment keeps it, as `rules.assignment`
+            writes it. Nobody else comes in by a live code. None: it is for everybody.
     """
 
     series_id: str
@@ -73,6 +76,9 @@ class SeriesGroup:
     is_full: bool = attrs.field(converter=bool)
     label: str | None
 
+
+RESERVED = 0
+"""In place of the time at which a group was begun."""
 
 _SERIES = (
     "series_id, organiser, name, pattern, fill, max_groups, model, state, created_at, ended_at"
@@ -163,8 +169,9 @@ class SeriesRows:
 
     @staticmethod
     def forget(txn: LoggingTransaction, series_id: str) -> None:
-        """Remove a series with its groups, helpers and announcements. The rooms stay."""
+        """Remove a series with all that belongs to it but the rooms, which stay."""
         Announcements.forget_series(txn, series_id)
+        Assignments.forget_series(txn, series_id)
         for table in ("series_groups", "series_helpers", "series_spaces", "series"):
             txn.execute(f"DELETE FROM capgroups_{table} WHERE series_id = ?", (series_id,))
 
@@ -330,15 +337,32 @@ class SeriesGroups:
         return txn.rowcount > 0
 
     @staticmethod
-    def not_made(txn: LoggingTransaction, group: SeriesGroup) -> None:
-        """Forget a group that this process began and could not make."""
+    def not_made(txn: LoggingTransaction, series_id: str, number: int, begun_at: int) -> None:
+        """Forget a group that was begun, or reserved, and is not made."""
         txn.execute(
             """
             DELETE FROM capgroups_series_groups
             WHERE series_id = ? AND number = ? AND begun_at = ? AND room_id IS NULL
             """,
-            (group.series_id, group.number, group.begun_at),
+            (series_id, number, begun_at),
         )
+
+    @staticmethod
+    def reserve_again(txn: LoggingTransaction, group: SeriesGroup) -> None:
+        """Reserve a group of an assignment that this process began and could not make."""
+        txn.execute(
+            """
+            UPDATE capgroups_series_groups SET begun_at = ?
+            WHERE series_id = ? AND number = ? AND begun_at = ? AND room_id IS NULL
+            """,
+            (RESERVED, group.series_id, group.number, group.begun_at),
+        )
+
+    @staticmethod
+    def give_label(txn: LoggingTransaction, series_id: str, number: int, label: str) -> None:
+        """Keep a group for the people of an assignment from now on."""
+        keep = "UPDATE capgroups_series_groups SET label = ? WHERE series_id = ? AND number = ?"
+        txn.execute(keep, (label, series_id, number))
 
     @staticmethod
     def remove(txn: LoggingTransaction, series_id: str, number: int) -> None:
@@ -358,6 +382,7 @@ class SeriesGroups:
         replaced = txn.rowcount > 0
         if replaced:
             txn.execute("UPDATE capgroups_series SET model = ? WHERE model = ?", (new, old))
+            Targets.replace_room(txn, old, new)
         return replaced
 
     @staticmethod
@@ -388,14 +413,22 @@ class SeriesGroups:
     @staticmethod
     def unmade(txn: LoggingTransaction, series_id: str) -> list[SeriesGroup]:
         """Groups without a room: they are being made now, or their process was killed."""
-        return _groups(txn, "series_id = ? AND room_id IS NULL ORDER BY number", series_id)
+        return _groups(
+            txn,
+            "series_id = ? AND room_id IS NULL AND begun_at <> ? ORDER BY number",
+            series_id,
+            RESERVED,
+        )
 
     @staticmethod
     def maybe_with_place(txn: LoggingTransaction, series_id: str, most: int) -> list[SeriesGroup]:
-        """The first of the groups that are not known to be full."""
+        """The first of the groups for everybody that are not known to be full."""
         return _groups(
             txn,
-            "series_id = ? AND NOT is_full AND room_id IS NOT NULL ORDER BY number LIMIT ?",
+            """
+            series_id = ? AND NOT is_full AND label IS NULL AND room_id IS NOT NULL
+            ORDER BY number LIMIT ?
+            """,
             series_id,
             most,
         )

@@ -12,6 +12,7 @@ from typing import Any
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import Admission
 from synapse_capgroups.storage.announcements import Announcement
+from synapse_capgroups.storage.assignments import Assignment
 from synapse_capgroups.storage.requests import Request
 
 # Named in admins' log configurations; it stays whatever file this is.
@@ -106,6 +107,12 @@ def announced(announcement: Announcement, user_id: str, what: str) -> None:
 def series(deed: str, series_id: str, by: str, **facts: Any) -> None:
     """An organiser has done something with a series."""
     _write("series", {"series": series_id, "deed": deed, "by": by, **facts})
+
+
+def assignment(assigned: Assignment, by: str, what: str, **counts: int) -> None:
+    """An assignment was planned, applied, stopped, is done, or cannot go on; nobody is named."""
+    facts = {"assignment": assigned.assignment_id, "series": assigned.series_id, "by": by}
+    _write("assignment", {**facts, "what": what, **counts})
 
 
 def _write(word: str, facts: dict[str, Any]) -> None:

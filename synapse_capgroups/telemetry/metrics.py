@@ -57,3 +57,8 @@ ANNOUNCED = Counter(
     "Copies of announcements by what became of them: 'delivered', 'deleted', or the reason why not",
     ["outcome"],
 )
+ASSIGNED = Counter(
+    "capgroups_assigned",
+    "People of assignments that were applied: 'placed', or 'not_placed'",
+    ["outcome"],
+)

@@ -10,6 +10,7 @@ from synapse_capgroups.admission.approving import (
     NoSuchRequestError,
     NotAModeratorError,
 )
+from synapse_capgroups.assignments.objections import NoSuchAssignmentError
 from synapse_capgroups.codes.problems import CodeProblem, CodeRequestError
 from synapse_capgroups.codes.sharing import DeadCodeError, NoSuchCodeError, NotASharerError
 from synapse_capgroups.config import Config
@@ -34,6 +35,7 @@ DeedError = (
     | CannotAnswerError
     | NoSuchSeriesError
     | SeriesRequestError
+    | NoSuchAssignmentError
 )
 """Raised by deeds of the nouns, and translated for every call alike."""
 
@@ -51,6 +53,8 @@ def translated(error: DeedError, words: Words) -> SynapseError:
     match error:
         case NoSuchSeriesError():
             return not_found(words.say("series_unknown"))
+        case NoSuchAssignmentError():
+            return not_found(words.say("assignment_unknown"))
         case SeriesRequestError():
             return _of_series(error, words)
         case NoSuchGroupError():

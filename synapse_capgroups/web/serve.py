@@ -7,6 +7,7 @@ from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
+from synapse_capgroups.web.assignment_calls import AssignmentCalls
 from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.group_calls import GroupCalls
@@ -34,6 +35,7 @@ def serve(
         RequestCalls(callers, deeds.requests),
         SeriesCalls(callers, members, series),
         AnnouncementCalls(callers, deeds.announcing, config),
+        AssignmentCalls(api, callers, series.organisers, deeds.assigning, config.words),
         LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
     )
     api.register_web_resource(PREFIX, http_api)

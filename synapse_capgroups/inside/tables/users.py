@@ -1,8 +1,12 @@
 """Statements on accounts: `users` and what belongs to it."""
 
+from collections.abc import Collection
+
 import attrs
 from synapse.api.constants import UserTypes
 from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.transactions import batches
 
 
 @attrs.frozen
@@ -61,6 +65,21 @@ class Users:
         txn.execute("SELECT is_guest FROM users WHERE name = ?", (user_id,))
         row = txn.fetchone()
         return bool(row and row[0])
+
+    @staticmethod
+    def kinds(txn: LoggingTransaction, user_ids: Collection[str]) -> dict[str, bool]:
+        """Those accounts that are there and not deactivated, each with whether it is a guest's."""
+        found: dict[str, bool] = {}
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT name, is_guest FROM users
+                WHERE deactivated = 0 AND name IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            found |= {name: bool(is_guest) for name, is_guest in txn}
+        return found
 
     @staticmethod
     def is_support(txn: LoggingTransaction, user_id: str) -> bool | None:

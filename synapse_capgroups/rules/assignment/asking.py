@@ -10,7 +10,7 @@ from synapse_capgroups.rules.assignment.entries import read_people
 from synapse_capgroups.rules.assignment.facts import Asked
 from synapse_capgroups.rules.assignment.flaws import TableFlaw, UnreadableTable
 from synapse_capgroups.rules.assignment.table import GROUP, USER, Table, column_name
-from synapse_capgroups.rules.text import MalformedRequest
+from synapse_capgroups.rules.text import MalformedRequest, is_text
 
 _MOST_COLUMNS = 5
 _LARGEST = 1_000_000
@@ -55,7 +55,7 @@ def read_request(body: Mapping[str, Any], server_name: str) -> Request:
 def _by(said: object) -> tuple[str, ...]:
     if said is None:
         return ()
-    if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
+    if not isinstance(said, list) or not all(isinstance(n, str) and is_text(n) for n in said):
         raise MalformedRequest("'by' must be a list of names of columns")
     names = tuple(column_name(name) for name in said)
     if len(names) > _MOST_COLUMNS or len(set(names)) < len(names) or USER in names:

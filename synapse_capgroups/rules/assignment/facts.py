@@ -13,6 +13,7 @@ class Why(Enum):
     """Why a person is left out; the value is what clients see as `reason`."""
 
     NO_ACCOUNT = "no_account"
+    GUEST = "guest"
     ORGANISER = "organiser"
     """They run the series, and so are in each of its groups."""
     BANNED = "banned"
