@@ -1,5 +1,6 @@
 """Tells the story in the terminal, and keeps the server up for those who want to try it."""
 
+import itertools
 import signal
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from synapse_capgroups.demo.cluster import Cluster, Processes, missing_for_worke
 from synapse_capgroups.demo.homeserver import Homeserver, StartError
 from synapse_capgroups.demo.person import Person
 from synapse_capgroups.demo.postgres import Postgres
+from synapse_capgroups.demo.series_story import tell_of_series
 from synapse_capgroups.demo.story import Step, tell
 
 
@@ -94,7 +96,8 @@ def _tell(console: Console, register: Callable[[str], Person], cap: int, code_li
                 visible=members < goal,
             )
 
-        for number, step in enumerate(tell(register, cap, code_limit, filling), 1):
+        steps = itertools.chain(tell(register, cap, code_limit, filling), tell_of_series(register))
+        for number, step in enumerate(steps, 1):
             failed += not _try(bar.console, number, step)
     return failed
 
