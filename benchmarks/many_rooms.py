@@ -167,16 +167,29 @@ def measure(yaml: Path, output: str, postmaster: int | None = None) -> str:
     begun = time.monotonic()
     with (yaml.parent / f"check.{output}").open("wb") as out:
         process = subprocess.Popen(command, stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
+        memory, pid = 0, 0
+        while not pid:
+            # `ru_maxrss` would count this process, from which that one was forked.
+            memory = max(memory, _memory(process.pid))
+            time.sleep(0.05)
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
     seconds = time.monotonic() - begun
     time.sleep(1)  # PostgreSQL's process ends a moment later.
     cpu = usage.ru_utime + usage.ru_stime
     return (
         f"{output}: {seconds:.1f} s, {cpu:.1f} s of CPU in the process, "
         f"{_children_cpu(postmaster) - served:.1f} s in PostgreSQL, "
-        f"{usage.ru_maxrss / 1024:.0f} MB, exit code {os.waitstatus_to_exitcode(status)}, "
+        f"{memory / 1024:.0f} MB, exit code {os.waitstatus_to_exitcode(status)}, "
         f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after"
     )
+
+
+def _memory(pid: int) -> int:
+    """The most memory that a process had so far, in kB; 0 if it has ended."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
 
 
 def _children_cpu(pid: int | None) -> float:
