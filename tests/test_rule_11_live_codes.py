@@ -28,9 +28,10 @@ class SeriesOfTest:
 
     @property
     def rooms(self) -> list[str]:
-        """The rooms of its groups in their order."""
+        """The rooms of its groups in their order; a group that is being made has none yet."""
         found = self.server.query(
-            "SELECT room_id FROM capgroups_series_groups WHERE series_id = ? ORDER BY number",
+            "SELECT room_id FROM capgroups_series_groups "
+            "WHERE series_id = ? AND room_id IS NOT NULL ORDER BY number",
             self.series_id,
         )
         return [room for (room,) in found]

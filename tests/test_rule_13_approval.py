@@ -612,7 +612,7 @@ def test_a_moderator_does_all_of_it_in_the_chat_with_the_concierge(server: Serve
     assert chat.messages()[-1]["body"] == line
     assert chat.ask("requests") == line
     assert chat.ask("requests tea") == line
-    assert chat.ask("yes") == ENGLISH.say("which_request")
+    assert chat.ask("yes") == ENGLISH.say("nothing_to_confirm")
     assert chat.ask("yes bob") == ENGLISH.say("which_request")
     said = chat.ask(f"yes {number} 99")
     assert said.splitlines() == [
