@@ -756,7 +756,9 @@ def test_a_picture_is_announced_as_it_was_forwarded(server: Server) -> None:
     path = f"/rooms/{quote(talk.room)}/send/m.room.message/{time.monotonic_ns()}"
     html = {"msgtype": "m.text", "body": "Tea", "format": "org.matrix.custom.html",
             "formatted_body": "<b>Tea</b>"}  # fmt: skip
+    before = len(talk.messages())
     event_id = expect(talk.person.call("PUT", path, html)).body["event_id"]
+    assert eventually(lambda: len(talk.messages()) > before)  # It is no command.
     shown = send({"msgtype": "m.text", "body": f"> quoted\n\nannounce {series.name}",
                   "m.relates_to": {"m.in_reply_to": {"event_id": event_id}}})  # fmt: skip
     assert "Tea" in shown
