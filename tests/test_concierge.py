@@ -32,8 +32,8 @@ ENGLISH = Words()
 _limits = itertools.count(1)
 
 
-def invitations(person: Person) -> list[str]:
-    """Rooms that the concierge has invited this person to."""
+def invitations(person: Person, *, chats_only: bool = False) -> list[str]:
+    """Rooms that the concierge has invited this person to; an organisers' space is no chat."""
     # Synapse remembers its answer to a first sync for a while, one for each filter.
     sync = f'/sync?timeout=0&filter={{"room":{{"timeline":{{"limit":{next(_limits)}}}}}}}'
     rooms = expect(person.call("GET", sync)).body.get("rooms", {}).get("invite", {})
@@ -41,7 +41,9 @@ def invitations(person: Person) -> list[str]:
         room
         for room, invited in rooms.items()
         if any(
-            event["sender"] == concierge_of(person) for event in invited["invite_state"]["events"]
+            event["sender"] == concierge_of(person)
+            and (event["content"].get("is_direct") or not chats_only)
+            for event in invited["invite_state"]["events"]
         )
     ]
 
@@ -51,8 +53,8 @@ class Chat:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        assert eventually(lambda: len(invitations(person)) == 1)
-        (self.room,) = invitations(person)
+        assert eventually(lambda: len(invitations(person, chats_only=True)) == 1)
+        (self.room,) = invitations(person, chats_only=True)
         expect(person.join(self.room))
         assert eventually(lambda: self.messages() != [])  # The greeting follows the invitation.
 

@@ -749,6 +749,7 @@ def test_a_picture_is_announced_as_it_was_forwarded(server: Server) -> None:
     assert send(encrypted) == ENGLISH.say("announce_encrypted_file")
     assert "tea.png" in send(picture)
     talk.say("yes", 2)
+    assert eventually(lambda: len(messages(server, series.rooms[0])) == 1)
     (event,) = messages(server, series.rooms[0])
     assert {k: event["content"][k] for k in picture} == picture
 
@@ -763,6 +764,7 @@ def test_a_picture_is_announced_as_it_was_forwarded(server: Server) -> None:
                   "m.relates_to": {"m.in_reply_to": {"event_id": event_id}}})  # fmt: skip
     assert "Tea" in shown
     talk.say("yes", 2)
+    assert eventually(lambda: len(messages(server, series.rooms[0])) == 2)
     assert messages(server, series.rooms[0])[1]["content"]["formatted_body"] == "<b>Tea</b>"
 
 
