@@ -567,12 +567,13 @@ def test_nothing_of_who_waited_is_kept_when_account_or_room_are_gone(
     expect(turn(creator, room))
     deactivate(creator, admin, erase=True)
     assert server.query("SELECT set_by FROM capgroups_approval") == [("an erased account",)]
-    # Synapse takes deactivated people out of their rooms afterwards, and a deletion meanwhile fails.
+    # Synapse takes deactivated people out of their rooms afterwards; a deletion meanwhile fails.
     parting = "SELECT COUNT(*) FROM users_pending_deactivation"
     assert eventually(lambda: server.query(parting) == [(0,)], 60)
     purge = {"purge": True, "force_purge": True}
     expect(admin.call("DELETE", f"/_synapse/admin/v2/rooms/{quote(room)}", purge))
-    assert eventually(lambda: server.query("SELECT 1 FROM rooms WHERE room_id = ?", room) == [], 60)
+    gone = eventually(lambda: server.query("SELECT 1 FROM rooms WHERE room_id = ?", room) == [], 60)
+    assert gone, admin.call("GET", f"/_synapse/admin/v2/rooms/{quote(room)}/delete_status")
     restart(server)
     for table in ("approval", "requests", "told"):
         assert eventually(lambda t=table: server.query(f"SELECT * FROM capgroups_{t}") == [])  # type: ignore[misc]
