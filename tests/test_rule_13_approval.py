@@ -571,9 +571,13 @@ def test_nothing_of_who_waited_is_kept_when_account_or_room_are_gone(
     parting = "SELECT COUNT(*) FROM users_pending_deactivation"
     assert eventually(lambda: server.query(parting) == [(0,)], 60)
     purge = {"purge": True, "force_purge": True}
-    expect(admin.call("DELETE", f"/_synapse/admin/v2/rooms/{quote(room)}", purge))
-    gone = eventually(lambda: server.query("SELECT 1 FROM rooms WHERE room_id = ?", room) == [], 60)
-    assert gone, admin.call("GET", f"/_synapse/admin/v2/rooms/{quote(room)}/delete_status")
+    path = f"/_synapse/admin/v2/rooms/{quote(room)}"
+    for _ in range(3):  # A deletion that Synapse gives up is asked for again, as an admin does.
+        expect(admin.call("DELETE", path, purge))
+        rooms = "SELECT 1 FROM rooms WHERE room_id = ?"
+        if gone := eventually(lambda: server.query(rooms, room) == [], 20):
+            break
+    assert gone, admin.call("GET", f"{path}/delete_status")
     restart(server)
     for table in ("approval", "requests", "told"):
         assert eventually(lambda t=table: server.query(f"SELECT * FROM capgroups_{t}") == [])  # type: ignore[misc]
