@@ -572,9 +572,9 @@ def test_nothing_of_who_waited_is_kept_when_account_or_room_are_gone(
     assert eventually(lambda: server.query(parting) == [(0,)], 60)
     purge = {"purge": True, "force_purge": True}
     path = f"/_synapse/admin/v2/rooms/{quote(room)}"
+    rooms = "SELECT 1 FROM rooms WHERE room_id = ?"
     for _ in range(3):  # A deletion that Synapse gives up is asked for again, as an admin does.
         expect(admin.call("DELETE", path, purge))
-        rooms = "SELECT 1 FROM rooms WHERE room_id = ?"
         if gone := eventually(lambda: server.query(rooms, room) == [], 20):
             break
     assert gone, admin.call("GET", f"{path}/delete_status")
