@@ -157,21 +157,21 @@ def test_a_process_killed_while_it_makes_a_group_leaves_nothing_behind(
     race_with_kills(start_cluster, people=16, fill=2, at_once=8, kills=2)
 
 
-@pytest.mark.full_size
+@pytest.mark.before_release
 @pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
 def test_250_people_at_one_live_code(start_cluster: Clusters, round_: int) -> None:
     server, _ = start_cluster(module=MODULE, workers=2, persisters=round_ % 2)
     race(server, people=250, fill=20, at_once=50)
 
 
-@pytest.mark.full_size
+@pytest.mark.before_release
 @pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
 def test_250_people_who_come_and_go(start_cluster: Clusters, round_: int) -> None:
     server, _ = start_cluster(module=MODULE, workers=2, persisters=round_ % 2)
     race_with_leavers(server, people=250, fill=20, at_once=50)
 
 
-@pytest.mark.full_size
+@pytest.mark.before_release
 @pytest.mark.parametrize("round_", range(1, ROUNDS + 1))
 def test_250_people_while_processes_are_killed(start_cluster: Clusters, round_: int) -> None:
     race_with_kills(start_cluster, people=250, fill=20, at_once=30, kills=5 + round_)

@@ -605,7 +605,7 @@ def test_each_group_has_it_once_although_the_process_is_killed_again_and_again(
     interrupted(start, engine, groups=12, kills=3)
 
 
-@pytest.mark.full_size
+@pytest.mark.before_release
 def test_fifty_groups_have_it_once_although_the_process_is_killed_ten_times(
     start: Starter, engine: str
 ) -> None:
@@ -897,7 +897,7 @@ def test_a_worker_takes_the_confirmation_and_another_process_sends_at_once(
 
 
 @pytest.mark.long(2)
-@pytest.mark.full_size
+@pytest.mark.before_release
 def test_a_killed_worker_sends_nothing_twice_although_another_process_writes_the_events(
     start_cluster: Clusters,
 ) -> None:

@@ -528,7 +528,7 @@ def test_the_command_carries_out_what_it_showed(
     assert {at.events_of(person) for person in people} == {1}
 
 
-@pytest.mark.full_size
+@pytest.mark.before_release
 def test_2000_people_are_assigned_whatever_happens_meanwhile(start: Starter) -> None:
     server = start("postgres", module={**JOINS, "cap": 500, "code_limit": 200})
     at = desk(server, fill=100)
