@@ -471,8 +471,8 @@ def test_so_many_people_wait_by_one_code_and_one_person_in_so_many_groups(server
     ask(server, code)
 
     eve = server.person()
-    for number in range(MOST_OF_PERSON):
-        wait(start + 100 + number, f"!{number}:elsewhere", eve.user_id, "other", now)
+    for number in range(MOST_OF_PERSON):  # In rooms that there are: the others are swept away.
+        wait(start + 100 + number, creator.new_room(), eve.user_id, "other", now)
     _, _, tea_code = group_with_approval(server)
     assert refused(server.scan(eve, tea_code), "too_many_own_requests")
     server.query("DELETE FROM capgroups_requests WHERE number = ?", start + 100)
