@@ -1,62 +1,73 @@
-"""The console script `capgroups`."""
+"""The console script `capgroups`: one row for each command."""
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 
-from synapse_capgroups.client.assign import add_arguments as add_assign_arguments
-from synapse_capgroups.client.assign import run as run_assign
+import attrs
+
+from synapse_capgroups.client import assign
+from synapse_capgroups.client.environment import TOKEN
 
 
-def main(argv: list[str] | None = None) -> int:
+@attrs.frozen
+class Command:
+    """A command.
+
+    Attributes:
+        summary: what the list of commands says.
+        description: what its own `--help` says first.
+        epilog: an example, and what else stands at the end.
+        add_arguments: describes its arguments.
+        run: does it and returns the exit code. What it imports besides may be missing: Synapse, or
+            what the demo needs.
+        needs: the sentence for that.
+    """
+
+    name: str
+    summary: str
+    description: str
+    epilog: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, argparse.ArgumentParser], int]
+    needs: str = ""
+
+
+IN_SYNAPSES_ENVIRONMENT = (
+    "Run this in Synapse's own environment, where the module is or would be installed."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that was asked for and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="capgroups", description="Group chats for Synapse that keep themselves small."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser(
-        "check",
-        help="say what the module would mean on your server, before it is installed there",
-        description=(
-            "Reads homeserver.yaml and the database, and says what the module depends on and\n"
-            "which rooms break its rules. It writes nothing, and Synapse may run or not."
-        ),
-        epilog=(
-            "example: capgroups check -c /etc/matrix-synapse/homeserver.yaml -o csv > rooms.csv\n\n"
-            "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start with\n"
-            "the module, 2 it could not look"
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_check_options(check)
-    demo = commands.add_parser(
-        "demo",
-        help="run a real homeserver with this module and watch the rules work",
-        description=(
-            "Starts a real Synapse on loopback in a temporary folder, with this module and small "
-            "limits, tells the story of a group step by step, and stays up for you to try it with "
-            "a client."
-        ),
-        epilog="example: capgroups demo --check",
-    )
-    _add_demo_options(demo)
-    assign = commands.add_parser(
-        "assign",
-        help="put people into the groups of a series, by a table",
-        description=(
-            "Shows who of a table would go into which group of a series, and who is left out and "
-            "why. Nothing is done without --apply and the hash of the plan that was seen."
-        ),
-    )
-    add_assign_arguments(assign)
+    parsers = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = {}
+    for command in COMMANDS:
+        own = parsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog=command.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(own)
+        commands[command.name] = command, own
     arguments = parser.parse_args(argv)
-    if arguments.command == "check":
-        return _check(arguments)
-    if arguments.command == "assign":
-        return run_assign(arguments)
-    return _demo(arguments, demo)
+    command, own = commands[arguments.command]
+    try:
+        return command.run(arguments, own)
+    except ModuleNotFoundError as e:
+        if not command.needs or (e.name or "").partition(".")[0] == __package__:
+            raise
+        print(f"{own.prog}: {e.name} is not installed here. {command.needs}", file=sys.stderr)
+        return 2
 
 
-def _add_check_options(parser: argparse.ArgumentParser) -> None:
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """For commands that read homeserver.yaml and the database."""
     parser.add_argument(
         "-c",
         dest="config",
@@ -66,44 +77,47 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
         help="homeserver.yaml; again for further files, whose sections replace earlier ones",
     )
     parser.add_argument(
-        "-o",
-        dest="output",
-        choices=("table", "json", "csv"),
-        default="table",
-        help="how to print it (default: table)",
-    )
-    parser.add_argument(
-        "--rows", type=_count, default=20, help="how many rooms the table shows (default: 20)"
-    )
-    parser.add_argument(
         "--timeout",
-        type=_count,
+        type=count,
         metavar="SECONDS",
         default=300,
         help="how long PostgreSQL may take for a statement (default: 300)",
     )
 
 
-def _count(text: str) -> int:
+def add_output_argument(parser: argparse.ArgumentParser) -> None:
+    """For commands that print a table, or the same for programs."""
+    parser.add_argument(
+        "-o",
+        dest="output",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="how to print it (default: table)",
+    )
+
+
+def count(text: str) -> int:
+    """A number of rows, or of seconds."""
     if not text.isdecimal() or not 0 < int(text) <= 86_400:
         raise argparse.ArgumentTypeError("a whole number from 1 to 86400")
     return int(text)
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    try:
-        from synapse_capgroups.admin.check import run
-    except ModuleNotFoundError as e:
-        print(
-            f"capgroups check: {e.name} is not installed here. Run this in Synapse's own "
-            "environment, where the module would be installed.",
-            file=sys.stderr,
-        )
-        return 2
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    add_output_argument(parser)
+    parser.add_argument(
+        "--rows", type=count, default=20, help="how many rooms the table shows (default: 20)"
+    )
+
+
+def _check(arguments: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from synapse_capgroups.admin.check import run
+
     return run(arguments.config, arguments.output, rows=arguments.rows, timeout=arguments.timeout)
 
 
-def _add_demo_options(demo: argparse.ArgumentParser) -> None:
+def _add_demo_arguments(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--check",
         action="store_true",
@@ -131,15 +145,8 @@ def _demo(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     if not 4 <= arguments.code_limit <= arguments.cap - 2:
         parser.error("the story needs a --code-limit of 4 or more, and a --cap at least 2 above it")
 
-    try:
-        from synapse_capgroups.demo.show import run
-    except ModuleNotFoundError as e:
-        print(
-            f"The demo needs {e.name}, which is not installed. Install it with: "
-            "pip install 'synapse-capgroups[demo]'",
-            file=sys.stderr,
-        )
-        return 2
+    from synapse_capgroups.demo.show import run
+
     return run(
         arguments.cap,
         arguments.code_limit,
@@ -147,3 +154,40 @@ def _demo(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int
         port=arguments.port,
         workers=arguments.workers,
     )
+
+
+COMMANDS = (
+    Command(
+        "check",
+        "say what the module would mean on your server, before it is installed there",
+        "Reads homeserver.yaml and the database, and says what the module depends on and\n"
+        "which rooms break its rules. It writes nothing, and Synapse may run or not.",
+        "example: capgroups check -c /etc/matrix-synapse/homeserver.yaml -o csv > rooms.csv\n\n"
+        "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start with\n"
+        "the module, 2 it could not look",
+        _add_check_arguments,
+        _check,
+        IN_SYNAPSES_ENVIRONMENT,
+    ),
+    Command(
+        "assign",
+        "put people into the groups of a series, by a table",
+        "Shows who of a table would go into which group of a series, and who is left out\n"
+        "and why. Nothing is done without --apply and the hash of the plan that was seen.",
+        "example: capgroups assign people.csv --series 7GQ2 --by city --size 20..40\n\n"
+        f"The organiser's access token is read from {TOKEN} in the environment.",
+        assign.add_arguments,
+        lambda arguments, _: assign.run(arguments),
+    ),
+    Command(
+        "demo",
+        "run a real homeserver with this module and watch the rules work",
+        "Starts a real Synapse on loopback in a temporary folder, with this module and\n"
+        "small limits, tells the story of a group step by step, and stays up for you to\n"
+        "try it with a client.",
+        "example: capgroups demo --check",
+        _add_demo_arguments,
+        _demo,
+        "Install what the demo needs with: pip install 'synapse-capgroups[demo]'",
+    ),
+)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import shlex
 import sys
@@ -14,14 +13,14 @@ from typing import Any
 import attrs
 
 from synapse_capgroups.client.connection import CallError, Homeserver
-from synapse_capgroups.client.printing import plan_csv, plan_text, printable
+from synapse_capgroups.client.environment import add_server_argument, default_server, homeserver
+from synapse_capgroups.client.printing import plan_csv, plan_text
+from synapse_capgroups.client.terminal import complain, note, show
 from synapse_capgroups.rules.assignment.csv_text import decoded
 from synapse_capgroups.rules.assignment.entries import parsed
 from synapse_capgroups.rules.assignment.flaws import UnreadableTable
 from synapse_capgroups.rules.assignment.table import MAX_BYTES
 from synapse_capgroups.words.lookup import in_language
-
-TOKEN, SERVER = "CAPGROUPS_TOKEN", "CAPGROUPS_SERVER"
 
 _POLL = 2.0  # seconds
 _MOST_FAILED_POLLS = 30
@@ -60,23 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HASH",
         help="carry out the plan with this hash, or go on with it. Without it nothing is done",
     )
-    parser.add_argument(
-        "--server",
-        default=os.environ.get(SERVER),
-        help=f"the homeserver's address (default: {SERVER} in the environment)",
-    )
+    add_server_argument(parser)
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: table")
-    parser.epilog = f"The organiser's access token is read from {TOKEN} in the environment."
 
 
 def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
     """Plan or apply. Returns 0, 1 if not all was done, and 2 if nothing could be asked."""
     try:
-        token = os.environ.get(TOKEN, "")
-        if not token or not arguments.server:
-            missing = f"the access token in {TOKEN}" if not token else f"--server or {SERVER}"
-            return _complain(f"Missing: {missing}.", 2)
-        server = Homeserver(arguments.server, token, sleep)
+        server = homeserver(arguments, sleep)
         body = _table(arguments.file)
         if columns := [name for said in arguments.by for name in said.split(",")]:
             body["by"] = columns
@@ -87,15 +77,15 @@ def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sle
             return _apply(assignments, body, arguments)
         return _plan(assignments, body, arguments)
     except UnreadableTable as e:
-        return _complain(in_language("en").say(e.flaw.value, **e.values), 2)
+        return complain(in_language("en").say(e.flaw.value, **e.values), 2)
     except OSError as e:
-        return _complain(f"{arguments.file}: {e.strerror}", 2)
+        return complain(f"{arguments.file}: {e.strerror}", 2)
     except CallError as e:
-        return _complain(str(e), 1)
+        return complain(str(e), 2 if e.unasked else 1)
     except (KeyError, TypeError, AttributeError):
-        return _complain("The server's answer is not what an assignment looks like.", 1)
+        return complain("The server's answer is not what an assignment looks like.", 1)
     except KeyboardInterrupt:
-        return _complain("You have stopped watching. What was begun goes on at the server.", 130)
+        return complain("You have stopped watching. What was begun goes on at the server.", 130)
 
 
 @attrs.frozen
@@ -139,9 +129,9 @@ class Assignments:
 
 def _plan(assignments: Assignments, body: Json, arguments: argparse.Namespace) -> int:
     plan = assignments.plan(body)
-    _show(FORMATS[arguments.format](plan), raw=arguments.format != "table")
+    show(FORMATS[arguments.format](plan), raw=arguments.format != "table")
     if plan["totals"]["placed"]:
-        _note(
+        note(
             "\nNothing is done yet. To do exactly this:\n  "
             + shlex.join(["capgroups", "assign", *_repeated(arguments), "--apply", plan["hash"]])
         )
@@ -154,7 +144,7 @@ def _repeated(arguments: argparse.Namespace) -> list[str]:
         repeated += ["--by", said]
     if arguments.size:
         repeated += ["--size", f"{arguments.size.get('min', '')}..{arguments.size.get('max', '')}"]
-    if arguments.server != os.environ.get(SERVER):
+    if arguments.server != default_server():
         repeated += ["--server", arguments.server]
     return repeated
 
@@ -164,8 +154,8 @@ def _apply(assignments: Assignments, body: Json, arguments: argparse.Namespace) 
     if assignment_id is None:
         plan = assignments.plan(body)
         if plan["hash"] != arguments.apply:
-            _show(FORMATS[arguments.format](plan), raw=arguments.format != "table")
-            return _complain(
+            show(FORMATS[arguments.format](plan), raw=arguments.format != "table")
+            return complain(
                 "Nothing was done: the table or the series has changed, so this is another plan "
                 f"than the one you saw. Its hash is {plan['hash']}.",
                 1,
@@ -174,13 +164,13 @@ def _apply(assignments: Assignments, body: Json, arguments: argparse.Namespace) 
     assignments.apply(assignment_id, arguments.apply)
     end = _watch(assignments, assignment_id)
     if arguments.format == "json":
-        _show(json.dumps(end, indent=2), raw=True)
+        show(json.dumps(end, indent=2), raw=True)
     failures = end["failures"]
     for failure in failures:
-        _note(f"{failure['user']}: {failure['error']}")
+        note(f"{failure['user']}: {failure['error']}")
     if end["state"] != "done":
-        return _complain("The assignment was stopped. The same command goes on with it.", 1)
-    _note(f"Done: {end['done']} of {end['people']} people.")
+        return complain("The assignment was stopped. The same command goes on with it.", 1)
+    note(f"Done: {end['done']} of {end['people']} people.")
     return 1 if failures else 0
 
 
@@ -199,7 +189,7 @@ def _watch(assignments: Assignments, assignment_id: str) -> Json:
             if progress["state"] != "applying":
                 return assignments.end(assignment_id)
             if (now := f"{progress['done']} of {progress['people']} people") != told:
-                _note(now)
+                note(now)
                 told = now
         assignments.server.sleep(_POLL)
 
@@ -227,17 +217,3 @@ def _hash(said: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", said):
         raise argparse.ArgumentTypeError("the hash that the plan ends with has 64 characters")
     return said
-
-
-def _show(text: str, *, raw: bool) -> None:
-    # Files are as the server says it; a terminal could be told to do something by it.
-    print(text if raw and not sys.stdout.isatty() else printable(text))
-
-
-def _note(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)
-
-
-def _complain(sentence: str, code: int) -> int:
-    _note(sentence)
-    return code

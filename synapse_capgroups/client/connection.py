@@ -21,13 +21,15 @@ _LONGEST_WAIT = 60  # seconds
 class CallError(Exception):
     """A call that led to nothing; the text is a sentence for people."""
 
-    def __init__(self, sentence: str, *, passing: bool = False) -> None:
+    def __init__(self, sentence: str, *, passing: bool = False, unasked: bool = False) -> None:
         """
         Args:
             passing: whether it may work if it is tried again.
+            unasked: whether something is missing without which nobody can be asked.
         """
         super().__init__(sentence)
         self.passing = passing
+        self.unasked = unasked
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -115,5 +115,10 @@ def assignment(assigned: Assignment, by: str, what: str, **counts: int) -> None:
     _write("assignment", {**facts, "what": what, **counts})
 
 
+def admin(deed: str, by: str, **facts: Any) -> None:
+    """A server admin has done something with the module's own commands."""
+    _write("admin", {"deed": deed, "by": by, **facts})
+
+
 def _write(word: str, facts: dict[str, Any]) -> None:
     logger.info("%s %s", word, json.dumps(facts, sort_keys=True))

@@ -56,6 +56,18 @@ class Callers:
         await self._limits.spend(CALLS, user_id)
         return user_id
 
+    async def server_admin(self, request: Any) -> str:
+        """The caller's Matrix ID, if they are a server admin.
+
+        Raises:
+            SynapseError: 403, they are none; or they have no login here, or call too often.
+        """
+        user_id = await self.person(request)
+        if not await self._api.is_user_admin(user_id):
+            # As Synapse's Admin API says it.
+            raise SynapseError(403, "You are not a server admin", ErrorCodes.FORBIDDEN)
+        return user_id
+
     async def member(self, request: Any, room_id: str) -> Member:
         """The caller as a member of a group.
 
