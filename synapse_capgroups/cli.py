@@ -174,7 +174,7 @@ COMMANDS = (
         "put people into the groups of a series, by a table",
         "Shows who of a table would go into which group of a series, and who is left out\n"
         "and why. Nothing is done without --apply and the hash of the plan that was seen.",
-        "example: capgroups assign people.csv --series 7GQ2 --by city --size 20..40\n\n"
+        "example: capgroups assign people.csv --series tea --by city --size 20..40\n\n"
         f"The organiser's access token is read from {TOKEN} in the environment.",
         assign.add_arguments,
         lambda arguments, _: assign.run(arguments),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import pytest
@@ -23,8 +24,16 @@ from synapse_capgroups.rules.assignment.flaws import UnreadableTable
 from synapse_capgroups.rules.assignment.planning import make_plan
 from synapse_capgroups.words.lookup import Words
 
-PATH = "/_synapse/client/capgroups/v1/series/tea/assignments"
+ALL = "/_synapse/client/capgroups/v1/series"
+ID = "s-4f0a9c2be16d7783"
+PATH = f"{ALL}/{ID}/assignments"
 PEOPLE = "user,city\n" + "".join(f"u{n},Ulm\nk{n},Köln\n" for n in range(3)) + "z%,Ulm\n"
+
+
+def described(series_id: str, name: str = "tea", **more: str) -> dict[str, str]:
+    """A series as `GET v1/series` lists it, as far as the command looks."""
+    running = {"state": "running", "organiser": "@marta:example.com"}
+    return {"series_id": series_id, "name": name, **running, **more}
 
 
 class Series:
@@ -37,11 +46,17 @@ class Series:
         self.applied: list[str] = []
         self.fails: list[tuple[int, dict[str, Any]]] = []
         self.failures: list[dict[str, str]] = []
+        self.pages = [[described(ID)]]
+        """What `GET v1/series` lists."""
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         self.asked.append((method, path.removeprefix(PATH)))
         if self.fails:
             return self.fails.pop(0)
+        if (asked := urlsplit(path)).path == ALL:
+            number = int(parse_qs(asked.query).get("from", ["0"])[0])
+            more = {"next": str(number + 1)} if self.pages[number + 1 :] else {}
+            return 200, {"series": self.pages[number], **more}
         match method, path.removeprefix(PATH).split("/")[1:]:
             case "POST", []:
                 return self.plan(body)
@@ -97,9 +112,9 @@ class Desk:
     file: Path
     capture: pytest.CaptureFixture[str]
 
-    def run(self, *more: str) -> tuple[int, str, str]:
+    def run(self, *more: str, series: str = "tea") -> tuple[int, str, str]:
         """The exit code, what is written, and what is written beside it."""
-        code = cli.main(["assign", str(self.file), "--series", "tea", "--server", self.url, *more])
+        code = cli.main(["assign", str(self.file), "--series", series, "--server", self.url, *more])
         return (code, *self.capture.readouterr())
 
     def hash(self) -> str:
@@ -159,7 +174,7 @@ def test_without_a_hash_the_plan_is_shown_and_nothing_is_done(desk: Desk) -> Non
         "is on this server.\n"
     )
     assert "Nothing is done yet" in err
-    assert desk.series.asked == [("POST", "")]
+    assert desk.series.asked == [("GET", ALL), ("POST", "")]
     assert desk.series.applied == []
 
 
@@ -195,6 +210,35 @@ def test_a_plan_that_is_not_the_one_that_was_seen_is_shown_and_not_carried_out(d
     assert "7 people get a place" in out
     assert "Nothing was done" in err
     assert desk.series.applied == []
+
+
+@pytest.mark.parametrize("said", ["tea", "Tea", ID])
+def test_a_series_is_found_by_its_name_or_its_id_on_any_page(desk: Desk, said: str) -> None:
+    ended = described("s-0", state="ended")
+    desk.series.pages = [[ended, described("s-1", "coffee")], [described(ID)]]
+    assert desk.run("--by", "city", series=said)[0] == 0
+    assert desk.series.asked == [("GET", ALL), ("GET", f"{ALL}?from=1"), ("POST", "")]
+
+
+def test_a_name_of_several_series_is_told_with_their_ids(desk: Desk) -> None:
+    desk.series.pages = [[described(ID), described("s-1", "TEA", organiser="@otto:example.com")]]
+    code, out, err = desk.run("--by", "city")
+    assert (code, out) == (1, "")
+    assert err.endswith(
+        "You run several series called tea. Give the ID of one: "
+        f"{ID} of @marta:example.com, s-1 of @otto:example.com.\n"
+    )
+    assert desk.run("--by", "city", series=ID)[0] == 0
+
+
+def test_a_series_that_the_caller_does_not_run_is_told(desk: Desk) -> None:
+    desk.series.pages = [[described(ID), described("s-1", "cocoa", state="ended")]]
+    for said in ("coffee", "cocoa", "s-1", "te"):
+        _, _, err = desk.run("--by", "city", series=said)
+        assert err.endswith(f"You run no series called {said}. You run: tea.\n")
+    desk.series.pages = [[]]
+    assert "You run none." in desk.run("--by", "city")[2]
+    assert all(method == "GET" for method, _ in desk.series.asked)
 
 
 def test_who_could_not_be_brought_in_is_listed(desk: Desk) -> None:
@@ -288,11 +332,11 @@ def test_whoever_calls_too_often_waits_as_long_as_the_server_asks(desk: Desk) ->
     waited: list[float] = []
     server = Homeserver(desk.url, "secret", waited.append)
     desk.series.fails = [(429, {"retry_after_ms": 1500}), (429, {}), (429, {"retry_after_ms": 1e9})]
-    server.call("GET", "series", "tea", "assignments")
+    server.call("GET", "series", ID, "assignments")
     assert waited == [1.5, 1.0, 1.0]
     desk.series.fails = [(429, {"error": "Too often."})] * 9
     with pytest.raises(CallError, match="Too often"):
-        server.call("GET", "series", "tea", "assignments")
+        server.call("GET", "series", ID, "assignments")
 
 
 def test_a_token_that_is_missing_or_wrong_is_told(

@@ -20,6 +20,7 @@ from synapse_capgroups.rules.assignment.csv_text import decoded
 from synapse_capgroups.rules.assignment.entries import parsed
 from synapse_capgroups.rules.assignment.flaws import UnreadableTable
 from synapse_capgroups.rules.assignment.table import MAX_BYTES
+from synapse_capgroups.rules.series import called_alike
 from synapse_capgroups.words.lookup import in_language
 
 _POLL = 2.0  # seconds
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", help="the people: CSV or JSON with a column `user`; - reads standard input"
     )
-    parser.add_argument("--series", required=True, help="the series' ID")
+    parser.add_argument("--series", required=True, help="the series' name, or its ID")
     parser.add_argument(
         "--by",
         action="append",
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sle
             body["by"] = columns
         if arguments.size:
             body["size"] = arguments.size
-        assignments = Assignments(server, arguments.series)
+        assignments = Assignments(server, series_id(server, arguments.series))
         if arguments.apply:
             return _apply(assignments, body, arguments)
         return _plan(assignments, body, arguments)
@@ -86,6 +87,34 @@ def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sle
         return complain("The server's answer is not what an assignment looks like.", 1)
     except KeyboardInterrupt:
         return complain("You have stopped watching. What was begun goes on at the server.", 130)
+
+
+def series_id(server: Homeserver, said: str) -> str:
+    """The ID of the series that the caller means, among those that they run and have not ended.
+
+    Args:
+        said: its name or its ID.
+
+    Raises:
+        CallError: they may mean none or several.
+    """
+    page = server.call("GET", "series")
+    known = page["series"]
+    while after := page.get("next"):
+        page = server.call("GET", "series", after=after)
+        known += page["series"]
+    running = [one for one in known if one["state"] != "ended"]
+    meant = [one for one in running if one["series_id"] == said] or [
+        one for one in running if called_alike(one["name"], said)
+    ]
+    if len(meant) == 1:
+        return str(meant[0]["series_id"])
+    if meant:
+        several = ", ".join(f"{one['series_id']} of {one['organiser']}" for one in meant)
+        raise CallError(f"You run several series called {said}. Give the ID of one: {several}.")
+    names = ", ".join(one["name"] for one in running)
+    yours = f"You run: {names}." if names else "You run none."
+    raise CallError(f"You run no series called {said}. {yours}")
 
 
 @attrs.frozen
