@@ -61,16 +61,17 @@ class SeriesReading:
 
     async def all(self, runs: list[Organiser]) -> str:
         """All that somebody runs, with its numbers."""
+        counts = await self._series.groups.counts(runs)
         lines = [
             self._words.say(
                 "series_line",
                 number=number,
                 name=one.series.name,
-                groups=await self._series.groups.count(one),
+                groups=groups,
                 most=one.series.max_groups,
                 state=self._state(one),
             )
-            for number, one in enumerate(runs, 1)
+            for number, (one, groups) in enumerate(zip(runs, counts, strict=True), 1)
         ]
         return "\n".join(lines) or self._words.say("no_series")
 
@@ -81,11 +82,12 @@ class SeriesReading:
         """A series with its groups."""
         found = await self._series.groups.page(organiser, 0, _MOST_GROUPS + 1)
         series = organiser.series
+        (groups,) = await self._series.groups.counts([organiser])
         head = self._words.say(
             "series_head",
             name=series.name,
             people=sum(group.people for group in found),
-            groups=await self._series.groups.count(organiser),
+            groups=groups,
             most=series.max_groups,
             state=self._state(organiser),
         )

@@ -1,5 +1,7 @@
 """The groups of a series as its organisers see them; taking groups in, and letting them go."""
 
+from collections.abc import Sequence
+
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
@@ -15,6 +17,7 @@ from synapse_capgroups.series.organisers import Organiser, still_runs
 from synapse_capgroups.series.tending import Tended, Tending
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.series import SeriesGroup, SeriesGroups, SeriesHelpers, SeriesRows
+from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.telemetry import journal
 
 
@@ -58,13 +61,13 @@ class GroupsOfSeries:
         self._tending = tending
         self._places = places
 
-    async def count(self, organiser: Organiser) -> int:
-        """How many groups a series has, those being made included."""
-        series_id = organiser.series.series_id
-        count, _ = await self._database.look_up(
-            "count_of_series", lambda txn: SeriesGroups.count_and_last(txn, series_id)
+    async def counts(self, organisers: Sequence[Organiser]) -> list[int]:
+        """How many groups each of these series has, those being made included."""
+        series_ids = [organiser.series.series_id for organiser in organisers]
+        found = await self._database.look_up(
+            "counts_of_series", lambda txn: SeriesCounts.groups(txn, series_ids)
         )
-        return count
+        return [found.get(series_id, 0) for series_id in series_ids]
 
     async def page(self, organiser: Organiser, after: int, most: int) -> list[GroupInSeries]:
         """Groups of a series in the order of their numbers.

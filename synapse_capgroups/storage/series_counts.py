@@ -1,4 +1,4 @@
-"""What is counted over all groups of a series: statements on several tables, each by an index."""
+"""What is counted over all groups of series: statements on several tables, each by an index."""
 
 from collections.abc import Collection
 
@@ -36,7 +36,7 @@ class Came:
 
 
 class SeriesCounts:
-    """Counts people of series."""
+    """Counts groups and people of series."""
 
     @staticmethod
     def came(
@@ -66,6 +66,21 @@ class SeriesCounts:
             Came(int(day) * DAY_MS, bool(by_code), label, int(came), int(are_in))
             for day, by_code, label, came, are_in in txn.fetchall()
         ]
+
+    @staticmethod
+    def groups(txn: LoggingTransaction, series_ids: Collection[str]) -> dict[str, int]:
+        """How many groups each of these series has, if any, those being made included."""
+        if not series_ids:
+            return {}
+        marks = ", ".join("?" * len(series_ids))
+        txn.execute(
+            f"""
+            SELECT series_id, COUNT(*) FROM capgroups_series_groups
+            WHERE series_id IN ({marks}) GROUP BY series_id
+            """,
+            tuple(series_ids),
+        )
+        return {series_id: int(count) for series_id, count in txn.fetchall()}
 
     @staticmethod
     def members(txn: LoggingTransaction, series_id: str) -> int:

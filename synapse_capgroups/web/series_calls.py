@@ -68,7 +68,7 @@ class SeriesCalls:
         limit, after = paging.limit(request), paging.number(request)
         found = await self._series.organisers.of_person(user_id)
         page = found[after : after + limit]
-        answer: JsonDict = {"series": [await self._described(one) for one in page]}
+        answer: JsonDict = {"series": await self._all_described(page)}
         if len(found) > after + limit:
             answer["next"] = str(after + limit)
         return 200, answer
@@ -157,20 +157,28 @@ class SeriesCalls:
         return 200, answer
 
     async def _described(self, organiser: Organiser) -> JsonDict:
-        series = organiser.series
-        return {
-            "series_id": series.series_id,
-            "name": series.name,
-            "pattern": series.pattern,
-            "fill": series.fill,
-            "max_groups": series.max_groups,
-            "state": series.state.value,
-            "organiser": series.organiser,
-            "is_helper": organiser.is_helper,
-            "groups": await self._series.groups.count(organiser),
-            "created_at": series.created_at,
-            "ended_at": series.ended_at,
-        }
+        return (await self._all_described([organiser]))[0]
+
+    async def _all_described(self, organisers: Sequence[Organiser]) -> list[JsonDict]:
+        counts = await self._series.groups.counts(organisers)
+        return [_series(one, count) for one, count in zip(organisers, counts, strict=True)]
+
+
+def _series(organiser: Organiser, groups: int) -> JsonDict:
+    series = organiser.series
+    return {
+        "series_id": series.series_id,
+        "name": series.name,
+        "pattern": series.pattern,
+        "fill": series.fill,
+        "max_groups": series.max_groups,
+        "state": series.state.value,
+        "organiser": series.organiser,
+        "is_helper": organiser.is_helper,
+        "groups": groups,
+        "created_at": series.created_at,
+        "ended_at": series.ended_at,
+    }
 
 
 def _group(group: GroupInSeries) -> JsonDict:
