@@ -77,6 +77,7 @@ from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
+from synapse_capgroups.storage.would_be import WouldBe, WouldBeRows
 from tests.conftest import API, Server, Starter, eventually
 
 pytestmark = pytest.mark.both_engines
@@ -176,6 +177,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_series_spaces", "capgroups_announcements", "capgroups_outbox",
         "capgroups_assignments", "capgroups_assignment_groups", "capgroups_assignment_rows",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
+        "capgroups_would_be",
     }  # fmt: skip
 
 
@@ -452,6 +454,8 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.people_on_record(txn, "!r"),
     lambda txn: Forgetting.strike_group(txn, "!r"),
     lambda txn: Forgetting.old_admissions(txn, 5, 5),
+    lambda txn: WouldBeRows.add(txn, {WouldBe("2026-11-29", "full", "join", "!r"): 1}),
+    lambda txn: WouldBeRows.forget(txn, "2026-11-29"),
     lambda txn: SeriesRows.by_id(txn, "s"),
     lambda txn: SeriesRows.run_by(txn, "s", "@a"),
     lambda txn: SeriesRows.of_organiser(txn, "@a"),
