@@ -128,7 +128,7 @@ class CapGroups:
         if config.names.random_ids and enforce:
             random_ids(api)
         if enforce:  # In a trial there is nothing to see (rule 16).
-            web.serve(api, limits, deeds, config)
+            web.serve(api, database, limits, deeds, config)
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 

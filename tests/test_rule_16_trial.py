@@ -160,7 +160,8 @@ def walk(server: Server) -> list[tuple[str, Any]]:
 
     direct = alice.befriend(bob)
     to.state("a direct chat", alice, direct)
-    for path in (f"{API}/groups/{quote(closed)}", "/_synapse/client/capgroups/join"):
+    own = "/_synapse/client/capgroups"
+    for path in (f"{API}/groups/{quote(closed)}", f"{own}/join", f"{own}/health"):
         to.did("a page or a call of the module", alice.call("GET", path))
     to.did("preview", alice.call("POST", f"{API}/codes/preview", {"secret": "x"}))
 

@@ -467,6 +467,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX capgroups_would_be_room ON capgroups_would_be (room_id)",
+        # When the last sweep ended.
+        "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
