@@ -1,13 +1,12 @@
 """The console script `capgroups`: one row for each command."""
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
 import attrs
 
-from synapse_capgroups.client import assign
+from synapse_capgroups.client import assign, forget
 from synapse_capgroups.client.environment import TOKEN
 
 
@@ -44,10 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="capgroups", description="Group chats for Synapse that keep themselves small."
     )
-    with contextlib.suppress(ModuleNotFoundError):  # The extra `completion`.
-        import shtab
-
-        shtab.add_argument_to(parser, help="print a script with which your shell completes")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands = {}
     for command in COMMANDS:
@@ -168,8 +163,8 @@ COMMANDS = (
         "Reads homeserver.yaml and the database, and says what the module depends on and\n"
         "which rooms break its rules. It writes nothing, and Synapse may run or not.",
         "example: capgroups check -c /etc/matrix-synapse/homeserver.yaml -o csv > rooms.csv\n\n"
-        "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start\n"
-        "with the module, 2 it could not look",
+        "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start with\n"
+        "the module, 2 it could not look",
         _add_check_arguments,
         _check,
         IN_SYNAPSES_ENVIRONMENT,
@@ -183,6 +178,16 @@ COMMANDS = (
         f"The organiser's access token is read from {TOKEN} in the environment.",
         assign.add_arguments,
         lambda arguments, _: assign.run(arguments),
+    ),
+    Command(
+        "forget",
+        "remove what the module has stored of somebody",
+        "Says how many rows of each table name an account, and removes them with --apply.\n"
+        "A deactivated account disappears from every table. One in use loses its past.",
+        "example: capgroups forget @bob:example.com\n\n"
+        f"A server admin's access token is read from {TOKEN} in the environment.",
+        forget.add_arguments,
+        lambda arguments, _: forget.run(arguments),
     ),
     Command(
         "demo",

@@ -9,6 +9,7 @@ from synapse_capgroups.assignments.assembly import Assigning, assemble_assigning
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
+from synapse_capgroups.helpdesk.assembly import Helpdesk, assemble_helpdesk
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.requests.assembly import RequestParts, assemble_requests
 from synapse_capgroups.series.assembly import SeriesParts
@@ -26,6 +27,7 @@ class Deeds:
     series: Organising
     announcing: Announcing
     assigning: Assigning
+    helpdesk: Helpdesk
 
 
 def assemble_deeds(
@@ -40,11 +42,14 @@ def assemble_deeds(
 ) -> Deeds:
     """Make the parts that nothing else needs."""
     codes_died = codes.closing.clear_up_soon
+    organising = assemble_organising(api, database, series, limits, codes_died, config)
+    concierge = api.get_qualified_user_id(config.concierge)
     return Deeds(
         members=members,
         codes=codes,
         requests=assemble_requests(api, database, admission, members, codes, series.making, config),
-        series=assemble_organising(api, database, series, limits, codes_died, config),
+        series=organising,
         announcing=assemble_announcing(api, database, limits, series.organisers, config),
         assigning=assemble_assigning(api, database, limits, series, config),
+        helpdesk=assemble_helpdesk(api, database, codes, organising.succession, concierge),
     )

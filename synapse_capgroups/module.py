@@ -44,7 +44,6 @@ from synapse_capgroups.lifecycle.sweeping import Sweeping
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.random_ids import random_ids
 from synapse_capgroups.people.user_directory import show_only_friends
-from synapse_capgroups.report.trial_counts import count_trial
 from synapse_capgroups.series.assembly import assemble_series
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
@@ -61,8 +60,7 @@ class CapGroups:
         # The parts, from the lowest up.
         enforce, said = config.enforce, config.words
         me = api.get_qualified_user_id(config.concierge)
-        database, limits = Database(api), RateLimits(api, said)
-        answers = Answers(enforce, said, count_trial(api, database, enforce=enforce))
+        database, limits, answers = Database(api), RateLimits(api, said), Answers(enforce, said)
         scope, holds = Scope(api, database, config.exempt, me), Holds(api, database)
         guard = assemble_guard(api, database, scope, holds, config)
         admission = assemble_admission(api, database, holds, config)
@@ -73,7 +71,7 @@ class CapGroups:
         )
         deeds = assemble_deeds(api, database, limits, admission, members, codes, series, config)
         concierge = assemble_concierge(api, database, scope, limits, deeds, admission.bell, config)
-        forgetter = Forgetter(api, database, codes.closing, config.record.keep, me)
+        forgetter = Forgetter(api, database, deeds.helpdesk.forgetting, config.record.keep)
 
         # The questions of Synapse's.
         group_joins = GroupJoins(codes.remote_joins, admission.deciding, codes.outcomes)
@@ -89,7 +87,7 @@ class CapGroups:
         federating = Federating(api, answers, scope, guard)
         afar = FromAfar(codes.remote_entry, federating)
         listening = Listening(api, concierge.hears, breaches, afar, codes.deaths)
-        deactivations = Deactivations(forgetter, deeds.series.succession)
+        deactivations = Deactivations(deeds.helpdesk.forgetting)
 
         # What no callback tells is heard by wrapping methods of Synapse's. Who wraps a method last
         # runs first: an alias is noted within the ending that takes it back if the join fails, so
@@ -128,7 +126,7 @@ class CapGroups:
         if config.names.random_ids and enforce:
             random_ids(api)
         if enforce:  # In a trial there is nothing to see (rule 16).
-            web.serve(api, database, limits, deeds, config)
+            web.serve(api, limits, deeds, config)
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 

@@ -102,6 +102,11 @@ ASSIGNMENTS = {
 }
 """Of a plan for one person, who is invited to the group that is there."""
 
+ADMIN_CALLS = {
+    # Of somebody who has a code and is deactivated.
+    "POST v1/admin/people/{user_id}/forget": Budget(8),
+}
+
 COMMANDS = {
     "help": Budget(1),
     "assign": Budget(1),
@@ -291,6 +296,27 @@ def test_each_call_about_assignments_stays_within_its_budget(server: Server) -> 
     assert over(ASSIGNMENTS, costs) == []
 
 
+def test_each_call_of_server_admins_stays_within_its_budget(server: Server) -> None:
+    admin = server.person(admin=True)
+    path = f"/_synapse/admin/v1/users/{admin.user_id}/override_ratelimit"
+    expect(admin.call("POST", path, {"messages_per_second": 0, "burst_count": 0}))
+
+    def forget() -> Budget:
+        room, (owner, _) = server.group(2)
+        server.make_code(room, owner)
+        expect(admin.call("POST", f"/_synapse/admin/v1/deactivate/{owner.user_id}", {}))
+        path = f"{API}/admin/people/{quote(owner.user_id)}/forget"
+        return measured(server, lambda: expect(admin.call("POST", path, {"apply": True})))
+
+    measures = {"POST v1/admin/people/{user_id}/forget": forget}
+    costs = {}
+    for name, measure in measures.items():
+        measure()  # Once to warm up.
+        costs[name] = least(ADMIN_CALLS[name], lambda _: measure())  # noqa: B023
+    print(*(f"{name}: {cost}" for name, cost in costs.items()), sep="\n")
+    assert over(ADMIN_CALLS, costs) == []
+
+
 def test_each_command_stays_within_its_budget(server: Server) -> None:
     person = server.person()
     room = person.new_room(name="Tea")
@@ -319,5 +345,5 @@ def test_each_call_of_the_api_has_a_budget() -> None:
         for method in methods
         if method in ("get", "post", "put", "patch", "delete")
     }
-    budgeted = {*CALLS, *SERIES_CALLS, *ANNOUNCEMENTS, *ASSIGNMENTS}
+    budgeted = {*CALLS, *SERIES_CALLS, *ANNOUNCEMENTS, *ASSIGNMENTS, *ADMIN_CALLS}
     assert {operation.replace("{room_id}", "{room}") for operation in operations} <= budgeted

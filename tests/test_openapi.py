@@ -30,6 +30,7 @@ from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
 from synapse_capgroups.web.calls import PREFIX
 from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
@@ -110,6 +111,9 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     },
     "stopAssignment": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "retryAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "forgetPerson": {
+        "admin": {"200", "400", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
+    },
 }  # fmt: skip
 
 START = {"name": "tea", "pattern": "Tea {n}", "room_id": "!r"}
@@ -189,7 +193,7 @@ class World:
 def make_world(server: Server) -> World:
     room_id, (creator, member) = server.group(2)
     admin = server.person(admin=True)
-    for person in (creator, member):  # Or they would be told that they ask too often.
+    for person in (admin, creator, member):  # Or they would be told that they ask too often.
         path = f"/_synapse/admin/v1/users/{person.user_id}/override_ratelimit"
         expect(admin.call("POST", path, {"messages_per_second": 0, "burst_count": 0}))
     codes = [server.make_code(room_id, creator) for _ in range(2)]
@@ -211,7 +215,7 @@ def make_world(server: Server) -> World:
     plan = expect(creator.call("POST", path, {"people": [{"user": waiting[0].user_id}]})).body
     return World(
         room_id,
-        {"creator": creator, "member": member, "nobody": None},
+        {"admin": admin, "creator": creator, "member": member, "nobody": None},
         codes,
         [person.user_id for person in waiting],
         series_id,
@@ -384,7 +388,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2),
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
-        AssignmentCalls(*[nothing] * 5),
+        AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

@@ -17,7 +17,8 @@ import pytest
 from synapse_capgroups import cli
 from synapse_capgroups.client import assign
 from synapse_capgroups.client.connection import CallError, Homeserver
-from synapse_capgroups.client.printing import plan_csv, plan_text, printable
+from synapse_capgroups.client.printing import plan_csv, plan_text
+from synapse_capgroups.client.tables import printable
 from synapse_capgroups.rules.assignment.asking import read_request
 from synapse_capgroups.rules.assignment.facts import PresentGroup, SeriesFacts
 from synapse_capgroups.rules.assignment.flaws import UnreadableTable

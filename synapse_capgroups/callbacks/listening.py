@@ -11,9 +11,8 @@ from synapse_capgroups.codes.remote_entry import RemoteEntry
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.groups.breaches import Breaches
 from synapse_capgroups.groups.rights import POWER_LEVELS, TOMBSTONE
+from synapse_capgroups.helpdesk.account_forgetting import AccountForgetting
 from synapse_capgroups.inside.remote_joins import judged_remote_join
-from synapse_capgroups.lifecycle.forgetting import Forgetter
-from synapse_capgroups.series.succession import Succession
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +104,8 @@ class FromAfar:
 class Deactivations:
     """Has deactivated accounts forgotten, and their series passed on."""
 
-    def __init__(self, forgetter: Forgetter, succession: Succession) -> None:
-        self._forgetter = forgetter
-        self._succession = succession
+    def __init__(self, forgetting: AccountForgetting) -> None:
+        self._forgetting = forgetting
 
     async def on_user_deactivation_status_changed(
         self, user_id: str, deactivated: bool, by_admin: bool
@@ -117,5 +115,4 @@ class Deactivations:
         Synapse logs what is raised here.
         """
         if deactivated:
-            await self._succession.account_gone(user_id)
-            await self._forgetter.deactivated(user_id)
+            await self._forgetting.deactivated(user_id)

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from unicodedata import combining, east_asian_width
 
+from synapse_capgroups.client.tables import table
 from synapse_capgroups.rules.assignment.csv_text import csv_text
 from synapse_capgroups.words.lookup import in_language
 
@@ -34,7 +34,8 @@ def plan_text(plan: Json) -> str:
         f"{_counted(totals['left_out'], 'person is', 'people are')} left out."
     ]
     if rows:
-        lines += ["", *_aligned([["group", "for", "", "people", "", "then"], *rows])]
+        head = ["group", "for", "", "people", "", "then"]
+        lines += ["", *table([head, *rows], numbers=(0, 3, 4, 5))]
     lines += _left_out(plan["left_out"])
     lines += _bad_rows(plan.get("bad_rows", []))
     return "\n".join(lines)
@@ -52,13 +53,6 @@ def plan_csv(plan: Json) -> str:
     rows += [[stays["user"], str(stays["group"]), "", "stays"] for stays in plan["staying"]]
     rows += [[left["user"], "", "", _why(left["reason"])] for left in plan["left_out"]]
     return csv_text([["user", "group", "for", "what"], *sorted(rows)])
-
-
-def printable(text: object) -> str:
-    """Text that a terminal only shows: no control characters, and none that turn the line round."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(text)
-    )
 
 
 def _label(label: Json) -> str:
@@ -98,21 +92,3 @@ def _why(reason: str) -> str:
 
 def _counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    shown = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(_width(cell) for cell in column) for column in zip(*shown, strict=True)]
-    lines = []
-    for row in shown:
-        padded = [
-            " " * (width - _width(cell)) + cell if number else cell + " " * (width - _width(cell))
-            for cell, width, number in zip(row, widths, (1, 0, 0, 1, 1, 1), strict=True)
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return lines
-
-
-def _width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in ("W", "F") else 1 for c in text)

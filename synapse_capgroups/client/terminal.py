@@ -2,7 +2,7 @@
 
 import sys
 
-from synapse_capgroups.client.printing import printable
+from synapse_capgroups.client.tables import printable
 
 
 def show(text: str, *, raw: bool) -> None:

@@ -39,12 +39,11 @@ ROOM_TABLES = (
     "capgroups_approval",
     "capgroups_requests",
     "capgroups_told",
-    "capgroups_would_be",
 )
 """The tables with rows of rooms that do not go by themselves."""
 
 _MOST_ON_RECORD = 20
-_PEOPLE = (
+PEOPLE = (
     ("capgroups_admissions", "user_id"),
     ("capgroups_admissions", "inviter"),
     ("capgroups_codes", "sharer"),
@@ -66,6 +65,8 @@ _PEOPLE = (
     ("capgroups_assignments", "applied_by"),
     ("capgroups_assignment_rows", "user_id"),
 )
+"""The columns that name people."""
+
 _DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
 
 
@@ -160,7 +161,7 @@ class Forgetting:
         """Erased accounts that are still named: a process was killed before it forgot them."""
         named = " OR ".join(
             f"EXISTS (SELECT 1 FROM {table} AS t WHERE t.{column} = erased.user_id)"
-            for table, column in _PEOPLE
+            for table, column in PEOPLE
         )
         txn.execute(
             f"""
@@ -282,8 +283,12 @@ class Forgetting:
             txn.execute(f"DELETE FROM {table} WHERE room_id = ?", (room_id,))
 
     @staticmethod
-    def old_admissions(txn: LoggingTransaction, before: int, most: int) -> None:
-        """Forget the oldest admissions, of those from before a time; about `most` of them."""
+    def old_admissions(txn: LoggingTransaction, before: int, most: int) -> int:
+        """Forget the oldest admissions, of those from before a time; about `most` of them.
+
+        Returns:
+            How many it were.
+        """
         txn.execute(
             """
             SELECT admitted_at FROM capgroups_admissions WHERE admitted_at < ?
@@ -296,6 +301,7 @@ class Forgetting:
             "DELETE FROM capgroups_admissions WHERE admitted_at < ?",
             (before if row is None else row[0] + 1,),
         )
+        return txn.rowcount
 
 
 def _slice(rows: Collection[tuple[str, object]], most: int) -> Slice:

@@ -120,5 +120,14 @@ def admin(deed: str, by: str, **facts: Any) -> None:
     _write("admin", {"deed": deed, "by": by, **facts})
 
 
+def forgot(what: str, number: int) -> None:
+    """Rows were removed that nobody needs, or an account or a room was forgotten; none is named.
+
+    Args:
+        what: as in `metrics.FORGOTTEN`.
+    """
+    _write("forgot", {"what": what, "number": number})
+
+
 def _write(word: str, facts: dict[str, Any]) -> None:
     logger.info("%s %s", word, json.dumps(facts, sort_keys=True))

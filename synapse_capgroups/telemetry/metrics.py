@@ -62,3 +62,9 @@ ASSIGNED = Counter(
     "People of assignments that were applied: 'placed', or 'not_placed'",
     ["outcome"],
 )
+FORGOTTEN = Counter(
+    "capgroups_forgotten",
+    "What was forgotten: 'admissions' older than record.keep, 'accounts' that were erased or named "
+    "by a server admin, 'rooms' that were deleted, and 'direct_chats' on record",
+    ["what"],
+)

@@ -24,6 +24,7 @@ class Account:
     is_shadow_banned: bool
     is_gone: bool
     is_locked: bool
+    is_there: bool
 
     @classmethod
     def of_row(
@@ -37,6 +38,7 @@ class Account:
             is_shadow_banned=bool(shadow_banned),
             is_gone=not here or bool(deactivated),
             is_locked=bool(locked),
+            is_there=here,
         )
 
 
