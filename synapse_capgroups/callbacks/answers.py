@@ -8,8 +8,10 @@ from synapse.module_api import NOT_SPAM, JsonDict
 from synapse.module_api.errors import Codes, SynapseError
 from twisted.internet.defer import CancelledError
 
+from synapse_capgroups.report.trial_counts import TrialCounts
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.rules.verdict import Reason, Refusal, Verdict
+from synapse_capgroups.storage.would_be import NO_ROOM
 from synapse_capgroups.telemetry import journal, metrics
 from synapse_capgroups.words.lookup import Audience, Words
 from synapse_capgroups.words.refusal_fields import refusal_fields
@@ -22,13 +24,15 @@ Answer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
 class Answers:
     """Turns decisions into answers, and lets no unexpected exception through."""
 
-    def __init__(self, enforce: bool, words: Words) -> None:
+    def __init__(self, enforce: bool, words: Words, trial: TrialCounts | None = None) -> None:
         """
         Args:
             enforce: False in a trial, in which refusals are only noted (rule 16).
+            trial: counts them then.
         """
         self.enforce = enforce
         self._words = words
+        self._trial = trial
 
     async def give(
         self,
@@ -79,6 +83,8 @@ class Answers:
         enforced = self.enforce or verdict.always
         journal.refused(verdict, enforced=enforced, decision=decision, **facts)
         if not enforced:
+            if self._trial is not None:
+                self._trial.count(decision, verdict.reason, facts.get("group", NO_ROOM))
             return NOT_SPAM
         return self.refused(verdict, audience)
 

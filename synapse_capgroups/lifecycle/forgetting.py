@@ -9,8 +9,11 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_capgroups.admission.direct_record import is_listed
 from synapse_capgroups.helpdesk.account_forgetting import AccountForgetting
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.report.trial_counts import day_of
+from synapse_capgroups.storage.admissions import DAY_MS
 from synapse_capgroups.storage.database import Database, lock_room
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting, Slice
+from synapse_capgroups.storage.would_be import TRIAL_DAYS, WouldBeRows
 from synapse_capgroups.telemetry import journal, metrics
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class Forgetter:
             ("deleted rooms", self._sweep_rooms),
             ("direct chats", self._sweep_direct_chats),
             ("old admissions", self._sweep_admissions),
+            ("old days of a trial", self._sweep_trial),
         ):
             await self._each(what, work)
 
@@ -111,6 +115,10 @@ class Forgetter:
         )
         if forgotten:
             _tell("admissions", forgotten)
+
+    async def _sweep_trial(self) -> None:
+        before = day_of(self._api.get_current_time_msec() - TRIAL_DAYS * DAY_MS)
+        await self._database.run("would_be", lambda txn: WouldBeRows.forget(txn, before))
 
     async def _next(self, table: str, look: _Look, most: int) -> tuple[str, ...]:
         """Look for something in a table's next slice."""

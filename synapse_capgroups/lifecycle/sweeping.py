@@ -9,6 +9,7 @@ from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.sweeps import Sweeps
 from synapse_capgroups.telemetry import metrics
 
 SWEEP_INTERVAL_MS = 60 * 1000
@@ -53,6 +54,8 @@ class Sweeping:
         for other in self._others:
             if other is not None:
                 await other.sweep()
+        now = self._api.get_current_time_msec()
+        await self._database.run("swept", lambda txn: Sweeps.done(txn, now))
 
     def _sweep_seats(self, txn: LoggingTransaction) -> dict[Mode, int]:
         """Free the seats of processes that are gone; returns the number of groups by mode."""

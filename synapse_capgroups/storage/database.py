@@ -20,6 +20,7 @@ _ROOM_LOCKS = 0x63617000  # "cap"
 _PERSON_LOCKS = 0x63617001
 _SCHEMA_LOCK = 0x63617002
 _SERIES_LOCKS = 0x63617003
+_TRIAL_LOCK = 0x63617004
 
 
 class Database:
@@ -77,6 +78,11 @@ def lock_person(txn: LoggingTransaction, user_id: str) -> None:
 def lock_series(txn: LoggingTransaction, series_id: str) -> None:
     """Be the only transaction that gives places in this series. Always before a room's lock."""
     _lock(txn, _SERIES_LOCKS, series_id)
+
+
+def lock_trial(txn: LoggingTransaction) -> None:
+    """Be the only transaction that writes what a trial has counted."""
+    _lock(txn, _TRIAL_LOCK, "")
 
 
 def migrate_alone(txn: LoggingTransaction) -> None:

@@ -39,6 +39,7 @@ ROOM_TABLES = (
     "capgroups_approval",
     "capgroups_requests",
     "capgroups_told",
+    "capgroups_would_be",
 )
 """The tables with rows of rooms that do not go by themselves."""
 

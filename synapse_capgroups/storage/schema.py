@@ -455,6 +455,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ON capgroups_assignment_rows (assignment_id, user_id) WHERE state = 'failed'
         """,
         "CREATE INDEX capgroups_assignment_rows_user ON capgroups_assignment_rows (user_id)",
+        # What a trial would have refused, by day (as 2026-11-29) and room.
+        """
+        CREATE TABLE capgroups_would_be (
+            day TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            decision TEXT NOT NULL,
+            room_id TEXT NOT NULL,
+            times BIGINT NOT NULL,
+            PRIMARY KEY (day, reason, decision, room_id)
+        )
+        """,
+        "CREATE INDEX capgroups_would_be_room ON capgroups_would_be (room_id)",
+        # When the last sweep ended.
+        "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""

@@ -1,10 +1,11 @@
-"""Puts the join page and the HTTP API where Synapse serves them."""
+"""Puts the join page, the HTTP API and the health route where Synapse serves them."""
 
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.config import Config
 from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
@@ -12,6 +13,7 @@ from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
+from synapse_capgroups.web.health import Health
 from synapse_capgroups.web.join_page import JoinPage
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
@@ -21,11 +23,12 @@ from synapse_capgroups.web.series_calls import SeriesCalls
 
 def serve(
     api: ModuleApi,
+    database: Database,
     limits: RateLimits,
     deeds: Deeds,
     config: Config,
 ) -> None:
-    """Register both on every HTTP listener of this process."""
+    """Register all of them on every HTTP listener of this process."""
     members, codes, series = deeds.members, deeds.codes, deeds.series
     callers = Callers(api, limits, members)
     http_api = Api(
@@ -43,3 +46,4 @@ def serve(
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config.codes.element_url)
     api.register_web_resource("/_synapse/client/capgroups/join", page)
+    api.register_web_resource("/_synapse/client/capgroups/health", Health(api, database))
