@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from synapse_capgroups.client import assign, forget
-from synapse_capgroups.client.environment import TOKEN
+from synapse_capgroups.client.environment import TOKEN, add_server_argument
 
 
 @attrs.frozen
@@ -122,6 +122,51 @@ def _check(arguments: argparse.Namespace, _: argparse.ArgumentParser) -> int:
     return run(arguments.config, arguments.output, rows=arguments.rows, timeout=arguments.timeout)
 
 
+def _add_adopt_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    add_output_argument(parser)
+    parser.add_argument(
+        "--rows", type=count, default=20, help="how many rooms the table shows (default: 20)"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="change what looks like announcements or lobbies, too"
+    )
+    parser.add_argument(
+        "--apply", metavar="HASH", help="carry out the plan with this hash, or go on with it"
+    )
+    parser.add_argument("--undo-file", metavar="FILE", help="where --apply writes what leads back")
+    parser.add_argument("--undo", metavar="FILE", help="take back what this file is about")
+    parser.add_argument(
+        "--pause",
+        type=_pause,
+        default=0.2,
+        metavar="SECONDS",
+        help="between two rooms (default: 0.2)",
+    )
+    add_server_argument(parser)
+
+
+def _pause(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError("a number from 0 to 3600")
+    return seconds
+
+
+def _adopt(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if arguments.undo and (arguments.apply or arguments.undo_file):
+        parser.error("--undo FILE goes alone: without --apply and --undo-file")
+    if bool(arguments.apply) != bool(arguments.undo_file):
+        parser.error("--apply HASH needs --undo-file FILE, and the other way round")
+
+    from synapse_capgroups.admin.adopt import run
+
+    return run(arguments)
+
+
 def _add_demo_arguments(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--check",
@@ -172,6 +217,20 @@ COMMANDS = (
         "with the module, 2 it could not look",
         _add_check_arguments,
         _check,
+        IN_SYNAPSES_ENVIRONMENT,
+    ),
+    Command(
+        "adopt",
+        "bring the rooms that break a rule to the rules, and take them back",
+        "Shows what would be changed in the rooms that `capgroups check` finds, and what\n"
+        "their owners would read. Nothing is done without --apply and the plan's hash.",
+        "example: capgroups adopt -c homeserver.yaml --apply HASH --undo-file undo.jsonl\n\n"
+        f"With --apply and --undo a server admin's access token is read from {TOKEN}\n"
+        "in the environment. What was interrupted goes on with the same command.\n\n"
+        "exit codes: 0 all done, or nothing to do; 1 a plan is shown, or rooms were left;\n"
+        "2 it could not run",
+        _add_adopt_arguments,
+        _adopt,
         IN_SYNAPSES_ENVIRONMENT,
     ),
     Command(

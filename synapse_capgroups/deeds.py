@@ -4,11 +4,13 @@ import attrs
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.assembly import AdmissionParts
+from synapse_capgroups.adoption.adopting import Adopting
 from synapse_capgroups.announcements.assembly import Announcing, assemble_announcing
 from synapse_capgroups.assignments.assembly import Assigning, assemble_assigning
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
+from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.helpdesk.assembly import Helpdesk, assemble_helpdesk
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.requests.assembly import RequestParts, assemble_requests
@@ -28,11 +30,13 @@ class Deeds:
     announcing: Announcing
     assigning: Assigning
     helpdesk: Helpdesk
+    adopting: Adopting
 
 
 def assemble_deeds(
     api: ModuleApi,
     database: Database,
+    scope: Scope,
     limits: RateLimits,
     admission: AdmissionParts,
     members: Members,
@@ -52,4 +56,5 @@ def assemble_deeds(
         announcing=assemble_announcing(api, database, limits, series.organisers, config),
         assigning=assemble_assigning(api, database, limits, series, config),
         helpdesk=assemble_helpdesk(api, database, codes, organising.succession, concierge),
+        adopting=Adopting(api, database, scope),
     )

@@ -71,7 +71,9 @@ class CapGroups:
         codes = assemble(
             api, database, scope, admission, members, limits, series.filling, me, guard, config
         )
-        deeds = assemble_deeds(api, database, limits, admission, members, codes, series, config)
+        deeds = assemble_deeds(
+            api, database, scope, limits, admission, members, codes, series, config
+        )
         concierge = assemble_concierge(api, database, scope, limits, deeds, admission.bell, config)
         forgetter = Forgetter(api, database, deeds.helpdesk.forgetting, config.record.keep)
 

@@ -103,6 +103,8 @@ ASSIGNMENTS = {
 """Of a plan for one person, who is invited to the group that is there."""
 
 ADMIN_CALLS = {
+    # With one step, and one owner who has a chat with the concierge.
+    "POST v1/admin/groups/{room}/adopt": Budget(10),
     # Of somebody who has a code and is deactivated.
     "POST v1/admin/people/{user_id}/forget": Budget(8),
 }
@@ -308,7 +310,26 @@ def test_each_call_of_server_admins_stays_within_its_budget(server: Server) -> N
         path = f"{API}/admin/people/{quote(owner.user_id)}/forget"
         return measured(server, lambda: expect(admin.call("POST", path, {"apply": True})))
 
-    measures = {"POST v1/admin/people/{user_id}/forget": forget}
+    def adopt() -> Budget:
+        room, (owner,) = server.group(1)
+        address = f"#adopted{room[1:9].lower()}:localhost"
+        server.query(
+            "INSERT INTO room_aliases (room_id, room_alias, creator) VALUES (?, ?, ?)",
+            room, address, owner.user_id,
+        )  # fmt: skip
+        entry = {"creator": owner.user_id, "servers": []}
+        body = {
+            "server": "localhost",
+            "steps": [{"what": "address", "name": address, "before": entry, "after": None}],
+            "notice": {"people": [owner.user_id], "text": "It has no address any more."},
+        }
+        path = f"{API}/admin/groups/{quote(room, safe='')}/adopt"
+        return measured(server, lambda: expect(admin.call("POST", path, body)))
+
+    measures = {
+        "POST v1/admin/groups/{room}/adopt": adopt,
+        "POST v1/admin/people/{user_id}/forget": forget,
+    }
     costs = {}
     for name, measure in measures.items():
         measure()  # Once to warm up.

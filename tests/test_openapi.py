@@ -25,6 +25,7 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode, checks
 
 from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.web.adoption_calls import AdoptionCalls
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
@@ -111,6 +112,10 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     },
     "stopAssignment": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "retryAnnouncement": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "adoptGroup": {
+        "admin": {"200", "400", "404", "409"}, "creator": {"403"}, "member": {"403"},
+        "nobody": NO_TOKEN,
+    },
     "forgetPerson": {
         "admin": {"200", "400", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
     },
@@ -276,6 +281,13 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
             made.body = {"csv": "user,city\nanna,Ulm\n%,Ulm\n", "by": ["city"]}
         if operation_id == "applyAssignment" and draw(st.booleans()):
             made.body = {"hash": world.plan["hash"]}
+        if operation_id == "adoptGroup" and draw(st.booleans()):
+            step = {
+                "what": "state", "name": "m.room.join_rules",
+                "before": {"join_rule": "public"},
+                "after": {"join_rule": draw(st.sampled_from(["invite", "knock"]))},
+            }  # fmt: skip
+            made.body = {"server": "localhost", "steps": [step]}
         if operation_id == "editAnnouncement" and draw(st.booleans()):
             made.body = {"text": "Other"}
         if operation_id == "previewCode" and draw(st.booleans()):
@@ -389,6 +401,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
+        AdoptionCalls(*[nothing] * 3),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

@@ -37,7 +37,7 @@ def run(paths: Sequence[str], output: str, *, rows: int, timeout: int) -> int:
         server = read(paths)
         folder = Path(paths[-1]).absolute()
         folder = folder if folder.is_dir() else folder.parent
-        with opened(_main_database(server), folder, timeout=timeout) as database:
+        with opened(main_database(server), folder, timeout=timeout) as database:
             return _check(server, database, output, rows, sys.stdout)
     except CannotRunError as e:
         print(f"capgroups check: {e}", file=sys.stderr)
@@ -95,7 +95,8 @@ def standards(server: ServerConfig, database: Opened) -> Standards:
     )
 
 
-def _main_database(server: ServerConfig) -> dict[str, object]:
+def main_database(server: ServerConfig) -> dict[str, object]:
+    """Synapse's `database` section for what is read here."""
     for database in server.parsed.database.databases:
         if "main" in database.databases:
             return dict(database.config)

@@ -60,8 +60,8 @@ def as_table(checked: Checked, out: TextIO, rows: int) -> None:
     """For people: the facts, the counts, and the largest groups of those that break a rule."""
     print(f"What the module would mean for {checked.server_name}\n", file=out)
     for fact in checked.facts:
-        print(f"{fact.weight.value:>6}  {fact.subject:<24} {_plain(fact.found)}", file=out)
-        for line in textwrap.wrap(_plain(fact.advice), _WIDTH - 10):
+        print(f"{fact.weight.value:>6}  {fact.subject:<24} {plain(fact.found)}", file=out)
+        for line in textwrap.wrap(plain(fact.advice), _WIDTH - 10):
             print(f"{'':>6}    {line}", file=out)
 
     # Those that break a rule first, the largest first.
@@ -82,10 +82,10 @@ def as_table(checked: Checked, out: TextIO, rows: int) -> None:
     for found in largest:
         print(
             f"{found.members:>7}  {_day(found.last_activity):<10}  "
-            f"{_short(found.owner or 'nobody', 24):<24}  {', '.join(_said(found))}",
+            f"{short(found.owner or 'nobody', 24):<24}  {', '.join(_said(found))}",
             file=out,
         )
-        print(f"{'':>19}  {found.room_id}  {_short(found.name or '', 60)}".rstrip(), file=out)
+        print(f"{'':>19}  {found.room_id}  {short(found.name or '', 60)}".rstrip(), file=out)
     listed = tally.breaking + tally.only_large
     if listed > len(largest):
         print(f"\n… and {listed - len(largest):,} more: -o csv has them all", file=out)
@@ -129,7 +129,7 @@ def as_csv(checked: Checked, out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_FIELDS)
     for found in checked.findings:
-        writer.writerow([_cell(value) for value in _record(found).values()])
+        writer.writerow([cell(value) for value in _record(found).values()])
 
 
 _FIELDS = (
@@ -147,7 +147,8 @@ def _record(found: Finding) -> dict[str, object]:
     }
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
+    """A value as a cell of CSV."""
     if isinstance(value, list):
         return " ".join(value)
     # A spreadsheet calculates what begins like that; members choose the names of rooms.
@@ -169,12 +170,13 @@ def _day(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d")
 
 
-def _short(text: str, width: int) -> str:
-    text = _plain(text)
+def short(text: str, width: int) -> str:
+    """A text that takes so many columns at most."""
+    text = plain(text)
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without what moves a terminal's cursor: members choose the names of rooms."""
     return "".join(character if character.isprintable() else "�" for character in text)
 

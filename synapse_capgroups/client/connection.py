@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
@@ -21,15 +21,24 @@ _LONGEST_WAIT = 60  # seconds
 class CallError(Exception):
     """A call that led to nothing; the text is a sentence for people."""
 
-    def __init__(self, sentence: str, *, passing: bool = False, unasked: bool = False) -> None:
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        passing: bool = False,
+        unasked: bool = False,
+        answer: Mapping[str, Any] | None = None,
+    ) -> None:
         """
         Args:
             passing: whether it may work if it is tried again.
             unasked: whether something is missing without which nobody can be asked.
+            answer: what the server has answered, with its `status`; None if it has not.
         """
         super().__init__(sentence)
         self.passing = passing
         self.unasked = unasked
+        self.answer = answer or {}
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -79,7 +88,11 @@ class Homeserver:
             if status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
             self.sleep(_wait(answer))
-        raise CallError(_sentence(status, answer), passing=status >= 500 or status == 429)
+        raise CallError(
+            _sentence(status, answer),
+            passing=status >= 500 or status == 429,
+            answer={**answer, "status": status},
+        )
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
         try:

@@ -6,6 +6,7 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.admission.moderators import Moderators
 from synapse_capgroups.admission.requesting import Bell
 from synapse_capgroups.concierge.account import ConciergeAccount
+from synapse_capgroups.concierge.adoption_notices import AdoptionNotices
 from synapse_capgroups.concierge.announcement_reports import AnnouncementReports
 from synapse_capgroups.concierge.chat_care import ChatCare
 from synapse_capgroups.concierge.chat_guard import ChatGuard
@@ -64,6 +65,7 @@ def assemble_concierge(
         bell.refused = to_refused.tell_soon
     reports = AnnouncementReports(deeds.announcing.announced, chats, words)
     deeds.announcing.postman.report_to(reports.report)
+    deeds.adopting.tell_by(AdoptionNotices(chats).tell)
     commands = all_commands(api, chats, deeds, newcomers, Forwarding(database), config)
     return ConciergeParts(
         chats=chats,

@@ -19,13 +19,10 @@ from synapse_capgroups.rules import level_changes
 from synapse_capgroups.rules.power_levels import (
     POWER_LEVELS,
     LevelFacts,
-    as_integers,
     fits,
-    guarded,
     is_guarded,
     level_of,
     named_level,
-    without_absent,
 )
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
@@ -68,19 +65,7 @@ class Standing:
 
     def next(self) -> tuple[str, Mapping[str, Any]] | None:
         """The guarded power levels and their sender; None if nobody here can write them."""
-        wanted = guarded(as_integers(self.content), self.facts)
-        if not fits(wanted):
-            wanted = without_absent(wanted, self.facts)
-        sender = level_changes.writer(self.content, wanted, self.local, self.facts)
-        if sender is not None:
-            return sender, wanted
-        sender = self.sender(POWER_LEVELS)
-        if sender is None:
-            return None
-        partly = level_changes.migrated(self.content, self.facts, sender)
-        if not level_changes.may_replace(self.content, partly, sender, self.facts):
-            return None
-        return sender, partly
+        return level_changes.towards_guarded(self.content, self.local, self.facts)
 
 
 class Levels:

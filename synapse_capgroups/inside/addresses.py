@@ -1,7 +1,7 @@
 """Addresses of rooms, and what the directory is asked to do."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
 from typing import Any
 
@@ -42,6 +42,19 @@ async def lead_address(
     await store.delete_room_alias(alias)
     with contextlib.suppress(SynapseError):  # Another process was faster.
         await store.create_room_alias_association(alias, room_id, [api.server_name], creator)
+
+
+async def give_address(
+    api: ModuleApi, address: str, room_id: str, creator: str | None, servers: Collection[str]
+) -> None:
+    """Let an address that leads nowhere lead to this room, asking nobody.
+
+    Raises:
+        SynapseError: 409, it leads somewhere.
+    """
+    alias = RoomAlias.from_string(address)
+    store = api._hs.get_datastores().main
+    await store.create_room_alias_association(alias, room_id, servers, creator)
 
 
 @attrs.frozen

@@ -5,7 +5,8 @@ The rules that are repeated here are Synapse's `event_auth._check_power_levels` 
 `_is_membership_change_allowed`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from synapse_capgroups.rules.power_levels import (
     DEFAULTS,
@@ -14,11 +15,13 @@ from synapse_capgroups.rules.power_levels import (
     SECTIONS,
     LevelFacts,
     as_integers,
+    fits,
     guarded,
     level_of,
     level_to_send,
     named_level,
     number,
+    without_absent,
 )
 
 _GREATEST = 2**53 - 1
@@ -104,6 +107,27 @@ def migrated(content: Mapping[str, object], facts: LevelFacts, sender: str) -> d
     """
     old = as_integers(content)
     return mended(old, old, facts, sender)
+
+
+def towards_guarded(
+    content: Mapping[str, object], local_members: Collection[str], facts: LevelFacts
+) -> tuple[str, Mapping[str, Any]] | None:
+    """Who writes the guarded power levels, and these, as far as somebody here can write them.
+
+    Returns:
+        None if nobody can.
+    """
+    wanted = guarded(as_integers(content), facts)
+    if not fits(wanted):
+        wanted = without_absent(wanted, facts)
+    sender = writer(content, wanted, local_members, facts)
+    if sender is not None:
+        return sender, wanted
+    sender = strongest_sender(POWER_LEVELS, content, local_members, facts)
+    if sender is None:
+        return None
+    partly = migrated(content, facts, sender)
+    return (sender, partly) if may_replace(content, partly, sender, facts) else None
 
 
 def mended(

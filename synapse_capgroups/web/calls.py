@@ -78,16 +78,19 @@ class Callers:
         return await self._members.member(await self.person(request), room_id)
 
 
-def body(request: Any, *, allow_empty: bool = False) -> JsonDict:
+def body(request: Any, *, allow_empty: bool = False, longest: int = _LONGEST_BODY) -> JsonDict:
     """The JSON object in a request's body. It is small, because parsing takes far more memory.
+
+    Args:
+        longest: the most bytes that it may have.
 
     Raises:
         SynapseError: it is no object, or too large.
     """
     size = request.content.seek(0, SEEK_END)
     request.content.seek(0)
-    if size > _LONGEST_BODY:
-        text = f"The body must not be larger than {_LONGEST_BODY} bytes."
+    if size > longest:
+        text = f"The body must not be larger than {longest} bytes."
         raise SynapseError(413, text, ErrorCodes.TOO_LARGE)
     return parse_json_object_from_request(request, allow_empty_body=allow_empty)
 

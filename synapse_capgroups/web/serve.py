@@ -6,6 +6,7 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.web.adoption_calls import AdoptionCalls
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
@@ -42,6 +43,7 @@ def serve(
         AssignmentCalls(api, callers, series.organisers, deeds.assigning, config.words),
         LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
         ForgetCall(api, callers, deeds.helpdesk.forgetting),
+        AdoptionCalls(api, callers, deeds.adopting),
     )
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config.codes.element_url)

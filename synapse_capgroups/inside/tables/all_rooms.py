@@ -190,7 +190,7 @@ class AllRooms:
                 (*batch, *STATE),
             )
             for room_id, kind, text in txn:
-                event = _parsed(text)
+                event = parsed_event(text)
                 contents[room_id][kind] = event.get("content")
                 if kind == "m.room.create" and event:
                     created[room_id] = event
@@ -300,7 +300,8 @@ class AllRooms:
         return found
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def parsed_event(text: str) -> dict[str, Any]:
+    """An event from its JSON; empty if it is none."""
     try:
         event = json.loads(text)
     except (ValueError, RecursionError):  # Other servers make events, too.

@@ -1,0 +1,1 @@
+"""Rooms from before become groups that keep the rules, and go back to what they were."""
