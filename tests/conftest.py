@@ -139,7 +139,7 @@ def joined_rooms(person: Person) -> list[str]:
     return sorted(expect(person.call("GET", "/joined_rooms")).body["joined_rooms"])
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
     """Whether something that Synapse does in the background comes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -110,7 +110,7 @@ def test_the_codes_of_a_sharer_who_is_out_are_dead_at_once_and_stay_so(
         expect(moderator.leave(room))
     else:
         expect(creator.call("POST", f"/rooms/{room}/{removal}", {"user_id": moderator.user_id}))
-    assert eventually(lambda: on_record(server, code) == "code_revoked", 5)
+    assert eventually(lambda: on_record(server, code) == "code_revoked", 20)
     if removal == "ban":
         expect(creator.call("POST", f"/rooms/{room}/unban", {"user_id": moderator.user_id}))
     server.admit(room, creator, moderator)
@@ -131,7 +131,7 @@ def test_a_sharer_who_left_and_returned_while_nobody_looked_wakes_no_code(
     # Somebody stands at the door, so that it stays there.
     door = expect(server.scan(server.person(), code)).body["room_id"]
     expect(moderator.leave(room))
-    assert eventually(lambda: on_record(server, code) == "code_revoked", 5)
+    assert eventually(lambda: on_record(server, code) == "code_revoked", 20)
     server.admit(room, creator, moderator)
     # As if the module had been switched off meanwhile.
     older = ", after_stream_ordering = NULL" if made_by == "an older version" else ""
@@ -162,7 +162,7 @@ def test_a_demotion_kills_at_once_and_a_promotion_wakes_nothing(server: Server) 
     code, kept = server.make_code(room, moderator), server.make_code(room, creator)
     set_level(room, creator, moderator, 0)
     set_level(room, creator, moderator, 50)
-    assert eventually(lambda: on_record(server, code) == "code_revoked", 8)
+    assert eventually(lambda: on_record(server, code) == "code_revoked", 20)
     assert state(server, code) == "code_revoked"
     assert state(server, kept) == "alive"
     assert state(server, server.make_code(room, moderator)) == "alive"
@@ -181,7 +181,7 @@ def test_what_a_preview_finds_dead_is_written_down(server: Server) -> None:
     room, (creator,) = server.group(1)
     code = server.make_code(room, creator, lifetime_ms=1)
     assert state(server, code) == "code_expired"
-    assert eventually(lambda: on_record(server, code) == "code_expired", 2)
+    assert eventually(lambda: on_record(server, code) == "code_expired", 20)
 
 
 @contextmanager
@@ -203,7 +203,7 @@ def test_a_demotion_while_nobody_looked_is_found_by_the_sweep(start: Starter) ->
     code = server.make_code(room, moderator)
     with module_switched_off(server):
         set_level(room, creator, moderator, 0)
-    assert eventually(lambda: on_record(server, code) == "code_revoked", 10)
+    assert eventually(lambda: on_record(server, code) == "code_revoked", 20)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
@@ -238,7 +238,7 @@ def test_codes_die_with_the_upgrade_of_their_group(server: Server) -> None:
     room, (creator, _) = server.group(2)
     code = server.make_code(room, creator)
     expect(creator.call("POST", f"/rooms/{room}/upgrade", {"new_version": "11"}))
-    assert eventually(lambda: on_record(server, code) == "code_revoked", 5)
+    assert eventually(lambda: on_record(server, code) == "code_revoked", 20)
     assert refused(server.scan(server.person(), code), "code_revoked")
     reply = creator.call("POST", f"{API}/groups/{room}/codes", {})
     assert refused(reply, "code_revoked"), reply
@@ -251,7 +251,7 @@ def test_a_tombstone_alone_kills_codes_too(server: Server) -> None:
     other = creator.new_room()
     content = {"body": "moved", "replacement_room": other}
     expect(creator.set_state(room, "m.room.tombstone", content))
-    assert eventually(lambda: on_record(server, code) == "code_revoked", 5)
+    assert eventually(lambda: on_record(server, code) == "code_revoked", 20)
     server.query(f"{UNHEARD} WHERE code_id = ?", code["code_id"])
     assert state(server, code) == "code_revoked"
     assert on_record(server, code) == "code_revoked"
@@ -335,7 +335,7 @@ def test_the_sweep_finds_the_codes_of_suspended_sharers(start: Starter) -> None:
     server.homeserver.stop()
     server.query(f"{UNHEARD} WHERE code_id = ?", code["code_id"])
     server.homeserver.start()
-    assert eventually(lambda: on_record(server, code) == "suspended", 10)
+    assert eventually(lambda: on_record(server, code) == "suspended", 20)
 
 
 # Lists.

@@ -40,7 +40,7 @@ def names_in_history(room: str, reader: Person, person: Person) -> list[tuple[An
 
 def reaches(person: Person, room: str, name: str) -> bool:
     """Whether a change of the global name reaches a room. Then it has reached all before it."""
-    return eventually(lambda: looks(person, room)[0] == name)
+    return eventually(lambda: looks(person, room)[0] == name, 60)
 
 
 def by_state_event(server: Server, person: Person, room: str) -> None:

@@ -216,6 +216,10 @@ def test_an_aliased_member_of_three_groups_changes_everything_ten_times(
             if event["type"] == "m.room.member" and event["state_key"] == person.user_id
         ]
 
+    def changed(here: Person, field: str, value: str) -> bool:
+        path = f"/profile/{quote(person.user_id)}/{field}"
+        return here.call("PUT", path, {field: value}).ok
+
     before = [shown(room) for room in groups]
     for number in range(10):
         here = cluster.on(person, number % 2)
@@ -223,8 +227,8 @@ def test_an_aliased_member_of_three_groups_changes_everything_ten_times(
             ("displayname", f"Global {number}"),
             ("avatar_url", f"mxc://g/{number}"),
         ):
-            path = f"/profile/{quote(person.user_id)}/{field}"
-            expect(here.call("PUT", path, {field: value}))
+            # Synapse by itself answers some with a 500 while its task for the last one runs.
+            assert eventually(partial(changed, here, field, value))
 
     def follows() -> bool:
         own = expect(person.state(plain, "m.room.member", person.user_id)).body
