@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.concierge.parsing import CodeWish, Command, code_wish, commands, matching
+from synapse_capgroups.concierge.lines import commands
+from synapse_capgroups.concierge.parsing import CodeWish, code_wish, matching
+from synapse_capgroups.concierge.understanding import Understood
 from synapse_capgroups.concierge.voice import MOST_PARTS, parts
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
@@ -218,6 +220,7 @@ def test_it_does_not_talk_about_groups_that_the_asker_is_not_in(server: Server) 
     for command in ("code", "codes", "who"):
         answer = other.ask(f"{command} secret")
         assert answer == ENGLISH.say("no_such_group", said="secret")
+    other.person.new_room(name="Chess")
     assert other.ask("name secret X") == ENGLISH.say("no_such_group", said="secret")
     assert other.ask(f"revoke {code_id}") == ENGLISH.say("no_such_code")
     assert other.ask("revoke doesnotexist") == ENGLISH.say("no_such_code")
@@ -241,19 +244,23 @@ def test_at_the_code_limit_it_says_why_there_are_no_codes(server: Server) -> Non
     )
 
 
+def hint(said: str) -> str:
+    """The answer to what has nothing of a command."""
+    return ENGLISH.say("hint", said=said, first="“code”", second="“groups”")
+
+
 @pytest.mark.parametrize(
     ("said", "answer"),
     [
-        ("good morning", ENGLISH.say("hint", said="good morning")),
-        ("code", ENGLISH.say("which_group")),
+        ("kdjfh", hint("kdjfh")),
         ("code 99", ENGLISH.say("no_such_group", said="99")),
         ("code 1 9999d", ENGLISH.say("lifetime", days=30)),
         ("code 1 0 uses", ENGLISH.say("uses")),
         ("revoke", ENGLISH.say("no_such_code")),
         ("revoke ' OR 1=1", ENGLISH.say("no_such_code")),
-        ("   ", ENGLISH.say("hint", said="")),
+        ("   ", ENGLISH.say("help")),
         ("name", ENGLISH.say("which_name")),
-        ("{0} {said}", ENGLISH.say("hint", said="{0} {said}")),
+        ("{0} {said}", hint("{0} {said}")),
     ],
 )
 def test_anything_else_is_answered_with_a_hint_never_with_silence(
@@ -316,7 +323,7 @@ def test_it_answers_in_the_servers_language(start: Starter, language: str) -> No
 
 def test_commands_are_read_one_a_line_without_quotes_and_only_so_many() -> None:
     assert commands("> help\n\n Groups \ncode Tea time") == [
-        Command("groups", ""), Command("code", "Tea time"),
+        Understood("groups", ""), Understood("code", "Tea time"),
     ]  # fmt: skip
     assert len(commands("help\n" * 100)) == 5
 
@@ -329,8 +336,8 @@ def test_commands_are_read_one_a_line_without_quotes_and_only_so_many() -> None:
         ("Tea 7d", CodeWish("Tea", 7 * 86_400_000)),
         ("Tea 12H 20 uses", CodeWish("Tea", 12 * 3_600_000, 20)),
         ("Tea 1 use", CodeWish("Tea", None, 1)),
-        ("Group 7d 3 uses 2w", CodeWish("Group 7d 3 uses", 2 * 604_800_000)),
-        ("7d", CodeWish("7d")),
+        ("Group 7d 3 uses 2w", CodeWish("Group 7d", 2 * 604_800_000, 3)),
+        ("7d", CodeWish("", 7 * 86_400_000)),
         ("", CodeWish("")),
     ],
 )

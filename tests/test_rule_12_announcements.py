@@ -10,12 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.concierge.parsing import (
-    AnnouncementWish,
-    Command,
-    announcement_wish,
-    commands,
-)
+from synapse_capgroups.concierge.lines import commands
+from synapse_capgroups.concierge.parsing import AnnouncementWish, announcement_wish
+from synapse_capgroups.concierge.understanding import Understood
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.rules.announcements import (
     MARKER,
@@ -828,7 +825,7 @@ def test_a_message_is_taken_apart_with_its_switches_and_its_lines() -> None:
     assert announcement_wish("tea pinning it") == AnnouncementWish("tea", "pinning it")
     assert announcement_wish("") == AnnouncementWish("", "")
     assert commands("help\nAnnounce tea a\n> b\n\nhelp") == [
-        Command("help", ""), Command("announce", "tea a\n> b\n\nhelp"),
+        Understood("help", ""), Understood("announce", "tea a\n> b\n\nhelp"),
     ]  # fmt: skip
 
 

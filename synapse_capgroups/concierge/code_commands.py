@@ -8,6 +8,7 @@ from synapse_capgroups.concierge.asking import Answer, Asked, Misunderstanding, 
 from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.parsing import code_wish, group_and_page
 from synapse_capgroups.concierge.picture_messages import PictureMessages
+from synapse_capgroups.concierge.understanding import about
 from synapse_capgroups.concierge.voice import shortened
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
@@ -64,9 +65,8 @@ class CodeCommands:
         )
 
     async def _me(self, asked: Asked) -> str:
-        # Read like what follows `code`, without a group.
-        wish = code_wish(f"me {asked.rest}")
-        if wish.group != "me":
+        wish = code_wish(asked.rest)
+        if about(wish.group):
             raise sorry(self._words, "which_me")
         try:
             terms = Terms(wish.lifetime, wish.max_uses)
@@ -108,7 +108,7 @@ class CodeCommands:
 
     async def _revoke(self, asked: Asked) -> str:
         try:
-            await self._sharing.revoke(asked.user_id, asked.rest.lower())
+            await self._sharing.revoke(asked.user_id, about(asked.rest).lower())
         except NoSuchCodeError as e:
             raise sorry(self._words, "no_such_code") from e
         return self._words.say("revoked")

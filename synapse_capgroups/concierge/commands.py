@@ -20,6 +20,7 @@ from synapse_capgroups.concierge.series_commands import (
     SeriesReading,
 )
 from synapse_capgroups.concierge.series_deeds import SeriesDeeds
+from synapse_capgroups.concierge.understanding import about
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.deeds import Deeds
@@ -65,13 +66,13 @@ def all_commands(
     return {**answers, **announcements, **both}
 
 
-def _alone_or_about(alone: Answer, about: Answer) -> Answer:
+def _alone_or_about(alone: Answer, of_something: Answer) -> Answer:
     """What a word means by itself, and what it means if something follows it.
 
     `yes` confirms an announcement, and `yes 1234` is about a request.
     """
 
     async def answer(asked: Asked) -> str:
-        return await (about if asked.rest else alone)(asked)
+        return await (of_something if about(asked.rest) else alone)(asked)
 
     return answer

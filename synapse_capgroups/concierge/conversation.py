@@ -14,11 +14,13 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.concierge.asking import FORWARDED, Answer, Asked, Misunderstanding, sorry
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.forwarding import MEDIA
-from synapse_capgroups.concierge.parsing import MOST_LINES, Command, commands, dropped
+from synapse_capgroups.concierge.lines import MOST_LINES, commands, dropped
+from synapse_capgroups.concierge.understanding import Understood
 from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import COMMANDS
+from synapse_capgroups.words.lookup import Words
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +77,12 @@ class Concierge:
             await self._say_if_allowed(room_id, user_id, self._words.say("encrypted"))
         elif event.content.get("msgtype") in MEDIA and FORWARDED in self._answers:
             if await self._allows(room_id, user_id):
-                forwarded = Command(FORWARDED, "")
+                forwarded = Understood(FORWARDED)
                 await self._say(room_id, await self._carried_out(event, forwarded))
         elif event.content.get("msgtype") != "m.text" or not isinstance(body, str):
             await self._say_if_allowed(room_id, user_id, self._words.say("text_only"))
         else:
-            for command in commands(body) or [Command("", "")]:
+            for command in commands(body) or [Understood("help")]:
                 if not await self._allows(room_id, user_id):
                     return
                 await self._say(room_id, await self._carried_out(event, command))
@@ -106,13 +108,12 @@ class Concierge:
         self._told_off.discard(user_id)
         return True
 
-    async def _carried_out(self, event: EventBase, command: Command) -> str:
+    async def _carried_out(self, event: EventBase, command: Understood) -> str:
         """The answer to a command. There is one, whatever happens."""
         answer = self._answers.get(command.word)
         try:
             if answer is None:
-                said = f"{command.word} {command.rest}".strip()
-                raise sorry(self._words, "hint", said=said if len(said) < 60 else f"{said[:57]}…")
+                raise _unclear(self._words, command)
             return await answer(Asked(event.room_id, event.sender, command.rest, event.content))
         except Misunderstanding as e:
             return str(e)
@@ -132,3 +133,12 @@ class Concierge:
 
     async def _help(self, asked: Asked) -> str:
         return self._words.say("help")
+
+
+def _unclear(words: Words, command: Understood) -> Misunderstanding:
+    """The answer to what may mean something else, to be raised."""
+    first, *second = [shortened(f"“{perhaps}”", 60) for perhaps in command.perhaps]
+    if second:
+        said = shortened(command.rest, 60)
+        return sorry(words, "hint", said=said, first=first, second=second[0])
+    return sorry(words, "did_you_mean", first=first)

@@ -6,7 +6,6 @@ from synapse_capgroups.codes.cards import date
 from synapse_capgroups.codes.sharing import NotASharerError, Sharing
 from synapse_capgroups.concierge.asking import Answer, Asked, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant
-from synapse_capgroups.concierge.parsing import group_and_rest
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
@@ -55,12 +54,11 @@ class GroupCommands:
         return "\n".join(lines) or self._words.say("no_groups")
 
     async def _name(self, asked: Asked) -> str:
-        said, name = group_and_rest(asked.rest)
-        if not name:
+        if not asked.rest:
             raise sorry(self._words, "which_name")
+        named, name = await self._groups_meant.one_and_rest(asked.user_id, asked.rest)
         if len(name) > _LONGEST_NAME:
             raise sorry(self._words, "name_too_long")
-        named = await self._groups_meant.one(asked.user_id, said)
         await self._members.rename(named.member, name)
         return self._words.say("named", group=named.called, name=name)
 

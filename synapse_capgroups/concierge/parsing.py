@@ -1,53 +1,14 @@
 """Parses what people write to the concierge. No Synapse, no I/O."""
 
 import re
+from collections.abc import Collection
 
 import attrs
 
-_DURATION = re.compile(r"([0-9]{1,4})([mhdw])", re.IGNORECASE)
-_MS_PER_UNIT = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+from synapse_capgroups.words.phrases import ending, everywhere, is_start, plain, same_width
+
 MOST_NUMBERS = 20
 """How many requests one command answers."""
-MOST_LINES = 5
-"""How many commands of one message are read."""
-
-
-@attrs.frozen
-class Command:
-    """One line. `rest` is what follows the keyword; `word` is in lower case."""
-
-    word: str
-    rest: str
-
-
-_TAKES_ALL = frozenset({"announce"})
-"""The words of commands to which all lines that follow belong."""
-
-
-def commands(body: str) -> list[Command]:
-    """The commands of a message, one on each line. Quoted lines of a reply do not count."""
-    return _all(body)[:MOST_LINES]
-
-
-def dropped(body: str) -> int:
-    """How many commands of a message are not read."""
-    return max(0, len(_all(body)) - MOST_LINES)
-
-
-def _all(body: str) -> list[Command]:
-    found = []
-    lines = body.splitlines()
-    for number, whole in enumerate(lines, 1):
-        line = whole.strip()
-        if not line or line.startswith(">"):
-            continue
-        word, _, rest = line.partition(" ")
-        if word.lower() in _TAKES_ALL:
-            rest = "\n".join([rest, *lines[number:]])
-        found.append(Command(word.lower(), rest.strip()))
-        if word.lower() in _TAKES_ALL:
-            break
-    return found
 
 
 @attrs.frozen
@@ -81,22 +42,70 @@ class CodeWish:
 
 
 def code_wish(rest: str) -> CodeWish:
-    """Parse what follows `code`, from its end: the name of a group may contain numbers."""
-    words = rest.split()
+    """Parse what follows `code`, from its end: the name of a group may contain numbers.
+
+    As people write it: `2 days`, `for 20 people`, `a week`, `两天`, in any order.
+    """
+    phrases = everywhere()
     max_uses = lifetime = None
-    if len(words) >= 3 and words[-1].lower() in ("use", "uses") and words[-2].isdecimal():
-        max_uses = int(words[-2][:9])
-        words = words[:-2]
-    if len(words) >= 2 and (match := _DURATION.fullmatch(words[-1])):
-        lifetime = int(match[1]) * _MS_PER_UNIT[match[2].lower()]
-        words = words[:-1]
-    return CodeWish(" ".join(words), lifetime, max_uses)
+    while (found := _amount(rest)) is not None:
+        start, number, unit = found
+        if unit in phrases.units and lifetime is None:
+            lifetime = number * phrases.units[unit]
+        elif unit in phrases.people and max_uses is None:
+            max_uses = number
+        else:
+            break
+        rest = _without_end(rest[:start], phrases.before)
+    return CodeWish(rest.strip(), lifetime, max_uses)
+
+
+_MARKS = " \t.,;!?\u3002\uff0c\u3001"
+_DIGITS = re.compile("[0-9]{1,9}$")
+_LONGEST = 100  # No number with its unit is longer; what stands before it is not looked at.
+
+
+def _amount(rest: str) -> tuple[int, int, str] | None:
+    """The number with its unit that a text ends with, and where it begins."""
+    phrases = everywhere()
+    rest = rest.rstrip(_MARKS)
+    offset = max(0, len(rest) - _LONGEST)
+    text = plain(rest[offset:])
+    unit_at = ending(text, phrases.units.keys() | phrases.people)
+    if unit_at is None:
+        unit_at = _after_digits(text, phrases.units.keys() | phrases.people)
+    if unit_at is None:
+        return None
+    unit, before = text[unit_at:], text[:unit_at].rstrip()
+    if (digits := _DIGITS.search(before)) and is_start(before, digits.start()):
+        return offset + digits.start(), int(digits[0]), unit
+    number_at = ending(before, phrases.numbers.keys())
+    if number_at is None:
+        return None
+    return offset + number_at, phrases.numbers[before[number_at:]], unit
+
+
+def _after_digits(text: str, units: Collection[str]) -> int | None:
+    """Where the unit begins that stands directly behind a number: `7d`."""
+    match = re.search(r"[0-9]([^\W\d]+)$", text)
+    return match.start(1) if match and match[1] in units else None
+
+
+def _without_end(text: str, said: Collection[str]) -> str:
+    while True:
+        text = text.rstrip(_MARKS)
+        tail = plain(text[-_LONGEST:])
+        start = ending(tail, said)
+        if start is None:
+            return text
+        text = text[: len(text) - len(tail) + start]
 
 
 def group_and_page(rest: str) -> tuple[str, int]:
     """`<group> [page 2]`."""
     words = rest.split()
-    if len(words) >= 2 and words[-2].lower() == "page" and re.fullmatch("[0-9]{1,4}", words[-1]):
+    page = everywhere().page
+    if len(words) >= 2 and words[-2].lower() in page and re.fullmatch("[0-9]{1,4}", words[-1]):
         return " ".join(words[:-2]), max(1, int(words[-1]))
     return rest, 1
 
@@ -110,13 +119,14 @@ def group_and_rest(rest: str) -> tuple[str, str]:
 def group_and_switch(rest: str) -> tuple[str, bool | None]:
     """`<group> on` or `<group> off`; None if it is neither."""
     words = rest.split()
-    on = {"on": True, "off": False}.get(words[-1].lower()) if len(words) >= 2 else None
-    return " ".join(words[:-1]), on
+    last = plain(words[-1]).strip(".!") if words else ""
+    on = True if last in everywhere().on else False if last in everywhere().off else None
+    return " ".join(words[:-1]) if on is not None else rest, on
 
 
 def numbers(rest: str) -> list[int]:
     """The numbers of `1234 5678`, each once, so many at most; empty if it is anything else."""
-    words = rest.replace(",", " ").split()
+    words = same_width(rest).replace(",", " ").replace("#", " ").strip(" .!").split()
     if not all(word.isascii() and word.isdecimal() and len(word) <= 15 for word in words):
         return []
     return list(dict.fromkeys(int(word) for word in words))[:MOST_NUMBERS]
@@ -133,3 +143,36 @@ def matching(said: str, names: list[str]) -> list[int]:
     wanted = said.casefold()
     whole = [i for i, name in enumerate(names) if name.casefold() == wanted]
     return whole or [i for i, name in enumerate(names) if wanted and wanted in name.casefold()]
+
+
+def splits(rest: str, names: list[str]) -> list[tuple[str, str]]:
+    """The ways in which `<group> <something>` may be meant, the likeliest first.
+
+    `3 Bob`, `Tea on Sundays: Bob`, `"Tea on Sundays" Bob`, the longest name of a group that it
+    begins with, a word, `Bob in Tea`.
+    """
+    rest = rest.strip()
+    found = []
+    if match := re.match(r"#?([0-9]{1,5})[\s:.]+(.+)", rest, re.DOTALL):
+        found.append((match[1], match[2]))
+    if match := re.match(r"([^:\uff1a]+)[:\uff1a]\s*(.+)", rest, re.DOTALL):
+        found.append((match[1].strip(), match[2]))
+    if match := re.match(
+        '["\u201c\u201e\u00ab\u300c](.+?)["\u201c\u201d\u00bb\u300d]\\s*(.+)', rest, re.DOTALL
+    ):
+        found.append((match[1], match[2]))
+    for name in sorted(names, key=len, reverse=True):
+        head, tail = rest[: len(name)], rest[len(name) :]
+        if head.casefold() == name.casefold() and tail[:1].isspace():
+            found.append((name, tail.strip()))
+            break
+    first, _, others = rest.partition(" ")
+    if others.strip() and any(first.casefold() in name.casefold() for name in names):
+        found.append((first, others.strip()))
+    if match := re.match(r"(.+)\s+(?:in|im|at)\s+(.+)", rest, re.DOTALL | re.IGNORECASE):
+        found.append((match[2], match[1]))
+    return [
+        (group, something)
+        for group, something in found
+        if something.strip() and (group.isdecimal() or matching(group, names))
+    ]

@@ -11,6 +11,7 @@ from synapse_capgroups.concierge.asking import Answer, Asked, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.parsing import group_and_switch, numbers
+from synapse_capgroups.concierge.understanding import about
 from synapse_capgroups.concierge.voice import shortened
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.requests.assembly import RequestParts
@@ -62,7 +63,7 @@ class RequestCommands:
 
     async def _list(self, asked: Asked) -> str:
         most = _A_PAGE + 1
-        if asked.rest:
+        if about(asked.rest):
             named = await self._groups.one(asked.user_id, asked.rest)
             try:
                 found = await self._requests.waiting.page(named.member, most)
@@ -82,7 +83,7 @@ class RequestCommands:
         return await self._answered(asked, approve=False)
 
     async def _answered(self, asked: Asked, *, approve: bool) -> str:
-        wanted = numbers(asked.rest)
+        wanted = numbers(asked.rest) or numbers(about(asked.rest))
         if not wanted:
             raise sorry(self._words, "which_request")
         lines = [await self._one(asked.user_id, number, approve=approve) for number in wanted]

@@ -76,8 +76,8 @@ def live_code_wish(rest: str) -> LiveCodeWish | None:
     """Parse what follows `series code <series>`; None if it is nothing of the kind."""
     match = re.search(r"(?:^|\s)label\s+(.+)$", rest, re.IGNORECASE)
     label = unquoted(match[1].strip()) if match else None
-    wish = code_wish(f"series {rest[: match.start()] if match else rest}")
-    if wish.group != "series":
+    wish = code_wish(rest[: match.start()] if match else rest)
+    if wish.group:
         return None
     return LiveCodeWish(wish.lifetime, wish.max_uses, label)
 
