@@ -1,19 +1,13 @@
 """Takes the pictures of docs/images: `python -m docs.screenshots`, with the `dev` extra.
 
 All of them are of what people see: a real Synapse with the module, its join page in Debian's
-Chromium, and a chat with the concierge in Hydrogen, the web client of Element's makers, which npm
-brings. Without npm the chat's pictures stay as they are.
+Chromium, and chats in Hydrogen, the web client of Element's makers, which npm brings. Without npm
+the pictures of chats stay as they are.
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +20,7 @@ from synapse_capgroups.demo.homeserver import Homeserver, free_port
 from synapse_capgroups.demo.loopback import certificate
 from synapse_capgroups.demo.person import Person, expect
 from tests.browser import CHROMIUM, FLAGS
+from tests.stock_client import Client, hydrogen
 
 IMAGES = Path(__file__).parent / "images"
 HOST = "chat.example.com"
@@ -38,34 +33,6 @@ NEIGHBOURS = [
 # fmt: on
 PHONE = (360, 812)  # px
 MOST_BYTES = 120_000
-
-# Hydrogen as its own `main` puts it together.
-CLIENT_PACKAGES = ("hydrogen-view-sdk@0.3.1", "esbuild@0.28.2")
-CLIENT_SCRIPT = """
-import { Platform, RootViewModel, FeatureSet, createNavigation, createRouter }
-  from "hydrogen-view-sdk";
-const platform = new Platform({
-  container: document.body,
-  assetPaths: { serviceWorker: "sw.js" },
-  config: { defaultHomeServer: new URLSearchParams(location.search).get("server") },
-  options: {},
-});
-const navigation = createNavigation();
-platform.setNavigation(navigation);
-await platform.init();
-const urlRouter = createRouter({ navigation, history: platform.history });
-urlRouter.attach();
-const features = await FeatureSet.load(platform.settingsStorage);
-const root = new RootViewModel({ platform, urlRouter, navigation, features });
-await root.load();
-platform.createAndMountRootView(root);
-"""
-CLIENT_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Hydrogen</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="assets/theme-element-light.css"></head>
-<body class="hydrogen"><script type="module" src="client.js"></script></body></html>
-"""
 
 
 def main() -> None:
@@ -109,7 +76,8 @@ def homeserver(folder: Path, https: int) -> Homeserver:
 
 def take(server: Homeserver, browser: Browser, folder: Path) -> None:
     marta = person(server, "Marta")
-    group = make_group(server, marta)
+    neighbours = [person(server, name) for name in NEIGHBOURS]
+    group = make_group(marta, neighbours)
     code = expect(marta.make_code(group)).body
     dead = expect(marta.make_code(group, lifetime_ms=1)).body
 
@@ -127,32 +95,65 @@ def take(server: Homeserver, browser: Browser, folder: Path) -> None:
     keep("card", marta.code_picture(group, code["code_id"]).picture)
 
     if shutil.which("npm") is None:
-        print("There is no npm: the pictures of the chat stay as they are.")
+        print("There is no npm: the pictures of chats stay as they are.")
         return
     with hydrogen(folder / "client") as client:
         take_chat(browser, client, marta)
         take_door(browser, client, person(server, "Nils"), f"#j-{code['secret']}:{HOST}")
+        secret = take_series(browser, client, person(server, "Yara"), neighbours)
+    shoot("series-phone", secret, *PHONE)
 
 
 def take_chat(browser: Browser, client: str, marta: Person) -> None:
     """The chat with the concierge, as a sharer sees it."""
-    page = log_in(browser, client, marta, 900, 960, device_scale_factor=1.5)
-    page.locator(".RoomList li").filter(has_text="Groups").click()
-    page.get_by_role("button", name="Accept").click()
-    box = page.locator(".MessageComposer textarea")
+    hers = log_in(browser, client, marta, 900, 960, device_scale_factor=1.5)
+    hers.open_chat("Groups")
     for said, answer in (("groups", f"1. {GROUP}"), ("code 1 7d 20 uses", "Join code for")):
-        box.fill(said)
-        box.press("Enter")
-        page.get_by_text(answer).wait_for()
-    page.wait_for_function("document.querySelector('.media img').naturalWidth > 0")
-    keep("concierge", at_rest(page))
-    page.context.close()
+        hers.say(said)
+        hers.page.get_by_text(answer).wait_for()
+    keep("concierge", with_code(hers.page))
+    hers.page.context.close()
+
+
+def take_series(browser: Browser, client: str, yara: Person, neighbours: list[Person]) -> str:
+    """The chat of an organiser whose series fills; returns the secret of its live code."""
+    picture = upload(yara, draw_cup())
+    yara.new_room(
+        name="Tea 1",
+        initial_state=[{"type": "m.room.avatar", "content": {"url": picture}}],
+    )
+    hers = log_in(browser, client, yara, 900, 960, device_scale_factor=1.5)
+    hers.open_chat("Groups")
+    for said, answer in (
+        ('series start tea "Tea {n}" fill 10', "series code tea"),
+        ("series code tea 30d label poster at the station", "Code for all groups"),
+    ):
+        hers.say(said)
+        hers.message(answer).wait_for()
+    keep("series-start", with_code(hers.page))
+    link = hers.message("Code for all groups").inner_text()
+    secret = link.partition("/join#")[2].split()[0]
+    for neighbour in neighbours:
+        expect(neighbour.join(f"#j-{secret}:{HOST}"))
+    for said, answer in (
+        ("series tea", "3. Tea 3"),
+        ("series report tea", "poster at the station:"),
+        ("announce tea The picnic is on Sunday at three.", "Write “yes” to send it"),
+        ("yes", "was delivered to"),
+    ):
+        hers.say(said)
+        hers.message(answer).wait_for()
+    hers.page.set_viewport_size({"width": 900, "height": 800})
+    keep("series-groups", at_rest(hers.page))
+    hers.page.context.close()
+    return secret
 
 
 def take_door(browser: Browser, client: str, newcomer: Person, address: str) -> None:
     """A code's door, before and after the tap."""
-    page = log_in(browser, client, newcomer, *PHONE)
-    page.evaluate("path => location.hash += path", f"/room/{quote(address, safe='')}")
+    hers = log_in(browser, client, newcomer, *PHONE)
+    hers.follow_link_to(address)
+    page = hers.page
     join = page.get_by_role("button", name="Join room")
     join.wait_for()
     keep("door", at_rest(page))
@@ -164,13 +165,10 @@ def take_door(browser: Browser, client: str, newcomer: Person, address: str) -> 
 
 def log_in(
     browser: Browser, client: str, who: Person, width: int, height: int, **options: Any
-) -> Page:
-    page = open_page(browser, f"{client}?server=https://{HOST}#/login", width, height, **options)
-    page.locator("#username").fill(who.user_id)
-    page.locator("#password").fill(who.password)
-    page.get_by_role("button", name="Log In", exact=True).click()
-    page.locator(".SessionView").wait_for()
-    return page
+) -> Client:
+    hers = Client(new_page(browser, width, height, **options))
+    hers.log_in(client, f"https://{HOST}", who)
+    return hers
 
 
 def at_rest(page: Page) -> bytes:
@@ -181,6 +179,12 @@ def at_rest(page: Page) -> bytes:
     return page.screenshot()
 
 
+def with_code(page: Page) -> bytes:
+    """A screenshot of a chat once the picture of a code can be seen in it."""
+    page.wait_for_function("document.querySelector('.media img')?.naturalWidth > 0")
+    return at_rest(page)
+
+
 def person(server: Homeserver, name: str) -> Person:
     someone = server.register(name.lower())
     profile = f"/profile/{quote(someone.user_id)}/displayname"
@@ -188,21 +192,25 @@ def person(server: Homeserver, name: str) -> Person:
     return someone
 
 
-def make_group(server: Homeserver, marta: Person) -> str:
-    """A group with a picture and more than twenty members."""
-    picture = BytesIO()
-    draw_garden().save(picture, "PNG")
-    uploaded = marta.call(
+def upload(who: Person, image: Image.Image) -> str:
+    """The address of a picture on the server."""
+    content = BytesIO()
+    image.save(content, "PNG")
+    uploaded = who.call(
         "POST",
         "/_matrix/media/v3/upload",
         None,
         content_type="image/png",
-        content=picture.getvalue(),
+        content=content.getvalue(),
     )
+    return str(expect(uploaded).body["content_uri"])
+
+
+def make_group(marta: Person, neighbours: list[Person]) -> str:
+    """A group with a picture and more than twenty members."""
     group = marta.new_room(name=GROUP)
-    expect(marta.set_state(group, "m.room.avatar", {"url": expect(uploaded).body["content_uri"]}))
-    for name in NEIGHBOURS:
-        neighbour = person(server, name)
+    expect(marta.set_state(group, "m.room.avatar", {"url": upload(marta, draw_garden())}))
+    for neighbour in neighbours:
         expect(marta.invite(group, neighbour))
         expect(neighbour.join(group))
     return group
@@ -237,16 +245,40 @@ def draw_garden(size: int = 256) -> Image.Image:
     return image.resize((size, size), Image.Resampling.LANCZOS)
 
 
+def draw_cup(size: int = 256) -> Image.Image:
+    """A cup of tea."""
+    full = size * 4
+    image = Image.new("RGB", (full, full), "#f3e3c3")
+    draw = ImageDraw.Draw(image)
+
+    def at(*values: float) -> list[float]:
+        return [value * full for value in values]
+
+    draw.ellipse(at(0.15, 0.74, 0.79, 0.86), fill="#c9ad7f")
+    draw.ellipse(at(0.62, 0.42, 0.86, 0.66), outline="#2f6f6b", width=full // 24)
+    draw.pieslice(at(0.2, 0.1, 0.74, 0.82), 0, 180, fill="#2f6f6b")
+    draw.ellipse(at(0.2, 0.4, 0.74, 0.52), fill="#3c8a85")
+    draw.ellipse(at(0.24, 0.42, 0.70, 0.50), fill="#b5651d")
+    for x in (0.36, 0.47, 0.58):
+        draw.arc(at(x - 0.04, 0.14, x + 0.04, 0.25), 90, 270, fill="#a08c68", width=full // 40)
+        draw.arc(at(x - 0.04, 0.25, x + 0.04, 0.36), 270, 90, fill="#a08c68", width=full // 40)
+    return image.resize((size, size), Image.Resampling.LANCZOS)
+
+
 def open_page(browser: Browser, link: str, width: int, height: int, **options: Any) -> Page:
+    page = new_page(browser, width, height, **options)
+    page.goto(link)
+    return page
+
+
+def new_page(browser: Browser, width: int, height: int, **options: Any) -> Page:
     context = browser.new_context(
         viewport={"width": width, "height": height},
         timezone_id="Europe/Berlin",
         reduced_motion="reduce",
         **{"locale": "en-GB", "device_scale_factor": 2, **options},
     )
-    page = context.new_page()
-    page.goto(link)
-    return page
+    return context.new_page()
 
 
 def keep(name: str, png: bytes) -> None:
@@ -262,39 +294,6 @@ def keep(name: str, png: bytes) -> None:
     print(f"{path.name}: {full.width} x {full.height}, {size:,} bytes")
     if size > MOST_BYTES:
         sys.exit(f"{path.name} is too large.")
-
-
-@contextmanager
-def hydrogen(folder: Path) -> Iterator[str]:
-    """Hydrogen, from npm, at an address of this computer's."""
-    folder.mkdir()
-    npm = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(folder)]
-    subprocess.run([*npm, *CLIENT_PACKAGES], check=True)
-    (folder / "main.js").write_text(CLIENT_SCRIPT)
-    subprocess.run(
-        [
-            folder / "node_modules/.bin/esbuild", "main.js", "--bundle", "--format=esm",
-            "--external:fs", "--external:path", "--external:crypto", "--outfile=site/client.js",
-            "--log-level=error",
-        ],
-        cwd=folder, check=True,
-    )  # fmt: skip
-    site, package = folder / "site", folder / "node_modules/hydrogen-view-sdk"
-    shutil.copytree(package / "asset-build/assets", site / "assets")
-    shutil.copy(package / "lib-build/sw.js", site)
-    (site / "index.html").write_text(CLIENT_PAGE)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 if __name__ == "__main__":
