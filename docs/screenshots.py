@@ -143,7 +143,7 @@ def take_series(browser: Browser, client: str, yara: Person, neighbours: list[Pe
     ):
         hers.say(said)
         hers.message(answer).wait_for()
-    hers.page.set_viewport_size({"width": 900, "height": 800})
+    hers.page.set_viewport_size({"width": 900, "height": 828})
     keep("series-groups", at_rest(hers.page))
     hers.page.context.close()
     return secret
