@@ -122,6 +122,30 @@ def _check(arguments: argparse.Namespace, _: argparse.ArgumentParser) -> int:
     return run(arguments.config, arguments.output, rows=arguments.rows, timeout=arguments.timeout)
 
 
+def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "about",
+        nargs="?",
+        type=_about,
+        metavar="@PERSON:SERVER | !ROOM",
+        help="tell of this person or group alone, in detail",
+    )
+    add_config_arguments(parser)
+    add_output_argument(parser)
+
+
+def _about(text: str) -> str:
+    if not text.isprintable() or not (text[:1] == "!" or (text[:1] == "@" and ":" in text)):
+        raise argparse.ArgumentTypeError("a Matrix ID (@bob:example.com) or a room ID (!…)")
+    return text
+
+
+def _report(arguments: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from synapse_capgroups.admin.reporting import run
+
+    return run(arguments.config, arguments.output, arguments.about, timeout=arguments.timeout)
+
+
 def _add_adopt_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_output_argument(parser)
@@ -212,11 +236,24 @@ COMMANDS = (
         "say what the module would mean on your server, before it is installed there",
         "Reads homeserver.yaml and the database, and says what the module depends on and\n"
         "which rooms break its rules. It writes nothing, and Synapse may run or not.",
-        "example: capgroups check -c /etc/matrix-synapse/homeserver.yaml -o csv > rooms.csv\n\n"
+        "example: capgroups check -c homeserver.yaml -o csv > rooms.csv\n\n"
         "exit codes: 0 nothing found, 1 rooms break a rule, or Synapse would not start\n"
         "with the module, 2 it could not look",
         _add_check_arguments,
         _check,
+        IN_SYNAPSES_ENVIRONMENT,
+    ),
+    Command(
+        "report",
+        "say how the groups are doing, what a trial would have refused, and who is stored",
+        "Reads the database and says how large groups are, how they grow, what a trial\n"
+        "would have refused, what became of codes, who brought whom, and how many members\n"
+        "have a friend in their group. It writes nothing, and Synapse may run or not.",
+        "example: capgroups report -c /etc/matrix-synapse/homeserver.yaml\n"
+        "example: capgroups report -c homeserver.yaml -o json @bob:example.com\n\n"
+        "exit codes: 0 it was told, 2 it could not look",
+        _add_report_arguments,
+        _report,
         IN_SYNAPSES_ENVIRONMENT,
     ),
     Command(

@@ -13,6 +13,7 @@ from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.helpdesk.assembly import Helpdesk, assemble_helpdesk
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.report.reports import Reports
 from synapse_capgroups.requests.assembly import RequestParts, assemble_requests
 from synapse_capgroups.series.assembly import SeriesParts
 from synapse_capgroups.series.organising import Organising, assemble_organising
@@ -31,6 +32,7 @@ class Deeds:
     assigning: Assigning
     helpdesk: Helpdesk
     adopting: Adopting
+    reports: Reports
 
 
 def assemble_deeds(
@@ -57,4 +59,5 @@ def assemble_deeds(
         assigning=assemble_assigning(api, database, limits, series, config),
         helpdesk=assemble_helpdesk(api, database, codes, organising.succession, concierge),
         adopting=Adopting(api, database, scope),
+        reports=Reports(api, database, limits, config),
     )

@@ -281,6 +281,7 @@ def test_names_that_members_choose_do_no_harm(engine: Old) -> None:
         rows = list(csv.DictReader(io.StringIO(engine.check("-o", "csv").stdout)))
         names = {row["room_id"]: row["name"] for row in rows}
         assert names[rooms[1]].startswith("'=")
+        assert all(row["creator"].startswith("'@") for row in rows)
         assert {row["breaches"] for row in rows} >= {"listed public addressed", "above_cap"}
     finally:
         for room_id in rooms:

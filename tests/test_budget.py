@@ -107,6 +107,12 @@ ADMIN_CALLS = {
     "POST v1/admin/groups/{room}/adopt": Budget(10),
     # Of somebody who has a code and is deactivated.
     "POST v1/admin/people/{user_id}/forget": Budget(8),
+    # One for each 1,000 rooms, each 500 members of groups that are looked at, and each 5,000
+    # entries on record.
+    "GET v1/admin/report": Budget(20, mib=16),
+    "GET v1/admin/people/{user_id}/report": Budget(1),
+    "GET v1/admin/groups/{room_id}/report": Budget(1),
+    "GET v1/admin/breaches": Budget(1, mib=16),
 }
 
 COMMANDS = {
@@ -326,9 +332,17 @@ def test_each_call_of_server_admins_stays_within_its_budget(server: Server) -> N
         path = f"{API}/admin/groups/{quote(room, safe='')}/adopt"
         return measured(server, lambda: expect(admin.call("POST", path, body)))
 
+    def read(path: str) -> Callable[[], Budget]:
+        return lambda: measured(server, lambda: expect(admin.call("GET", f"{API}/admin/{path}")))
+
+    room, (owner, _) = server.group(2)
     measures = {
         "POST v1/admin/groups/{room}/adopt": adopt,
         "POST v1/admin/people/{user_id}/forget": forget,
+        "GET v1/admin/report": read("report"),
+        "GET v1/admin/people/{user_id}/report": read(f"people/{quote(owner.user_id)}/report"),
+        "GET v1/admin/groups/{room_id}/report": read(f"groups/{quote(room)}/report"),
+        "GET v1/admin/breaches": read("breaches"),
     }
     costs = {}
     for name, measure in measures.items():

@@ -35,6 +35,7 @@ from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
 from tests.conftest import CODE_LIMIT, Server, Starter
@@ -119,6 +120,10 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     "forgetPerson": {
         "admin": {"200", "400", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
     },
+    "reportOnServer": {"admin": {"200"}, "creator": {"403"}, "nobody": NO_TOKEN},
+    "reportOnPerson": {"admin": {"200", "400"}, "creator": {"403"}, "nobody": NO_TOKEN},
+    "reportOnGroup": {"admin": {"200", "404"}, "creator": {"403"}, "nobody": NO_TOKEN},
+    "listBreaches": {"admin": {"200"}, "creator": {"403"}, "nobody": NO_TOKEN},
 }  # fmt: skip
 
 START = {"name": "tea", "pattern": "Tea {n}", "room_id": "!r"}
@@ -402,6 +407,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
         AdoptionCalls(*[nothing] * 3),
+        ReportCalls(*[nothing] * 3),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

@@ -25,6 +25,7 @@ from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.postgres import Postgres
 from synapse_capgroups.inside.tables.account_data import AccountData
+from synapse_capgroups.inside.tables.all_rooms import AllRooms
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.messages import Messages
@@ -69,12 +70,14 @@ from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
+from synapse_capgroups.storage.report_counts import ReportCounts
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import RESERVATION_MS, Hold, Seats
 from synapse_capgroups.storage.series import SeriesGroup, SeriesGroups, SeriesHelpers, SeriesRows
 from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
+from synapse_capgroups.storage.stored_of_person import StoredOfPerson
 from synapse_capgroups.storage.visits import Visits
 from synapse_capgroups.storage.would_be import WouldBe, WouldBeRows
 from tests.conftest import API, Server, Starter
@@ -224,6 +227,10 @@ class Planner:
     @property
     def rowcount(self) -> int:
         return self._cursor.rowcount
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description
 
     def fetchone(self) -> Any:
         return self._cursor.fetchone()
@@ -418,6 +425,30 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.old_admissions(txn, 5, 5),
     lambda txn: WouldBeRows.add(txn, {WouldBe("2026-11-29", "full", "join", "!r"): 1}),
     lambda txn: WouldBeRows.forget(txn, "2026-11-29"),
+    lambda txn: ReportCounts.oldest(txn),
+    lambda txn: ReportCounts.growth(txn, 5),
+    lambda txn: ReportCounts.growth_of_group(txn, "!r", 5),
+    lambda txn: ReportCounts.vouchers(txn, 5, 5),
+    lambda txn: ReportCounts.vouchers_of_group(txn, "!r", 5),
+    lambda txn: ReportCounts.brought(txn, 5, 5),
+    lambda txn: ReportCounts.living_codes(txn, 5),
+    lambda txn: ReportCounts.dead_codes(txn, 5, 5),
+    lambda txn: ReportCounts.codes_of_group(txn, "!r", 5),
+    lambda txn: ReportCounts.series(txn),
+    lambda txn: ReportCounts.requests(txn, 5),
+    lambda txn: ReportCounts.requests(txn, 5, "!r"),
+    lambda txn: ReportCounts.remote_invitations(txn),
+    lambda txn: ReportCounts.remote_invitations(txn, "!r"),
+    lambda txn: ReportCounts.would_be(txn, "2026-11-29"),
+    lambda txn: ReportCounts.would_be_by_room(txn, "2026-11-29", 5),
+    lambda txn: ReportCounts.would_be_of_group(txn, "!r"),
+    lambda txn: StoredOfPerson.of(txn, "@a", 5),
+    lambda txn: AccountData.content(txn, "@a", "m.direct"),
+    lambda txn: Memberships.members(txn, "!r", 5),
+    lambda txn: AllRooms.one(txn, "localhost", "!r"),
+    lambda txn: AllRooms.page(txn, "localhost", "!r", 5),
+    lambda txn: AllRooms.federating(txn, ["!r"]),
+    lambda txn: AllRooms.names(txn, ["!r"]),
     lambda txn: SeriesRows.by_id(txn, "s"),
     lambda txn: SeriesRows.run_by(txn, "s", "@a"),
     lambda txn: SeriesRows.of_organiser(txn, "@a"),
@@ -493,6 +524,8 @@ def test_every_query_runs_by_an_index(start: Starter) -> None:
                 "SCAN erased", "SCAN chat", "SCAN mine", "SCAN two", "SCAN three", "SCAN changes",
                 # A person's rooms, and who came into a series, by index themselves.
                 "SCAN known", "SCAN people",
+                # What a report counts: each series; dead codes and a page's rooms, by index.
+                "SCAN every", "SCAN dead", "SCAN m",
                 # A table with as many rows as codes have ways to die.
                 "SCAN dead_end", "SCAN capgroups_dead_ends",
             )  # fmt: skip

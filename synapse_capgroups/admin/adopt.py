@@ -11,10 +11,10 @@ from typing import Any
 
 from synapse_capgroups.admin import adoption_table
 from synapse_capgroups.admin.adoption_plan import AdoptionPlan, make_plan
-from synapse_capgroups.admin.check import main_database
 from synapse_capgroups.admin.exits import CANNOT_RUN, FOUND, OK, CannotRunError
 from synapse_capgroups.admin.homeserver_yaml import ServerConfig, read
 from synapse_capgroups.admin.opening import opened
+from synapse_capgroups.admin.reading import main_database
 from synapse_capgroups.admin.undo_file import Json, UndoFile
 from synapse_capgroups.client.connection import CallError, Homeserver
 from synapse_capgroups.client.environment import homeserver

@@ -125,7 +125,7 @@ class _Planner:
                 for found in batch
             }
             pairs = [(room_id, user) for room_id, users in asked.items() for user in users]
-            joined = AllRooms.joined(self._txn, pairs)  # type: ignore[arg-type]
+            joined = AllRooms.joined(self._txn, pairs)
             for found in batch:
                 opening = openings[found.room_id]
                 facts = LevelFacts(

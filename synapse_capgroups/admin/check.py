@@ -1,18 +1,15 @@
 """`capgroups check`: what the module would mean on a server, before it is ever loaded."""
 
-import io
 import itertools
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
-from typing import TextIO
 
 from synapse_capgroups.admin import showing
-from synapse_capgroups.admin.exits import CANNOT_RUN, FOUND, OK, CannotRunError
-from synapse_capgroups.admin.homeserver_yaml import ServerConfig, read
-from synapse_capgroups.admin.opening import Opened, opened
+from synapse_capgroups.admin.exits import FOUND, OK
+from synapse_capgroups.admin.homeserver_yaml import ServerConfig
+from synapse_capgroups.admin.opening import Opened
+from synapse_capgroups.admin.reading import read_only
 from synapse_capgroups.admin.server_facts import concierge_id, is_concierge, server_facts
 from synapse_capgroups.admin.showing import Checked
 from synapse_capgroups.groups.survey import Finding, Standards, Survey
@@ -31,23 +28,13 @@ def run(paths: Sequence[str], output: str, *, rows: int, timeout: int) -> int:
     Returns:
         The exit code.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # Where the terminal has no UTF-8.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        server = read(paths)
-        folder = Path(paths[-1]).absolute()
-        folder = folder if folder.is_dir() else folder.parent
-        with opened(main_database(server), folder, timeout=timeout) as database:
-            return _check(server, database, output, rows, sys.stdout)
-    except CannotRunError as e:
-        print(f"capgroups check: {e}", file=sys.stderr)
-        return CANNOT_RUN
-    except BrokenPipeError:  # `| head` has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CANNOT_RUN
+    return read_only(
+        "check", paths, timeout, lambda server, database: _check(server, database, output, rows)
+    )
 
 
-def _check(server: ServerConfig, database: Opened, output: str, rows: int, out: TextIO) -> int:
+def _check(server: ServerConfig, database: Opened, output: str, rows: int) -> int:
+    out = sys.stdout
     facts = server_facts(server, database)
     server_rooms = (
         ServerRooms.all(database.transaction)
@@ -93,11 +80,3 @@ def standards(server: ServerConfig, database: Opened) -> Standards:
         concierge=concierge_id(server) if is_concierge(server, database) else None,
         notices=str(notices) if notices else None,
     )
-
-
-def main_database(server: ServerConfig) -> dict[str, object]:
-    """Synapse's `database` section for what is read here."""
-    for database in server.parsed.database.databases:
-        if "main" in database.databases:
-            return dict(database.config)
-    raise CannotRunError("homeserver.yaml names no database for `main`.")

@@ -43,6 +43,11 @@ class Opened:
         row: tuple[Any, ...] | None = self._cursor.fetchone()
         return row
 
+    @property
+    def description(self) -> Any:
+        """The columns of the statement that was run last."""
+        return self._cursor.description
+
     def fetchall(self) -> list[tuple[Any, ...]]:
         return list(self._cursor.fetchall())
 

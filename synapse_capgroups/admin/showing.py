@@ -12,6 +12,7 @@ import attrs
 
 from synapse_capgroups.admin.server_facts import Fact, Weight
 from synapse_capgroups.groups.survey import Finding, Tally
+from synapse_capgroups.report.found_rooms import FIELDS, record
 from synapse_capgroups.rules.breaches import Breach, Note
 from synapse_capgroups.rules.joining import Limits
 from synapse_capgroups.rules.scope import Kind
@@ -81,7 +82,7 @@ def as_table(checked: Checked, out: TextIO, rows: int) -> None:
         print(f"\n{'members':>7}  {'active':<10}  {'owner':<24}  what, and which room", file=out)
     for found in largest:
         print(
-            f"{found.members:>7}  {_day(found.last_activity):<10}  "
+            f"{found.members:>7}  {day(found.last_activity):<10}  "
             f"{short(found.owner or 'nobody', 24):<24}  {', '.join(_said(found))}",
             file=out,
         )
@@ -113,7 +114,7 @@ def as_json(checked: Checked, out: TextIO) -> None:
     out.write(', "rooms": [')
     for number, found in enumerate(checked.findings):
         out.write(",\n" if number else "\n")
-        out.write(json.dumps(_record(found), ensure_ascii=False))
+        out.write(json.dumps(record(found), ensure_ascii=False))
     tally = checked.tally
     counts = {
         "breaking": tally.breaking,
@@ -127,32 +128,20 @@ def as_json(checked: Checked, out: TextIO) -> None:
 def as_csv(checked: Checked, out: TextIO) -> None:
     """The groups alone, one a line."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_FIELDS)
+    writer.writerow(FIELDS)
     for found in checked.findings:
-        writer.writerow([cell(value) for value in _record(found).values()])
-
-
-_FIELDS = (
-    "room_id", "name", "creator", "owner", "members", "remote", "last_activity", "addresses",
-    "breaches", "notes",
-)  # fmt: skip
-
-
-def _record(found: Finding) -> dict[str, object]:
-    return {
-        name: [item.value if isinstance(item, Breach | Note) else item for item in value]
-        if isinstance(value := getattr(found, name), tuple)
-        else value
-        for name in _FIELDS
-    }
+        writer.writerow([cell(value) for value in record(found).values()])
 
 
 def cell(value: object) -> object:
-    """A value as a cell of CSV."""
+    """A value as a cell of CSV.
+
+    A spreadsheet calculates what begins like a formula, and members choose the names of rooms and,
+    after the `@`, their own.
+    """
     if isinstance(value, list):
-        return " ".join(value)
-    # A spreadsheet calculates what begins like that; members choose the names of rooms.
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "\t", "\r"):
+        value = " ".join(map(str, value))
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value
 
@@ -164,7 +153,8 @@ def _said(found: Finding) -> list[str]:
 _HARMLESS = Note.GUESTS_ALLOWED
 
 
-def _day(milliseconds: int | None) -> str:
+def day(milliseconds: int | None) -> str:
+    """The day of a time since 1970, in UTC."""
     if milliseconds is None:
         return "unknown"
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d")

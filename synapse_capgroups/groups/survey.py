@@ -109,6 +109,38 @@ class Survey:
         """Whether it takes long, as Synapse's statistics tell nothing."""
         return self._behind is None
 
+    def kinds(self, txn: Reading, rooms: Iterable[Room]) -> dict[str, Kind]:
+        """What each of these rooms is.
+
+        Args:
+            txn: the same as of this survey, or a later one.
+        """
+        found: dict[str, Kind] = {}
+        unknown: list[Room] = []
+        for room in rooms:
+            if not room.local or (room.creator and not self._is_local(room.creator)):
+                found[room.room_id] = Kind.ELSEWHERE
+            elif room.creator:
+                found[room.room_id] = self._kind(
+                    room, room.creator, room.room_type, room.of_application_service
+                )
+            else:
+                unknown.append(room)
+        if unknown:
+            states = AllRooms.states(txn, unknown)
+            creators = {state.creator for state in states.values() if state.creator}
+            of_services = AllRooms.of_application_services(txn, creators)
+            for room in unknown:
+                found[room.room_id] = self._kind_by_state(room, states[room.room_id], of_services)
+        return found
+
+    def _kind_by_state(self, room: Room, state: RoomState, of_services: Collection[str]) -> Kind:
+        creator = state.creator
+        if not creator:
+            return Kind.ELSEWHERE  # As without a module: nobody is in it who could know.
+        content = state.contents.get(_CREATE)
+        return self._kind(room, creator, room_type(content), creator in of_services)
+
     def findings(self, rooms: Iterable[Room]) -> Iterator[Finding]:
         """The groups that break a rule, and those above the code limit.
 
@@ -131,6 +163,15 @@ class Survey:
         yield from self._look_at(doubtful)
         self.tally.rooms[Kind.GROUP] += self._harmless
         self.tally.notes[Note.GUESTS_ALLOWED] += self._harmless_with_guests
+
+    def described(self, room: Room) -> Finding:
+        """What there is to say of one group, even if it breaks no rule."""
+        states = AllRooms.states(self._txn, [room])
+        remote = AllRooms.remote_people(self._txn, [room.room_id], self._standards.server_name)
+        there = remote.get(room.room_id, set()) if self._standards.guarded else set()
+        state = states[room.room_id]
+        found = self._judge(room, state, self._level_facts(state, there))
+        return next(self._described({room: found}, states))
 
     def _is_local(self, user_id: str) -> bool:
         return user_id.partition(":")[2] == self._standards.server_name
@@ -190,13 +231,7 @@ class Survey:
         of_services = AllRooms.of_application_services(txn, creators)
         groups: list[Room] = []
         for room in rooms:
-            creator = states[room.room_id].creator
-            content = states[room.room_id].contents.get(_CREATE)
-            kind = (
-                self._kind(room, creator, room_type(content), creator in of_services)
-                if creator
-                else Kind.ELSEWHERE  # As without a module: nobody is in it who could know.
-            )
+            kind = self._kind_by_state(room, states[room.room_id], of_services)
             self.tally.rooms[kind] += 1
             if kind is Kind.GROUP:
                 groups.append(room)

@@ -15,6 +15,11 @@ def server_notices_user(api: ModuleApi) -> str | None:
     return api._hs.config.servernotices.server_notices_mxid
 
 
+def has_guests(api: ModuleApi) -> bool:
+    """Whether anybody can have an account as a guest. The `ModuleApi` does not tell."""
+    return bool(api._hs.config.registration.allow_guest_access)
+
+
 def check_not_reserved(api: ModuleApi, user_id: str) -> None:
     """See that an application service or the server's notices do not claim a name for themselves.
 

@@ -76,8 +76,14 @@ sends to all of them. `series.announcements_per_day` counts those that are confi
 ASSIGNMENTS = Limit("assignments", 10, 2 * MINUTE, "person")
 """Having an assignment planned: reading a table, and seconds of processor time for a large one."""
 
+ADMIN_REPORTS = Limit("admin_reports", 3, 5 * MINUTE, "server admin")
+"""A report on the whole server, for which each room is looked at."""
+
+ADMIN_LOOKS = Limit("admin_looks", 60, 2 * SECOND, "server admin")
+"""A report on one person or group, or a page of the groups that break a rule."""
+
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
     SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,
-    ASSIGNMENTS,
+    ASSIGNMENTS, ADMIN_REPORTS, ADMIN_LOOKS,
 )  # fmt: skip

@@ -18,6 +18,7 @@ from synapse_capgroups.web.health import Health
 from synapse_capgroups.web.join_page import JoinPage
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
 
@@ -44,6 +45,7 @@ def serve(
         LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
         ForgetCall(api, callers, deeds.helpdesk.forgetting),
         AdoptionCalls(api, callers, deeds.adopting),
+        ReportCalls(api, callers, deeds.reports),
     )
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config.codes.element_url)

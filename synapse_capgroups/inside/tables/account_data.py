@@ -63,9 +63,13 @@ class AccountData:
 
     @staticmethod
     def m_directs(
-        txn: LoggingTransaction, user_ids: Collection[str]
+        txn: LoggingTransaction, user_ids: Collection[str], *, longest: int | None = None
     ) -> dict[str, dict[str, object]]:
-        """The same of several local users, without those who have none."""
+        """The same of several local users, without those who have none.
+
+        Args:
+            longest: how many characters one may have; longer ones are left out.
+        """
         found: dict[str, dict[str, object]] = {}
         for batch in batches(sorted(user_ids)):
             txn.execute(
@@ -73,8 +77,9 @@ class AccountData:
                 SELECT user_id, content FROM account_data
                 WHERE account_data_type = 'm.direct'
                 AND user_id IN ({", ".join("?" * len(batch))})
+                AND LENGTH(content) <= ?
                 """,
-                batch,
+                (*batch, longest or 2**31),
             )
             for user_id, content in txn.fetchall():
                 with contextlib.suppress(ValueError, RecursionError):
@@ -82,6 +87,19 @@ class AccountData:
                     if isinstance(direct := json.loads(content), dict):
                         found[user_id] = direct
         return found
+
+    @staticmethod
+    def content(txn: LoggingTransaction, user_id: str, kind: str) -> dict[str, object]:
+        """A local user's account data of a type; empty if there is none or it is no object."""
+        txn.execute(
+            "SELECT content FROM account_data WHERE user_id = ? AND account_data_type = ?",
+            (user_id, kind),
+        )
+        row = txn.fetchone()
+        with contextlib.suppress(ValueError, RecursionError):
+            if row and isinstance(content := json.loads(row[0]), dict):
+                return content
+        return {}
 
     @staticmethod
     def is_invited_as_direct(txn: LoggingTransaction, room_id: str, user_id: str) -> bool:

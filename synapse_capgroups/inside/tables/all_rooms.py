@@ -7,7 +7,7 @@ and of each room in which anything was found.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -32,7 +32,7 @@ _MOST_CHANGED = 200_000
 class Reading(Protocol):
     """A transaction of Synapse's, or what else runs statements with `?` for parameters."""
 
-    def execute(self, sql: str, parameters: Iterable[Any] = ..., /) -> None: ...
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> None: ...
 
     def fetchone(self) -> tuple[Any, ...] | None: ...
 
@@ -128,17 +128,62 @@ class AllRooms:
 
         Other statements may run in the same transaction between two rooms.
         """
-        own = _users_of(server_name)
         after: str | None = ""
         while after is not None:
-            end = "SELECT room_id FROM rooms WHERE room_id > ? ORDER BY room_id LIMIT 1"
-            txn.execute(f"{end} OFFSET ?", (after, size - 1))
-            row = txn.fetchone()
-            last = row[0] if row else "\U0010ffff"
-            within = (after, last)
-            txn.execute(_ROOMS.format(within=_WITHIN), (own, own, *within, *within))
-            yield from (Room(*found) for found in txn.fetchall())
-            after = last if row else None
+            rooms, after = AllRooms.page(txn, server_name, after, size)
+            yield from rooms
+
+    @staticmethod
+    def page(
+        txn: Reading, server_name: str, after: str, size: int
+    ) -> tuple[list[Room], str | None]:
+        """The rooms in which anybody is, of the next so many; in no order.
+
+        Returns:
+            The rooms, and after which ID the next page begins; None if this was the last.
+        """
+        own = _users_of(server_name)
+        end = "SELECT room_id FROM rooms WHERE room_id > ? ORDER BY room_id LIMIT 1"
+        txn.execute(f"{end} OFFSET ?", (after, size - 1))
+        row = txn.fetchone()
+        last = row[0] if row else "\U0010ffff"
+        within = (after, last)
+        txn.execute(_ROOMS.format(within=_WITHIN), (own, own, *within, *within))
+        return [Room(*found) for found in txn.fetchall()], last if row else None
+
+    @staticmethod
+    def one(txn: Reading, server_name: str, room_id: str) -> Room | None:
+        """One room; None if there is no such room, or nobody is in it."""
+        own = _users_of(server_name)
+        txn.execute(_ROOMS.format(within="AND room_id = ?"), (own, own, room_id, room_id))
+        row = txn.fetchone()
+        return Room(*row) if row else None
+
+    @staticmethod
+    def federating(txn: Reading, room_ids: Collection[str]) -> set[str]:
+        """Those of these rooms that people of other servers can be in."""
+        found: set[str] = set()
+        for batch in batches(sorted(room_ids)):
+            txn.execute(
+                "SELECT room_id FROM room_stats_state "
+                f"WHERE room_id IN ({_marks(batch)}) AND is_federatable",
+                batch,
+            )
+            found.update(room_id for (room_id,) in txn)
+        return found
+
+    @staticmethod
+    def names(txn: Reading, room_ids: Collection[str]) -> dict[str, str]:
+        """What these rooms are called, by Synapse's statistics."""
+        found: dict[str, str] = {}
+        for batch in batches(sorted(room_ids)):
+            txn.execute(
+                "SELECT room_id, name FROM room_stats_state "
+                f"WHERE room_id IN ({_marks(batch)}) AND name IS NOT NULL",
+                batch,
+            )
+            found.update(txn.fetchall())
+        return found
 
     @staticmethod
     def changed_since_statistics(txn: Reading) -> set[str] | None:
@@ -162,7 +207,8 @@ class AllRooms:
     def without_statistics(txn: Reading) -> bool:
         """Whether Synapse is still filling its statistics for the first time, or anew."""
         txn.execute(
-            "SELECT 1 FROM background_updates WHERE update_name LIKE 'populate_stats%' LIMIT 1"
+            "SELECT 1 FROM background_updates WHERE update_name LIKE ? LIMIT 1",
+            ("populate_stats%",),  # In the text of a statement, psycopg2 takes it for a parameter.
         )
         return txn.fetchone() is not None
 
