@@ -3,19 +3,30 @@
 The rooms are made by HTTP on a real homeserver without the module, which then gets it.
 """
 
+import collections
+import csv
 import io
 import json
+import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
+import yaml
 
+from synapse_capgroups.admin.undo_file import UndoFile
 from synapse_capgroups.cli import main
 from synapse_capgroups.demo.person import Person, Reply, expect
-from tests.conftest import API, Server, starter
+from tests.conftest import API, Server, eventually, starter
 
 pytestmark = [pytest.mark.both_engines, pytest.mark.long(1)]
 
@@ -192,3 +203,334 @@ def planned_keys(plan: dict[str, Any]) -> set[str]:
             what = {"state": f"{step['name']} ", "listing": "listed", "address": "addresses"}
             keys.add(f"{room['name']} {what[step['what']]}")
     return keys
+
+
+def messages(engine: Old) -> list[str]:
+    """What the concierge has written to the owner, greetings and all."""
+    rows = engine.server.query(
+        "SELECT e.json FROM event_json AS e JOIN events AS v ON v.event_id = e.event_id "
+        "WHERE v.type = 'm.room.message' AND v.sender = '@groups:localhost'"
+    )
+    return [json.loads(text)["content"]["body"] for (text,) in rows]
+
+
+def log(file: Path) -> list[dict[str, Any]]:
+    """What was begun by an undo file, and how it ended."""
+    lines = [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
+    return [line for line in lines if line["kind"] not in ("plan", "room")]
+
+
+def killed_again_and_again(engine: Old, file: Path, seed: int, *arguments: str) -> int:
+    """Run the command and kill it at some moment, until it gets to its end; returns how often."""
+    chosen = random.Random(seed)
+    environment = {**os.environ, "CAPGROUPS_TOKEN": engine.admin._token}
+    command = [sys.executable, "-m", "synapse_capgroups", "adopt", "-c", engine.yaml, *arguments]
+    killed = 0
+    while True:
+        before = len(log(file)) if file.exists() else 0
+        running = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        # The first is killed as the file comes to be, the others after some lines.
+        until = before + (chosen.randint(2, 6) if killed else 0)
+        assert eventually(
+            lambda: running.poll() is not None or (file.exists() and len(log(file)) >= until),  # noqa: B023
+            seconds=90,
+        )
+        time.sleep(chosen.random() * 0.02)
+        if running.poll() is None:
+            running.kill()
+            killed += 1
+        output = running.communicate()[0]
+        if running.returncode != -9:
+            assert running.returncode == 0, output.decode()
+            return killed
+
+
+def test_a_command_that_is_killed_goes_on_in_both_directions(engine: Old, tmp_path: Path) -> None:
+    before = engine.everything()
+    plan = engine.plan()
+    file = tmp_path / "undo.jsonl"
+    carry_out = ["--apply", plan["hash"], "--undo-file", str(file), "--pause", "0"]
+    told = collections.Counter(messages(engine))
+    assert killed_again_and_again(engine, file, 1, *carry_out) >= 2
+    adopted = engine.everything()
+    assert {key for key in before if adopted[key] != before[key]} == planned_keys(plan)
+    said = collections.Counter(messages(engine)) - told
+    assert said == {room["text"]: 1 for room in plan["rooms"] if room["changed"]}
+
+    again = engine.apply(plan, file)
+    assert again.code == 0, again
+    assert engine.everything() == adopted
+    assert killed_again_and_again(engine, file, 2, "--undo", str(file), "--pause", "0") >= 2
+    assert engine.everything() == before
+    lines = log(file)
+    assert engine.undo(file).code == 0
+    assert log(file) == lines, "nobody was asked"
+    assert engine.everything() == before
+
+
+def test_a_server_that_is_killed_is_waited_for(engine: Old, tmp_path: Path) -> None:
+    before = engine.everything()
+    plan = engine.plan()
+    file = tmp_path / "undo.jsonl"
+    homeserver = engine.server.homeserver
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(engine.apply, plan, file)
+        assert eventually(lambda: file.exists() and len(log(file)) >= 4, seconds=60)
+        homeserver.kill()
+        homeserver.start()
+        done = running.result()
+    assert done.code == 0, done
+    adopted = engine.everything()
+    assert {key for key in before if adopted[key] != before[key]} == planned_keys(plan)
+    assert engine.undo(file).code == 0
+    assert engine.everything() == before
+
+
+def test_a_room_that_was_changed_meanwhile_is_left_and_said(engine: Old, tmp_path: Path) -> None:
+    room, listed, second = engine.rooms["public"], engine.rooms["listed"], engine.rooms["readable"]
+    plan = engine.plan()
+    file = tmp_path / "undo.jsonl"
+    before = engine.everything()
+    # Somebody closes a room after the file was written, which is when the plan is fixed.
+    UndoFile.create(file, "localhost", plan["hash"], carried_out(plan)).close()
+    expect(engine.owner.set_state(room, "m.room.join_rules", {"join_rule": "knock"}))
+    done = engine.apply(plan, file)
+    assert done.code == 1
+    assert f"Left as it is: {room}: It has changed: m.room.join_rules" in done.err
+    assert engine.owner.state(room, "m.room.join_rules").body["join_rule"] == "knock"
+    assert engine.owner.state(listed, "m.room.join_rules").body["join_rule"] == "invite"
+    # And another one before it is taken back.
+    expect(
+        engine.owner.set_state(
+            second, "m.room.history_visibility", {"history_visibility": "joined"}
+        )
+    )
+    undone = engine.undo(file)
+    assert undone.code == 1
+    assert f"Left as it is: {second}: It has changed: m.room.history_visibility" in undone.err
+    assert room not in undone.err, "nothing was done there"
+    now = engine.everything()
+    assert {key for key in before if now[key] != before[key]} == {
+        "public m.room.join_rules ",
+        "readable m.room.history_visibility ",
+        "readable m.room.guest_access ",
+    }
+    # What is left can be tried again.
+    expect(
+        engine.owner.set_state(
+            second, "m.room.history_visibility", {"history_visibility": "shared"}
+        )
+    )
+    assert engine.undo(file).code == 0
+    steps = {
+        step["name"]: step
+        for planned in plan["rooms"]
+        for step in planned["steps"]
+        if planned["name"] == "public"
+    }
+    back = {"server": "localhost", "undo": True}
+    # By hand, to where the other tests begin.
+    changed = {**steps["m.room.join_rules"], "after": {"join_rule": "knock"}}
+    expect(engine.call(engine.admin, "public", {**back, "steps": [changed]}))
+    assert engine.everything() == before
+
+
+def carried_out(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    keys = ("room_id", "name", "steps", "people", "text")
+    return [{key: room[key] for key in keys} for room in plan["rooms"] if room["changed"]]
+
+
+def test_only_a_server_admin_may_call_it(engine: Old, tmp_path: Path) -> None:
+    step = {"what": "listing", "name": "", "before": True, "after": False}
+    for undo in (False, True):
+        body = {"server": "localhost", "steps": [step], "undo": undo}
+        for who in (engine.owner, engine.friends[0], engine.server.person()):
+            reply = engine.call(who, "listed", body)
+            assert (reply.status, reply.body["errcode"]) == (403, "M_FORBIDDEN")
+    path = f"{API}/admin/groups/{quote(engine.rooms['listed'], safe='')}/adopt"
+    url = engine.server.homeserver.url + path
+    assert httpx.post(url, json=body).status_code == 401
+    before = engine.everything()
+    file = tmp_path / "undo.jsonl"
+    cannot_run(engine.apply(engine.plan(), file, token=engine.owner._token), "not a server admin")
+    cannot_run(engine.undo(file, token=engine.owner._token), "not a server admin")
+    cannot_run(engine.undo(file, token=""), "Missing: the access token in CAPGROUPS_TOKEN.")
+    assert engine.everything() == before
+
+
+def test_what_no_plan_asks_for_is_refused(engine: Old) -> None:
+    before = engine.everything()
+    good = {"what": "listing", "name": "", "before": True, "after": False}
+    body: dict[str, Any] = {"server": "localhost", "steps": [good]}
+    wrong = [
+        {**body, "server": "elsewhere.org"},
+        {**body, "steps": [{**good, "what": "state", "name": "m.room.name"}]},
+        {**body, "steps": [{**good, "before": False, "after": True}]},
+        {**body, "steps": {}},
+        {**body, "undo": 1},
+        {**body, "notice": {"people": ["@a:localhost"]}},
+        {**body, "notice": {"people": "@a:localhost", "text": "x"}},
+    ]
+    for one in wrong:
+        assert engine.call(engine.admin, "listed", one).status == 400, one
+    address: dict[str, Any] = {
+        "what": "address",
+        "name": "#j-aaaaaaaaaaaaaaaaaaaaaaaaaa:localhost",
+        "before": {"creator": None, "servers": []},
+        "after": None,
+    }
+    give = {**body, "steps": [address], "undo": True}
+    assert engine.call(engine.admin, "listed", give).status == 400, "like a code"
+    engine.rooms["none"] = "!none:localhost"
+    try:
+        assert engine.call(engine.admin, "none", body).status == 404
+        assert engine.call(engine.admin, "none", {**body, "undo": True}).status == 404
+    finally:
+        del engine.rooms["none"]
+    taken = {**address, "name": "#listed:localhost"}
+    reply = engine.call(engine.admin, "good", {**body, "steps": [taken], "undo": True})
+    assert (reply.status, reply.reason) == (409, "refused"), "another room has it"
+    assert engine.everything() == before
+
+
+def cannot_run(done: Done, sentence: str) -> None:
+    assert done.code == 2, done
+    assert sentence in done.err, done
+    assert done.err.startswith("capgroups adopt: ")
+    assert "Traceback" not in done.err
+
+
+def test_an_undo_file_that_was_edited_is_refused(engine: Old, tmp_path: Path) -> None:
+    plan = engine.plan()
+    file, edited = tmp_path / "undo.jsonl", tmp_path / "edited.jsonl"
+    assert engine.apply(plan, file).code == 0
+    adopted = engine.everything()
+    content = file.read_bytes()
+    lines = content.split(b"\n")
+    wrong = {
+        "a word": content.replace(b'"join_rule":"public"', b'"join_rule":"knock"', 1),
+        "a line less": b"\n".join([lines[0], *lines[2:]]),
+        "a line of the log less": b"\n".join([*lines[:-4], *lines[-3:]]),
+        "two changed places": b"\n".join([lines[0], lines[2], lines[1], *lines[3:]]),
+        "another server": content.replace(b'"server":"localhost"', b'"server":"elsewhere"', 1),
+        "a space": content.replace(b'"kind":"plan"', b'"kind": "plan"', 1),
+        "nothing": b"",
+        "no JSON": b"undo\n",
+        "a list": b"[]\n",
+        "no text": b"\xff\xfe\n",
+    }
+    for name, other in wrong.items():
+        assert other != content, name
+        edited.write_bytes(other)
+        cannot_run(engine.undo(edited), str(edited))
+        cannot_run(engine.apply(plan, edited), str(edited))
+        assert edited.read_bytes() == other, name
+    assert engine.everything() == adopted
+    cannot_run(engine.undo(tmp_path / "none"), "Cannot open the undo file")
+    # A last line that was not written to its end is what a power cut leaves.
+    edited.write_bytes(content[:-30])
+    assert engine.undo(edited).code == 0
+    file.unlink()
+
+
+def test_another_servers_file_another_plan_and_a_file_in_use_are_refused(
+    engine: Old, tmp_path: Path
+) -> None:
+    plan = engine.plan()
+    before = engine.everything()
+    theirs = tmp_path / "theirs.jsonl"
+    UndoFile.create(theirs, "elsewhere.org", plan["hash"], carried_out(plan)).close()
+    cannot_run(engine.undo(theirs), "The undo file is of elsewhere.org, and this is localhost.")
+    cannot_run(engine.apply(plan, theirs), "The undo file is of elsewhere.org")
+    file = tmp_path / "undo.jsonl"
+    other = {**plan, "hash": "0" * 64}
+    done = engine.apply(other, file)
+    assert done.code == 2
+    assert plan["hash"] in done.err
+    assert not file.exists()
+    opened = UndoFile.create(file, "localhost", plan["hash"], carried_out(plan))
+    cannot_run(engine.apply(plan, file), "Another command is using the undo file")
+    opened.close()
+    cannot_run(engine.apply(other, file), "The undo file is of the plan")
+    cannot_run(engine.apply(plan, tmp_path / "no" / "folder"), "Cannot write the undo file")
+    assert engine.everything() == before
+    assert log(file) == []
+    assert engine.apply(plan, file).code == engine.undo(file).code == 0
+    cannot_run(engine.apply(plan, file), "This plan was taken back.")
+    assert engine.everything() == before
+
+
+def test_in_a_trial_the_plan_is_shown_and_nothing_is_changed(engine: Old, tmp_path: Path) -> None:
+    plan = engine.plan()
+    trial = tmp_path / "trial.yaml"
+    module = {"module": "synapse_capgroups.CapGroups", "config": {**_MODULE, "enforce": False}}
+    trial.write_text(yaml.safe_dump({"modules": [module]}))
+    shown = engine.adopt("-o", "json", config=str(trial))
+    assert shown.code == 1
+    assert json.loads(shown.out) == plan
+    file = tmp_path / "undo.jsonl"
+    cannot_run(engine.apply(plan, file, config=str(trial)), "Set `enforce: true`")
+    assert not file.exists()
+    none = tmp_path / "none.yaml"
+    none.write_text("modules: []")
+    cannot_run(engine.undo(file, config=str(none)), "Set `enforce: true`")
+    # And if the server was not restarted yet.
+    before = engine.everything()
+    now = tmp_path / "now.yaml"
+    now.write_text(yaml.safe_dump({"modules": [{**module, "config": _MODULE}]}))
+    engine.server.install_module({**_MODULE, "enforce": False})
+    try:
+        cannot_run(engine.apply(plan, file, config=str(now)), "The running server does not know")
+        assert engine.everything() == before
+    finally:
+        engine.server.install_module(_MODULE)
+    assert engine.apply(plan, file).code == engine.undo(file).code == 0
+    assert engine.everything() == before
+
+
+def test_announcements_and_lobbies_are_changed_only_if_asked_for(
+    engine: Old, tmp_path: Path
+) -> None:
+    before = engine.everything()
+    plan, whole = engine.plan(), engine.plan("--all")
+    room = by_name(plan)["announcements"]
+    assert (room["exempt"], room["changed"]) == ("few_write", False)
+    assert by_name(whole)["announcements"]["changed"]
+    assert plan["hash"] != whole["hash"]
+    table = engine.adopt().out
+    assert f"- '{engine.rooms['announcements']}'  # announcements: ordinary members" in table
+    file = tmp_path / "undo.jsonl"
+    assert engine.apply(whole, file, "--all").code == 0
+    now = engine.everything()
+    assert now["announcements m.room.join_rules "] == {"join_rule": "invite"}
+    assert engine.undo(file).code == 0
+    assert engine.everything() == before
+
+
+def test_the_table_shows_what_is_changed_and_what_owners_read(engine: Old) -> None:
+    done = engine.adopt("--rows", "1")
+    assert done.code == 1
+    plan = engine.plan()
+    changed = [room for room in plan["rooms"] if room["changed"]]
+    assert f"{len(changed)} of {len(plan['rooms'])} rooms that break a rule" in done.out
+    assert f"… and {len(changed) - 1} more: -o csv has them all" in done.out
+    assert f"Hash: {plan['hash']}" in done.out
+    assert f"--apply {plan['hash']} --undo-file" in done.err
+    assert "so this server's admin changes" not in done.out
+    assert "So this server's admin changes" in done.out
+    rows = list(csv.DictReader(io.StringIO(engine.adopt("-o", "csv").out)))
+    what = {row["name"]: (row["what"], row["left"], row["exempt"]) for row in rows}
+    assert what == {
+        "above the cap": ("", "above_cap", ""),
+        "public": ("close", "", ""),
+        "listed": ("close address unlist", "", ""),
+        "restricted": ("close guests", "", ""),
+        "readable": ("history guests", "", ""),
+        "guests": ("guests", "", ""),
+        "only in the directory": ("address", "", ""),
+        "left to nobody with power": ("", "no_power", ""),
+        "announcements": ("close", "", "few_write"),
+        "remote moderator": ("power", "", ""),
+    }

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, sleep: Sleep = time.sleep) -> int:
         return complain(f"capgroups adopt: {e}", CANNOT_RUN)
     except CallError as e:
         again = "" if e.unasked else " The same command goes on where it was."
-        return complain(f"capgroups adopt: {e}{again}", CANNOT_RUN)
+        return complain(f"capgroups adopt: {str(e).rstrip('.')}.{again}", CANNOT_RUN)
     except KeyboardInterrupt:
         return complain("Stopped. The same command goes on.", _INTERRUPTED)
     except BrokenPipeError:  # `| head` has seen enough.
@@ -164,7 +164,7 @@ class _Work:
         return self._end("undone", "kept", "as before")
 
     def _paced(self, rooms: list[Json]) -> Iterable[Json]:
-        told = 0.0
+        told = time.monotonic()
         for number, room in enumerate(rooms):
             if number:
                 self._sleep(self._pause)
@@ -184,6 +184,11 @@ class _Work:
         try:
             answer = self._asked(room_id, body)
         except CallError as e:
+            if e.answer.get("errcode") == "M_UNRECOGNIZED":
+                raise CannotRunError(
+                    "The running server does not know this call: it is in a trial, was not "
+                    "restarted with this configuration, or it is another server. Nothing more was done."
+                ) from e
             if not _is_about_the_room(e):
                 raise
             self._file.note(left, room_id, why=str(e), done=int(e.answer.get(_DONE, 0)))
@@ -213,6 +218,11 @@ _DONE = "org.capgroups.done"
 
 
 def _is_about_the_room(error: CallError) -> bool:
-    """Whether the server has said no to this room, and may say yes to others."""
+    """Whether the server has said no to this room, and may say yes to others.
+
+    An error of the server's own, again and again, is: no room must be able to stop all others.
+    """
     status, code = error.answer.get("status"), error.answer.get("errcode")
-    return status == 409 or (status == 404 and code == "M_NOT_FOUND")
+    if status == 400:
+        return error.answer.get("org.capgroups.reason") != "other_server"
+    return status in (409, 413, 500) or (status == 404 and code == "M_NOT_FOUND")

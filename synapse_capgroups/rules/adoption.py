@@ -15,7 +15,7 @@ from synapse_capgroups.rules import level_changes, seclusion
 from synapse_capgroups.rules.breaches import Breach, remote_power
 from synapse_capgroups.rules.federation import put_right
 from synapse_capgroups.rules.power_levels import POWER_LEVELS, LevelFacts, fits
-from synapse_capgroups.rules.text import MalformedRequest
+from synapse_capgroups.rules.text import MalformedRequest, is_text
 from synapse_capgroups.rules.verdict import ALLOWED
 
 _CLOSED_BY = {
@@ -27,7 +27,6 @@ _CLOSED_BY = {
 _OF_REMOTE_PEOPLE = frozenset((Breach.REMOTE_MODERATORS, Breach.REMOTE_INVITES))
 STATE_TYPES = frozenset((*_CLOSED_BY.values(), POWER_LEVELS))
 """The only state that a step changes."""
-_LONGEST_ADDRESS = 255
 
 
 class What(Enum):
@@ -254,6 +253,8 @@ def step_from_json(value: object, server_name: str) -> Step:
         step = Step(What(fields["what"]), fields["name"], fields["before"], fields["after"])
     except (KeyError, ValueError):
         raise MalformedRequest("A step has 'what', 'name', 'before' and 'after'") from None
+    if not isinstance(step.name, str):
+        raise MalformedRequest("The 'name' of a step must be a string")
     match step.what:
         case What.STATE:
             fits_in = step.name in STATE_TYPES and isinstance(step.before, dict)
@@ -266,10 +267,8 @@ def step_from_json(value: object, server_name: str) -> Step:
     return step
 
 
-def _is_own_address(name: object, server_name: str) -> bool:
-    if not isinstance(name, str) or not name.startswith("#") or not name.isprintable():
-        return False
-    return name.partition(":")[2] == server_name and len(name) <= _LONGEST_ADDRESS
+def _is_own_address(name: str, server_name: str) -> bool:
+    return name.startswith("#") and is_text(name) and name.partition(":")[2] == server_name
 
 
 def _is_entry(value: object) -> bool:

@@ -12,9 +12,9 @@ from synapse_capgroups.rules.adoption import ChangedError, step_from_json
 from synapse_capgroups.rules.text import MalformedRequest
 from synapse_capgroups.web.calls import ROOM, Callers, Route, body
 
-_LONGEST_BODY = 256 * 1024
-"""Bytes. Power levels have up to 60,000, and are there twice."""
-_MOST_STEPS, _MOST_PEOPLE, _LONGEST_TEXT = 1000, 20, 8000
+_LONGEST_BODY = 8 * 1024 * 1024
+"""Bytes. A member can give a room thousands of addresses, so that nobody takes them away."""
+_MOST_PEOPLE, _LONGEST_TEXT = 20, 8000
 
 
 class AdoptionCalls:
@@ -49,12 +49,14 @@ class AdoptionCalls:
     def _wish(self, wish: JsonDict) -> Wish:
         server = self._api.server_name
         if wish.get("server") != server:
-            raise MalformedRequest(f"'server' must be {server}: this is of another server")
+            text = f"This is of another server. This one is {server}."
+            fields = {"org.capgroups.reason": "other_server"}
+            raise SynapseError(400, text, ErrorCodes.INVALID_PARAM, fields)
         undo, steps = wish.get("undo", False), wish.get("steps")
         if not isinstance(undo, bool):
             raise MalformedRequest("'undo' must be true or false")
-        if not isinstance(steps, list) or len(steps) > _MOST_STEPS:
-            raise MalformedRequest(f"'steps' must be a list of at most {_MOST_STEPS}")
+        if not isinstance(steps, list):
+            raise MalformedRequest("'steps' must be a list")
         read = [step_from_json(step, server) for step in steps]
         if any(is_like_a_code(step.name) for step in read):
             raise MalformedRequest("An address like that of a code is given to no room")
