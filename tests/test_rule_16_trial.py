@@ -13,6 +13,7 @@ import pytest
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.storage.would_be import NO_ROOM
 from tests.conftest import API, QUIET, Clusters, Server, Starter, eventually
+from tests.test_rule_15_forgetting import purge, restart
 
 TRIAL = {"cap": 3, "code_limit": 2, "enforce": False}
 SETTINGS = {
@@ -249,11 +250,9 @@ def test_what_a_trial_would_have_refused_is_kept_for_ninety_days(
     assert eventually(lambda: set(would_be(server)) == {made}, 30)
     expect(stranger.join(room))
     assert eventually(lambda: would_be(server).get(joins) == 1, 40)
-
-
-def restart(server: Server) -> None:
-    server.homeserver.stop()
-    server.homeserver.start()
+    purge(server.person(admin=True), room)
+    restart(server)
+    assert eventually(lambda: set(would_be(server)) == {made}, 30)
 
 
 def test_each_worker_writes_what_it_has_counted(start_cluster: Clusters) -> None:

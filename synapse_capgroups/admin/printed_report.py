@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, TextIO
@@ -65,7 +66,7 @@ def _server(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _section("By size", [_with_size(row) for row in groups["by_size"]])
     yield from _section(
         "Members who have a friend in their group, by its size",
-        [{**_with_size(row), "share": f"{row['share']:.0%}"} for row in found["friends"]],
+        [{**_with_size(row), "share": f"{row['share']:.1%}"} for row in found["friends"]],
     )
     if "record_since" not in found:
         yield "\nThe module has no tables here yet: nothing else is known."
@@ -92,15 +93,30 @@ def _trial(found: Mapping[str, Any]) -> Iterator[str]:
     if found["enforced"] and not would_be["by_day"]:
         yield "\nRefusals are in the metric capgroups_decisions_total. A trial keeps them here."
         return
-    yield from _section("What the trial would have refused", would_be["by_day"])
+    times: Counter[tuple[str, str]] = Counter()
+    for row in would_be["by_day"]:
+        times[row["reason"], row["decision"]] += row["times"]
+    in_all = [
+        {"reason": reason, "decision": decision, "times": count}
+        for (reason, decision), count in times.most_common()
+    ]
+    yield from _section("What the trial would have refused, in all", in_all)
+    yield from _section("The same by day", would_be["by_day"])
     yield from _section("The rooms in which it would have refused most", would_be["by_room"])
 
 
 def _person(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"What the module stores of {plain(found['user_id'])}"
     for stored in found["tables"]:
+        rows = stored["rows"]
+        # What is said already, and what no row has, would only make lines longer.
+        told = [
+            name
+            for name in rows[0]
+            if name != stored["column"] and any(row[name] is not None for row in rows)
+        ]
         title = f"{stored['table']}, as {stored['column']}"
-        yield from _section(title, stored["rows"])
+        yield from _section(title, [{name: row[name] for name in told} for row in rows])
         if stored["more"]:
             yield "  … and more"
     remarks = [{"person": who, "name": name} for who, name in found["remarks"].items()]
@@ -109,19 +125,24 @@ def _person(found: Mapping[str, Any]) -> Iterator[str]:
         yield "\nNothing."
 
 
+_OF_A_GROUP = {
+    "growth": "Who came, of the last 30 days",
+    "vouchers": "Who brought most people in",
+    "codes": "Codes, and what became of them",
+    "requests": "Requests to moderators",
+    "would_be": "What the trial would have refused",
+}
+
+
 def _group(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plain(found['name'] or 'A room without a name')}  {plain(found['room_id'])}\n"
-    sections = {}
     for name, value in found.items():
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            sections[name] = value
-        elif isinstance(value, Mapping):
-            sections[name] = [value]
-        elif name not in ("name", "room_id"):
-            shown = ", ".join(value) if isinstance(value, list) else value
-            yield f"  {name.replace('_', ' '):<16} {_shown(name, shown)}"
-    for name, rows in sections.items():
-        yield from _section(name.replace("_", " ").capitalize(), rows)
+        if name not in ("name", "room_id", *_OF_A_GROUP):
+            shown = (", ".join(value) or "none") if isinstance(value, list) else value
+            yield f"  {name.replace('_', ' '):<16} {_shown(name, shown) or 'none'}"
+    for name, title in _OF_A_GROUP.items():
+        value = found.get(name, [])
+        yield from _section(title, [value] if isinstance(value, Mapping) else value)
 
 
 def _with_size(row: Mapping[str, Any]) -> dict[str, Any]:
