@@ -187,7 +187,8 @@ class _Work:
             if e.answer.get("errcode") == "M_UNRECOGNIZED":
                 raise CannotRunError(
                     "The running server does not know this call: it is in a trial, was not "
-                    "restarted with this configuration, or it is another server. Nothing more was done."
+                    "restarted with this configuration, or it is another server. Nothing "
+                    "more was done."
                 ) from e
             if not _is_about_the_room(e):
                 raise
