@@ -1,5 +1,7 @@
 """`python -m benchmarks.many_rooms`: how long `capgroups check` takes on a server of many rooms.
 
+`--command adopt` measures the plan of `capgroups adopt` instead.
+
 A homeserver makes its tables and ends. Then SQL fills them: of each hundred rooms, 60 are direct
 chats, 30 have 5 members, 9 have 12, and one has 30; one in ten thousand has 600. 5 are public and
 listed with an address, one is readable from outside, and in 10 there is somebody from another
@@ -156,16 +158,17 @@ def _drop_indexes(cursor: Any) -> list[str]:
     return statements
 
 
-def measure(yaml: Path, output: str, postmaster: int | None = None) -> str:
-    """Run `capgroups check` and say how long it took and how much memory.
+def measure(yaml: Path, output: str, postmaster: int | None = None, name: str = "check") -> str:
+    """Run a command and say how long it took and how much memory.
 
     Args:
         postmaster: the process of PostgreSQL's whose children serve it.
+        name: `check` or `adopt`.
     """
-    command = [sys.executable, "-m", "synapse_capgroups", "check", "-c", str(yaml), "-o", output]
+    command = [sys.executable, "-m", "synapse_capgroups", name, "-c", str(yaml), "-o", output]
     load, served = os.getloadavg()[0], _children_cpu(postmaster)
     begun = time.monotonic()
-    with (yaml.parent / f"check.{output}").open("wb") as out:
+    with (yaml.parent / f"{name}.{output}").open("wb") as out:
         process = subprocess.Popen(command, stdout=out)
         memory, pid = 0, 0
         while not pid:
@@ -204,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.many_rooms", description=__doc__)
     parser.add_argument("engine", choices=("postgres", "sqlite"))
     parser.add_argument("--rooms", type=int, default=1_000_000)
+    parser.add_argument("--command", choices=("check", "adopt"), default="check")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="capgroups-many-") as folder:
         Path(folder).chmod(0o755)
@@ -245,8 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             postmaster = int(pid_file.read_text().split()[0]) if postgres else None
             for output in ("table", "csv", "json"):
                 yaml = homeserver.folder / "homeserver.yaml"
-                print(measure(yaml, output, postmaster), flush=True)
-            print((homeserver.folder / "check.table").read_text())
+                print(measure(yaml, output, postmaster, options.command), flush=True)
+            print((homeserver.folder / f"{options.command}.table").read_text())
         finally:
             if postgres:
                 postgres.stop()

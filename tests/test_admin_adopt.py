@@ -89,6 +89,10 @@ class Old:
         room("guests")
         addressed = room("only in the directory", **closed)
         expect(owner.add_address(addressed, "#quiet:localhost"))
+        with_guest = room("a guest is in it", preset="public_chat", initial_state=[
+            state("m.room.guest_access", guest_access="can_join")
+        ])  # fmt: skip
+        expect(self.server.homeserver.register_guest().join(with_guest))
         gone = room("left to nobody with power", members=2, preset="public_chat")
         expect(owner.set_state(gone, "m.room.power_levels", {"users": {owner.user_id: 100}}))
         expect(owner.leave(gone))
@@ -342,6 +346,29 @@ def carried_out(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [{key: room[key] for key in keys} for room in plan["rooms"] if room["changed"]]
 
 
+def test_an_address_that_leads_nowhere_holds_nothing_up(engine: Old, tmp_path: Path) -> None:
+    before = engine.everything()
+    room, file = engine.rooms["listed"], tmp_path / "undo.jsonl"
+    row = ("#second:localhost", room, engine.owner.user_id)
+    # Synapse would take it out of the room's state as well.
+    engine.server.query("DELETE FROM room_aliases WHERE room_alias = ?", row[0])
+    assert engine.apply(engine.plan(), file).code == 0
+    assert engine.owner.state(room, "m.room.canonical_alias").body == {}
+    undone = engine.undo(file)
+    assert undone.code == 1
+    assert f"Left as it is: {room}: m.room.canonical_alias: Room alias" in undone.err
+    now = engine.everything()
+    assert {key for key in before if now[key] != before[key]} == {
+        "listed m.room.canonical_alias ", "listed addresses",
+    }  # fmt: skip
+    # It can be tried again.
+    engine.server.query(
+        "INSERT INTO room_aliases (room_alias, room_id, creator) VALUES (?, ?, ?)", *row
+    )
+    assert engine.undo(file).code == 0
+    assert engine.everything() == before
+
+
 def test_only_a_server_admin_may_call_it(engine: Old, tmp_path: Path) -> None:
     step = {"what": "listing", "name": "", "before": True, "after": False}
     for undo in (False, True):
@@ -525,7 +552,8 @@ def test_the_table_shows_what_is_changed_and_what_owners_read(engine: Old) -> No
     assert what == {
         "above the cap": ("", "above_cap", ""),
         "public": ("close", "", ""),
-        "listed": ("close address unlist", "", ""),
+        "listed": ("address close unlist", "", ""),
+        "a guest is in it": ("close", "guests_inside", ""),
         "restricted": ("close guests", "", ""),
         "readable": ("history guests", "", ""),
         "guests": ("guests", "", ""),

@@ -94,7 +94,7 @@ def rooms(draw: st.DrawFn) -> Room:
     creators = frozenset(draw(st.sampled_from([(), (), (HERE[0],), (AFAR[0],)])))
     facts = LevelFacts("localhost", remote, creators)
     local = sorted(draw(st.sets(st.sampled_from(HERE))))
-    return Room(standing, breaches_of(standing, facts), facts, local)
+    return Room(standing, breaches_of(standing, facts), facts, local, draw(st.booleans()))
 
 
 def after(standing: Standing, steps: Iterable[Step]) -> Standing:
@@ -181,6 +181,7 @@ def simple(standing: Standing, *, local: list[str] | None = None, remote: str = 
     return Room(standing, breaches_of(standing, facts), facts, people)
 
 
+CAN_JOIN = {"m.room.guest_access": {"guest_access": "can_join"}}
 LEVELS = {"users": {HERE[0]: 100}}
 PUBLIC = {"m.room.join_rules": {"join_rule": "public"}}
 
@@ -199,10 +200,10 @@ def test_a_public_listed_room_with_an_address() -> None:
     )
     way = way_of(simple(standing))
     assert [(step.name or step.what.value, step.after) for step in way.steps] == [
+        ("m.room.canonical_alias", {"more": 1}),
         ("m.room.join_rules", {"join_rule": "invite"}),
         ("m.room.history_visibility", {"history_visibility": "shared"}),
         ("m.room.guest_access", {"guest_access": "forbidden"}),
-        ("m.room.canonical_alias", {"more": 1}),
         ("listing", False),
         ("#tea:localhost", None),
     ]
@@ -240,6 +241,16 @@ def test_a_remote_moderator_is_demoted() -> None:
                 remote=AFAR[0],
             ),
             Left.NO_WAY_BACK,
+        ),
+        (
+            Room(
+                Standing(state={**CAN_JOIN, POWER_LEVELS: LEVELS}),
+                [Breach.GUESTS],
+                LevelFacts("localhost"),
+                HERE,
+                guests_inside=True,
+            ),
+            Left.GUESTS_INSIDE,
         ),
         (Room(Standing(), [Breach.ABOVE_CAP], LevelFacts("localhost"), HERE), Left.ABOVE_CAP),
     ],

@@ -16,6 +16,7 @@ from synapse_capgroups.inside.tables.all_rooms import AllRooms
 from synapse_capgroups.inside.tables.openings import Opening, Openings
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.adoption import STATE_TYPES, Room, Standing, Step, Way, What, way_of
+from synapse_capgroups.rules.breaches import Breach
 from synapse_capgroups.rules.exemption import Likeness, Look, likeness
 from synapse_capgroups.rules.power_levels import (
     POWER_LEVELS,
@@ -119,6 +120,8 @@ class _Planner:
         while batch := list(islice(breaking, _BATCH)):
             ids = [found.room_id for found in batch]
             openings = Openings.of(self._txn, ids, sorted(STATE_TYPES))
+            closed = [found.room_id for found in batch if Breach.GUESTS in found.breaches]
+            with_guests = Openings.with_guests(self._txn, closed)
             remote, somebody = Openings.present(self._txn, ids, self._server_name)
             asked = {
                 found.room_id: self._by_power(openings[found.room_id], found.creator)
@@ -136,11 +139,19 @@ class _Planner:
                 powerful = [
                     user for user in asked[found.room_id] if (found.room_id, user) in joined
                 ]
-                yield self._room(found, opening, facts, powerful, somebody.get(found.room_id))
+                by_chance = somebody.get(found.room_id)
+                room = Room(
+                    Standing(opening.listed, opening.addresses, opening.state),
+                    found.breaches,
+                    facts,
+                    [*powerful, *([by_chance] if by_chance else [])],
+                    guests_inside=found.room_id in with_guests,
+                )
+                yield self._planned(found, room, powerful)
 
     def _by_power(self, opening: Opening, creator: str) -> list[str]:
         """Local people with a level of their own, the most powerful first."""
-        levels = _levels(opening)
+        levels = _levels(opening.state)
         users = levels.get("users")
         named = {user for user, level in users.items() if number(level)} if users else set()
         facts = LevelFacts(self._server_name, creators=opening.creators)
@@ -149,25 +160,11 @@ class _Planner:
             :_OWNERS_ASKED
         ]
 
-    def _room(
-        self,
-        found: Finding,
-        opening: Opening,
-        facts: LevelFacts,
-        powerful: list[str],
-        somebody: str | None,
-    ) -> PlannedRoom:
-        levels = _levels(opening)
-        way = way_of(
-            Room(
-                Standing(opening.listed, opening.addresses, opening.state),
-                found.breaches,
-                facts,
-                [*powerful, *([somebody] if somebody else [])],
-            )
-        )
+    def _planned(self, found: Finding, room: Room, powerful: list[str]) -> PlannedRoom:
+        levels = _levels(room.standing.state)
+        way = way_of(room)
         needed = level_to_send(POWER_LEVELS, levels)
-        owners = [user for user in powerful if level_of(user, levels, facts) >= needed]
+        owners = [user for user in powerful if level_of(user, levels, room.facts) >= needed]
         look = Look(found.name or "", found.addresses, found.breaches, levels)
         return PlannedRoom(
             found,
@@ -178,8 +175,8 @@ class _Planner:
         )
 
 
-def _levels(opening: Opening) -> Mapping[str, Any]:
-    levels = opening.state.get(POWER_LEVELS)
+def _levels(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    levels = state.get(POWER_LEVELS)
     if not isinstance(levels, dict):
         return {}
     users = levels.get("users")

@@ -30,6 +30,7 @@ _STATE = {
 _LEFT = {
     Left.ABOVE_CAP: "It has more members than the cap. Nobody is removed.",
     Left.NO_POWER: "Nobody on this server has the power to change all of it.",
+    Left.GUESTS_INSIDE: "Guests are in it, whom Synapse would remove. It stays open to guests.",
     Left.NO_WAY_BACK: "Something could be changed and never back. It stays.",
 }
 _LOOKS = {
@@ -58,11 +59,11 @@ def as_table(plan: AdoptionPlan, out: TextIO, rows: int) -> None:
     counts = Counter(word for room in changed for word in words_of(room))
     for word, meaning in _MEANINGS.items():
         if counts[word]:
-            print(f"{counts[word]:>8,}  {word:<11} {meaning}", file=out)
+            print(f"{counts[word]:>8,}  {word:<13} {meaning}", file=out)
     left = Counter(why for room in plan.rooms for why in room.way.left)
     for why, meaning in _LEFT.items():
         if left[why]:
-            print(f"{left[why]:>8,}  {why.value:<11} {meaning}", file=out)
+            print(f"{left[why]:>8,}  {why.value:<13} {meaning}", file=out)
     print(f"\n{len(changed):,} of {len(plan.rooms):,} rooms that break a rule", file=out)
     largest = sorted(changed, key=lambda room: (-room.found.members, room.found.room_id))[:rows]
     if largest:

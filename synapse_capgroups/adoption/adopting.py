@@ -26,9 +26,11 @@ from synapse_capgroups.rules.adoption import (
     Standing,
     Step,
     What,
+    closes,
     remaining,
 )
 from synapse_capgroups.rules.power_levels import POWER_LEVELS, LevelFacts
+from synapse_capgroups.rules.seclusion import GUEST_ACCESS
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.telemetry import journal
 
@@ -159,6 +161,12 @@ class Adopting:
             raise NoSuchGroupError
         return found
 
+    async def _has_guests(self, room_id: str) -> bool:
+        def look(txn: LoggingTransaction) -> bool:
+            return bool(Openings.with_guests(txn, [room_id]))
+
+        return await self._database.run("adoption", look)
+
     async def _take(self, room_id: str, step: Step, done: int) -> None:
         try:
             match step.what:
@@ -195,6 +203,8 @@ class Adopting:
             return level_changes.strongest_sender(step.name, levels, local, facts), now
 
         sender, now = await self._database.run("adoption", look)
+        if step.name == GUEST_ACCESS and closes(step) and await self._has_guests(room_id):
+            raise StepRefusedError(step, "Guests are in it, whom Synapse would remove.", done)
         # A member can have changed it since the first look.
         if not remaining(Standing(state={step.name: now}), [step]):
             return

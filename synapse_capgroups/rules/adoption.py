@@ -19,10 +19,11 @@ from synapse_capgroups.rules.text import MalformedRequest, is_text
 from synapse_capgroups.rules.verdict import ALLOWED
 
 _CLOSED_BY = {
+    # First, and so the last on the way back: Synapse refuses an address that leads nowhere by then.
+    Breach.ADDRESSED: seclusion.CANONICAL_ALIAS,
     Breach.PUBLIC: seclusion.JOIN_RULES,
     Breach.WORLD_READABLE: seclusion.HISTORY_VISIBILITY,
     Breach.GUESTS: seclusion.GUEST_ACCESS,
-    Breach.ADDRESSED: seclusion.CANONICAL_ALIAS,
 }
 _OF_REMOTE_PEOPLE = frozenset((Breach.REMOTE_MODERATORS, Breach.REMOTE_INVITES))
 STATE_TYPES = frozenset((*_CLOSED_BY.values(), POWER_LEVELS))
@@ -44,6 +45,8 @@ class Left(Enum):
     """Nobody is removed."""
     NO_POWER = "no_power"
     """Nobody on this server has the power to change it."""
+    GUESTS_INSIDE = "guests_inside"
+    """There are guests in it, whom Synapse would remove."""
     NO_WAY_BACK = "no_way_back"
     """It could be changed, but never back to what it is, so it stays."""
 
@@ -111,12 +114,14 @@ class Room:
 
     Attributes:
         local: this server's members, at least those with the most power.
+        guests_inside: whether guests are in it or invited.
     """
 
     standing: Standing
     breaches: Collection[Breach]
     facts: LevelFacts
     local: Collection[str]
+    guests_inside: bool = False
 
 
 @attrs.frozen
@@ -206,6 +211,8 @@ def _events(room: Room, left: list[Left]) -> Iterator[Step]:
             continue
         if not _can_be_sent(content):
             left.append(Left.NO_WAY_BACK)
+        elif event_type == seclusion.GUEST_ACCESS and room.guests_inside:
+            left.append(Left.GUESTS_INSIDE)
         elif level_changes.strongest_sender(event_type, levels, room.local, room.facts) is None:
             left.append(Left.NO_POWER)
         else:

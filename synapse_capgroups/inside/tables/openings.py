@@ -59,6 +59,26 @@ class Openings:
         return found
 
     @staticmethod
+    def with_guests(txn: LoggingTransaction, room_ids: Collection[str]) -> set[str]:
+        """Those of these rooms that guests of this server are in, or invited to.
+
+        Synapse makes them leave as soon as the room is closed to guests (`kick_guest_users`).
+        """
+        found: set[str] = set()
+        for batch in batches(sorted(room_ids)):
+            txn.execute(
+                f"""
+                SELECT DISTINCT s.room_id FROM current_state_events AS s
+                JOIN users AS u ON u.name = s.state_key
+                WHERE s.room_id IN ({_marks(batch)}) AND s.type = 'm.room.member'
+                AND s.membership IN ('join', 'invite') AND u.is_guest = 1
+                """,
+                tuple(batch),
+            )
+            found.update(room_id for (room_id,) in txn.fetchall())
+        return found
+
+    @staticmethod
     def present(
         txn: LoggingTransaction, room_ids: Collection[str], server_name: str
     ) -> tuple[dict[str, set[str]], dict[str, str]]:
