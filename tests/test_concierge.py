@@ -20,7 +20,7 @@ from synapse_capgroups.limits.table import COMMANDS
 from synapse_capgroups.people.remarks import ACCOUNT_DATA_TYPE
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.words.lookup import Audience, Words
-from tests.conftest import CODE_LIMIT, Server, Starter, eventually
+from tests.conftest import CODE_LIMIT, Server, Starter, eventually, refused
 
 CONCIERGE = "@groups:localhost"
 
@@ -53,11 +53,17 @@ def invitations(person: Person, *, chats_only: bool = False) -> list[str]:
 class Chat:
     """One person's room with the concierge."""
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, opened: str = "") -> None:
+        """
+        Args:
+            opened: the room that the person has made for it; else they accept an invitation.
+        """
         self.person = person
-        assert eventually(lambda: len(invitations(person, chats_only=True)) == 1)
-        (self.room,) = invitations(person, chats_only=True)
-        expect(person.join(self.room))
+        self.room = opened
+        if not opened:
+            assert eventually(lambda: len(invitations(person, chats_only=True)) == 1)
+            (self.room,) = invitations(person, chats_only=True)
+            expect(person.join(self.room))
         assert eventually(lambda: self.messages() != [])  # The greeting follows the invitation.
 
     def messages(self) -> list[dict[str, Any]]:
@@ -112,18 +118,104 @@ def test_a_direct_chat_is_no_reason_for_a_greeting(server: Server) -> None:
     assert invitations(b) == []
 
 
-def test_who_opens_a_chat_with_it_gets_its_own_room(server: Server) -> None:
+ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
+
+
+def standing(person: Person, room: str) -> object:
+    """The concierge's membership in somebody's room."""
+    return person.state(room, "m.room.member", CONCIERGE).body.get("membership")
+
+
+def last_word(person: Person, room: str) -> str:
+    """What the concierge said last in somebody's room."""
+    path = f"/rooms/{quote(room)}/messages?dir=b&limit=100"
+    events = expect(person.call("GET", path)).body["chunk"]
+    said = (e for e in events if e["type"] == "m.room.message" and e["sender"] == CONCIERGE)
+    return str(next(said)["content"]["body"])
+
+
+def link_to(room: str) -> str:
+    return f"https://matrix.to/#/{quote(room)}?via=localhost"
+
+
+@pytest.mark.parametrize("preset", ["trusted_private_chat", "private_chat"])
+def test_who_opens_a_chat_with_it_is_answered_there(server: Server, preset: str) -> None:
     person = server.person()
-    encrypted = {"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+    opened = person.new_room(is_direct=True, invite=[CONCIERGE], preset=preset)
+    chat = Chat(person, opened)
+    assert invitations(person) == []
+    assert [message["body"] for message in chat.messages()] == [ENGLISH.say("greeting")]
+    assert chat.ask("groups") == ENGLISH.say("no_groups")  # Their chat is none.
+    assert chat.ask("help") == ENGLISH.say("help")
+    # It is a chat like any other, whatever power its person has there.
+    other = server.person()
+    assert refused(person.invite(opened, other), "concierge_chat")
+    assert refused(other.join(opened), "concierge_chat")
+    assert server.query(
+        "SELECT user_id FROM capgroups_admissions WHERE room_id = ? AND user_id = ?",
+        opened, CONCIERGE,
+    ) == []  # fmt: skip
+    person.new_room(name="Tea")
+    assert eventually(lambda: chat.ask("groups").startswith("1. Tea"))
+    assert invitations(person) == []
+
+
+def test_in_an_encrypted_chat_it_says_where_it_can_read_and_leaves(server: Server) -> None:
+    person = server.person()
+    encrypted = {"type": "m.room.encryption", "content": ENCRYPTION}
     theirs = person.new_room(is_direct=True, invite=[CONCIERGE], initial_state=[encrypted])
     chat = Chat(person)
     assert chat.room != theirs
     assert not person.state(chat.room, "m.room.encryption").ok
+    assert eventually(lambda: standing(person, theirs) == "leave")
+    said = ENGLISH.say("encrypted_here", link=link_to(chat.room))
+    assert last_word(person, theirs) == said
+    assert chat.ask("help") == ENGLISH.say("help")
 
-    def standing() -> object:
-        return person.state(theirs, "m.room.member", CONCIERGE).body["membership"]
 
-    assert eventually(lambda: standing() == "leave")
+def test_a_second_chat_is_answered_with_the_way_to_the_first(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    second = chat.person.new_room(is_direct=True, invite=[CONCIERGE])
+    assert eventually(lambda: standing(chat.person, second) == "leave")
+    said = ENGLISH.say("have_chat", link=link_to(chat.room))
+    assert last_word(chat.person, second) == said
+    assert invitations(chat.person) == []
+    assert chat.ask("help") == ENGLISH.say("help")
+
+
+def test_a_chat_that_its_person_encrypts_is_replaced_by_one_that_can_be_read(
+    server: Server,
+) -> None:
+    person = server.person()
+    opened = person.new_room(is_direct=True, invite=[CONCIERGE])
+    Chat(person, opened)
+    expect(person.set_state(opened, "m.room.encryption", ENCRYPTION))
+    secret = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}
+    expect(person.call("PUT", f"/rooms/{quote(opened)}/send/m.room.encrypted/1", secret))
+    chat = Chat(person)
+    assert chat.room != opened
+    assert eventually(lambda: standing(person, opened) == "leave")
+    assert last_word(person, opened) == ENGLISH.say("encrypted_left")
+    assert chat.ask("help") == ENGLISH.say("help")
+
+
+@pytest.mark.parametrize("with_whom", ["a third person", "nobody else, and it is a group"])
+def test_it_comes_into_no_other_room(server: Server, with_whom: str) -> None:
+    person, third = server.people(2)
+    invited = [CONCIERGE, third.user_id] if with_whom == "a third person" else [CONCIERGE]
+    is_chat = with_whom == "a third person"
+    theirs = person.new_room(is_direct=is_chat, invite=invited)
+    assert eventually(lambda: standing(person, theirs) == "leave")
+    assert Chat(person).room != theirs
+    assert person.members(theirs) == [person.user_id]
+
+
+def test_who_has_left_the_chat_that_they_made_can_make_another(server: Server) -> None:
+    person = server.person()
+    first = Chat(person, person.new_room(is_direct=True, invite=[CONCIERGE]))
+    expect(person.leave(first.room))
+    second = Chat(person, person.new_room(is_direct=True, invite=[CONCIERGE]))
+    assert second.ask("help") == ENGLISH.say("help")
 
 
 def test_it_takes_no_seat_in_a_group_that_invites_it(server: Server) -> None:
@@ -138,8 +230,8 @@ def test_it_takes_no_seat_in_a_group_that_invites_it(server: Server) -> None:
 def test_who_left_the_chat_gets_a_new_one_when_they_ask(server: Server) -> None:
     chat, _ = person_with_group(server)
     expect(chat.person.leave(chat.room))
-    chat.person.new_room(is_direct=True, invite=[CONCIERGE])
-    assert Chat(chat.person).room != chat.room
+    opened = chat.person.new_room(is_direct=True, invite=[CONCIERGE])
+    assert Chat(chat.person, opened).ask("help") == ENGLISH.say("help")
 
 
 def test_a_code_comes_as_a_picture_and_a_link_and_lets_a_stranger_in(server: Server) -> None:

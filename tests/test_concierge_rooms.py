@@ -95,8 +95,8 @@ def test_chats_from_before_are_shut_at_start_and_those_with_more_people_are_clos
     assert eventually(lambda: crowded.room not in joined_rooms(crowded.person))
     rows = "SELECT 1 FROM capgroups_chats WHERE room_id = ?"
     assert server.query(rows, crowded.room) == []
-    crowded.person.new_room(is_direct=True, invite=[CONCIERGE])
-    assert Chat(crowded.person).room != crowded.room
+    opened = crowded.person.new_room(is_direct=True, invite=[CONCIERGE])
+    assert Chat(crowded.person, opened).ask("help") == ENGLISH.say("help")
 
 
 def test_the_concierge_hears_nobody_but_its_person() -> None:
@@ -116,12 +116,13 @@ def test_the_concierge_hears_nobody_but_its_person() -> None:
 def test_a_chat_that_its_person_leaves_goes_and_leaves_no_room_behind(server: Server) -> None:
     person = server.person()
     rooms = []
-    for _ in range(3):
-        own = person.new_room(is_direct=True, invite=[CONCIERGE])
-        rooms.append(Chat(person).room)
+    for way in ("theirs", "its own", "theirs"):
+        own = person.new_room(is_direct=way == "theirs", invite=[CONCIERGE])
+        rooms.append(Chat(person, own if way == "theirs" else "").room)
         expect(person.leave(rooms[-1]))
-        expect(person.leave(own))
-    declined = person.new_room(is_direct=True, invite=[CONCIERGE])
+        if own != rooms[-1]:
+            expect(person.leave(own))
+    declined = person.new_room(invite=[CONCIERGE])
     assert eventually(lambda: len(invitations(person)) == 1)
     rooms += invitations(person)
     expect(person.leave(rooms[-1]))
@@ -176,10 +177,11 @@ def test_what_a_killed_process_left_of_a_chat_is_cleared_up_at_start(start: Star
 def test_an_admin_who_opens_a_chat_with_the_concierge_is_answered(server: Server, way: str) -> None:
     admin = server.person(admin=True)
     if way == "createRoom":
-        theirs = admin.new_room(is_direct=True, invite=[CONCIERGE])
-    else:
-        theirs = admin.new_room(is_direct=True)
-        expect(admin.invite(theirs, CONCIERGE))
+        opened = admin.new_room(is_direct=True, invite=[CONCIERGE])
+        assert Chat(admin, opened).ask("help") == ENGLISH.say("help")
+        return
+    theirs = admin.new_room(is_direct=True)
+    expect(admin.invite(theirs, CONCIERGE))
     chat = Chat(admin)
     assert chat.ask("help") == ENGLISH.say("help")
     assert eventually(lambda: standing(admin, theirs, CONCIERGE) == "leave")

@@ -84,8 +84,10 @@ class ChatCare:
     async def _disperse(self, chat: Chat, others: set[str]) -> None:
         """Close a chat with more people in it. Its person gets another one when they ask."""
         for user_id in others:
-            # A deletion does not reach people of other servers.
-            await set_membership(self._api, self._concierge, user_id, chat.room_id, "leave")
+            # A deletion does not reach people of other servers. In a room that its person made, the
+            # concierge may have no power.
+            with contextlib.suppress(SynapseError):
+                await set_membership(self._api, self._concierge, user_id, chat.room_id, "leave")
         await self._chats.close(chat)
 
     async def _shut(self, chat: Chat) -> None:

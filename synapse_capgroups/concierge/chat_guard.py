@@ -1,8 +1,7 @@
 """Keeps everybody out of a chat but its person and the concierge, server admins included."""
 
-from synapse.module_api import ModuleApi
-
 from synapse_capgroups.concierge.chats import ConciergeChats
+from synapse_capgroups.concierge.front_door import FrontDoor
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.membership_changes import MembershipChange
 from synapse_capgroups.rules.verdict import Reason, Refusal
@@ -15,9 +14,9 @@ class ChatGuard:
 
     def __init__(
         self,
-        api: ModuleApi,
         scope: Scope,
         chats: ConciergeChats,
+        front_door: FrontDoor,
         tending: Tending,
         *,
         enforce: bool,
@@ -26,9 +25,9 @@ class ChatGuard:
         Args:
             enforce: false in a trial, in which no chat is opened.
         """
-        self._api = api
         self._scope = scope
         self._chats = chats
+        self._front_door = front_door
         self._tending = tending
         self._enforce = enforce
 
@@ -45,24 +44,22 @@ class ChatGuard:
             return None
         if change.target == self._chats.user_id and change.action != "invite":
             # The concierge would take a seat and could read the group.
-            own = await self._scope.is_concierges(change.room_id)
+            own = self._chats.may_enter(change.room_id) or (
+                await self._scope.is_concierges(change.room_id)
+            )
             return None if own or not self._enforce else Refusal(Reason.CONCIERGE_OUTSIDE)
         return self.keeps_out(change.room_id, change.target)
 
     def changed_soon(self, change: MembershipChange) -> None:
-        """After a change: decline an invitation, close a chat that somebody has left, or bring a
+        """After a change: answer an invitation, close a chat that somebody has left, or bring a
         helper who has joined an organisers' space into their groups.
         """
         if change.target == self._chats.user_id and change.action == "invite":
             if change.sender != self._chats.user_id and self._enforce:
-                self._api.run_as_background_process(
-                    "capgroups_declining", self._chats.decline, change.room_id, change.sender
-                )
+                self._front_door.rung(change)
         elif change.action == "join" and self._scope.is_organisers_space(change.room_id):
             self._tending.joined_soon(change.room_id, change.target)
         elif change.action in ("leave", "kick", "ban"):
             person = self._chats.person_of(change.room_id)
             if person is not None and change.target in (person, self._chats.user_id):
-                self._api.run_as_background_process(
-                    "capgroups_leaving", self._chats.close, Chat(person, change.room_id, True)
-                )
+                self._chats.close_soon(Chat(person, change.room_id, True))

@@ -1,11 +1,13 @@
 """The concierge's rooms: one for each person, with nobody else in it, ever (rule 7).
 
-A code's secret is written there. So only the concierge can invite anybody, and the room never
-leaves this server. `chat_guard` keeps others out, `chat_care` mends what is wrong at start.
+A code's secret is written there. So nobody else can be invited, and a room that the concierge makes
+never leaves this server. `front_door` tells which rooms of others become a chat, `chat_guard` keeps
+others out, `chat_care` mends what is wrong at start.
 """
 
 import contextlib
 import logging
+from collections.abc import Iterator
 
 from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
@@ -49,6 +51,7 @@ class ConciergeChats:
         self.user_id = user_id
         self._words = words
         self._rooms = ChatRooms()
+        self._visited: set[str] = set()
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]
 
     async def remember_rooms(self) -> None:
@@ -58,6 +61,19 @@ class ConciergeChats:
     def person_of(self, room_id: str) -> str | None:
         """The person of a chat; None if the room is no chat. In memory."""
         return self._rooms.person_of(room_id)
+
+    def may_enter(self, room_id: str) -> bool:
+        """Whether the concierge may join a room that somebody else made."""
+        return room_id in self._visited or self.person_of(room_id) is not None
+
+    @contextlib.contextmanager
+    def visiting(self, room_id: str) -> Iterator[None]:
+        """Within this, the concierge may join a room."""
+        self._visited.add(room_id)
+        try:
+            yield
+        finally:
+            self._visited.discard(room_id)
 
     def greet_soon(self, user_id: str) -> None:
         """Open a chat with this person in the background, unless they have one."""
@@ -138,6 +154,56 @@ class ConciergeChats:
     async def _room_of(self, user_id: str) -> str | None:
         return await self._database.run("chat", lambda txn: Chats.with_person(txn, user_id))
 
+    async def adopt(self, room_id: str, user_id: str) -> bool:
+        """Come into a room that somebody made for the two; False if they have a chat.
+
+        Raises:
+            SynapseError: 429, they have left too many; or the concierge cannot come in.
+        """
+        async with one_process_at_a_time(self._api, "chat", user_id):
+            if await self._has_chat(user_id):
+                return False
+            await self._limits.spend(CONCIERGE_CHATS, user_id)
+            chat = Chat(user_id, room_id, True)
+            if not await self._database.run("chat", lambda txn: Chats.add(txn, user_id, room_id)):
+                return False
+            await self._tell_all(room_id, user_id)
+            try:
+                await set_membership(self._api, self.user_id, self.user_id, room_id, "join")
+            except BaseException:
+                await self._forget(chat)
+                raise
+        await self.say(room_id, self._words.say("greeting"))
+        return True
+
+    async def for_visitor(self, user_id: str) -> str:
+        """The chat of somebody who has opened another, which costs as much as a new one.
+
+        Raises:
+            SynapseError: 429, they did that too often; 403, they do not want the concierge's.
+        """
+        if await self._chat_with(user_id) is not None:
+            await self._limits.spend(CONCIERGE_CHATS, user_id)
+        else:
+            await self._open(user_id)
+        room_id = await self._chat_with(user_id)
+        if room_id is None:
+            raise SynapseError(403, "They have no chat")
+        return room_id
+
+    async def replace(self, chat: Chat) -> None:
+        """Leave a chat that its person has encrypted, for one of the concierge's own.
+
+        Raises:
+            SynapseError: 429, they have left too many.
+        """
+        await self._limits.spend(CONCIERGE_CHATS, chat.user_id)
+        if await self._forget(chat):
+            await self._make(chat.user_id)
+            me = self.user_id
+            await self.say(chat.room_id, self._words.say("encrypted_left"))
+            await set_membership(self._api, me, me, chat.room_id, "leave")
+
     async def decline(self, room_id: str, inviter: str) -> None:
         """Decline an invitation, and open a chat with the inviter instead."""
         reason = "declined"
@@ -146,6 +212,10 @@ class ConciergeChats:
                 await self._open(inviter)
             except SynapseError:
                 reason = "too_often"
+        await self.turn_down(room_id, reason)
+
+    async def turn_down(self, room_id: str, reason: str) -> None:
+        """Decline an invitation; the reason is the key of a text."""
         for _ in range(50):  # Another process may have to write the invitation first.
             if await self._membership(room_id, self.user_id) == "invite":
                 await set_membership(
@@ -182,12 +252,21 @@ class ConciergeChats:
 
     async def close(self, chat: Chat) -> None:
         """Forget a chat and delete its room."""
+        if await self._forget(chat):
+            with contextlib.suppress(SynapseError):  # It is being deleted.
+                await self._api.delete_room(chat.room_id)
+
+    def close_soon(self, chat: Chat) -> None:
+        """The same in the background."""
+        self._api.run_as_background_process("capgroups_leaving", self.close, chat)
+
+    async def _forget(self, chat: Chat) -> bool:
+        """False if that has been done."""
 
         def forget(txn: LoggingTransaction) -> bool:
             return Chats.remove(txn, chat.user_id, chat.room_id)
 
         if not await self._database.run("chat", forget):
-            return
+            return False
         await self._tell_all(chat.room_id, "")
-        with contextlib.suppress(SynapseError):  # It is being deleted.
-            await self._api.delete_room(chat.room_id)
+        return True

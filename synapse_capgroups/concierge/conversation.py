@@ -20,6 +20,7 @@ from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import COMMANDS
+from synapse_capgroups.storage.chats import Chat
 from synapse_capgroups.words.lookup import Words
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class Concierge:
         if not self._enforce:
             await self._say_if_allowed(room_id, user_id, self._words.say("trial"))
         elif event.type == "m.room.encrypted":
-            await self._say_if_allowed(room_id, user_id, self._words.say("encrypted"))
+            if await self._allows(room_id, user_id):
+                await self._say_encrypted(room_id, user_id)
         elif event.content.get("msgtype") in MEDIA and FORWARDED in self._answers:
             if await self._allows(room_id, user_id):
                 forwarded = Understood(FORWARDED)
@@ -89,6 +91,17 @@ class Concierge:
             if left_out := dropped(body):
                 text = self._words.say("dropped", most=MOST_LINES, dropped=left_out)
                 await self._say(room_id, text)
+
+    async def _say_encrypted(self, room_id: str, user_id: str) -> None:
+        """Say that this cannot be read; a chat that can have nothing else is replaced."""
+        key = ("m.room.encryption", "")
+        if key not in await self._api.get_room_state(room_id, [key]):
+            await self._say(room_id, self._words.say("encrypted"))
+            return
+        try:
+            await self._chats.replace(Chat(user_id, room_id, True))
+        except SynapseError:
+            await self._say(room_id, self._words.say("too_often"))
 
     async def _say_if_allowed(self, room_id: str, user_id: str, text: str) -> None:
         if await self._allows(room_id, user_id):

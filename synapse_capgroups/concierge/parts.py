@@ -14,6 +14,7 @@ from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.concierge.forwarding import Forwarding
+from synapse_capgroups.concierge.front_door import FrontDoor
 from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
@@ -57,6 +58,7 @@ def assemble_concierge(
     """
     enforce, words = config.enforce, config.words
     chats = ConciergeChats(api, database, limits, scope.concierge, words)
+    front_door = FrontDoor(api, database, scope, chats, words)
     newcomers = Newcomers(api, WhoIsWho(api, Remarks(api), words), words)
     to_moderators = ModeratorNotices(api, database, chats, newcomers, Moderators(config))
     to_refused = RefusalNotices(api, database, chats, newcomers, words)
@@ -69,7 +71,7 @@ def assemble_concierge(
     commands = all_commands(api, chats, deeds, newcomers, Forwarding(database), config)
     return ConciergeParts(
         chats=chats,
-        guard=ChatGuard(api, scope, chats, deeds.series.tending, enforce=enforce),
+        guard=ChatGuard(scope, chats, front_door, deeds.series.tending, enforce=enforce),
         care=ChatCare(api, database, scope, chats),
         account=ConciergeAccount(api, database, scope.concierge, enforce=enforce),
         hears=Concierge(api, chats, limits, commands, config),

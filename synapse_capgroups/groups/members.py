@@ -15,6 +15,7 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.joining import Limits, Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions
+from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.database import Database
 
 
@@ -108,7 +109,9 @@ class Members:
         """A person's groups without their direct chats, each with its name."""
 
         def look(txn: LoggingTransaction) -> tuple[list[str], dict[str, object]]:
-            return Memberships.joined_rooms(txn, user_id), AccountData.m_direct(txn, user_id)
+            chat = Chats.with_person(txn, user_id)
+            joined = [room for room in Memberships.joined_rooms(txn, user_id) if room != chat]
+            return joined, AccountData.m_direct(txn, user_id)
 
         room_ids, direct = await self._database.run("groups_of", look)
         found = []
