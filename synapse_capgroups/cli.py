@@ -191,6 +191,20 @@ def _adopt(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     return run(arguments)
 
 
+def _add_remove_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--apply", action="store_true", help="do it; without it, it is only said what would go"
+    )
+    add_server_argument(parser)
+
+
+def _remove(arguments: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from synapse_capgroups.admin.remove import run
+
+    return run(arguments)
+
+
 def _add_demo_arguments(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--check",
@@ -289,6 +303,19 @@ COMMANDS = (
         f"A server admin's access token is read from {TOKEN} in the environment.",
         forget.add_arguments,
         lambda arguments, _: forget.run(arguments),
+    ),
+    Command(
+        "remove",
+        "take away what the module has left, once it is not loaded any more",
+        "Take the module out of `modules` in homeserver.yaml and restart Synapse first. This\n"
+        "says what would go: doors, chats, spaces, the account and the tables. Groups stay.",
+        "example: capgroups remove -c /etc/matrix-synapse/homeserver.yaml --apply\n\n"
+        f"With --apply, a server admin's access token is read from {TOKEN} in the\n"
+        "environment. --server is where Synapse's Admin API answers (default: CAPGROUPS_SERVER\n"
+        "in the environment, then `public_baseurl`). It can be interrupted and run again.",
+        _add_remove_arguments,
+        _remove,
+        IN_SYNAPSES_ENVIRONMENT,
     ),
     Command(
         "demo",

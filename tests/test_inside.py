@@ -30,6 +30,7 @@ from synapse.events import make_event_from_dict
 from synapse.events.validator import EventValidator
 from synapse.federation.federation_server import FederationServer
 from synapse.handlers import profile
+from synapse.handlers.deactivate_account import DeactivateAccountHandler
 from synapse.handlers.directory import DirectoryHandler
 from synapse.handlers.register import RegistrationHandler
 from synapse.handlers.room import RoomCreationHandler, RoomShutdownHandler
@@ -226,6 +227,17 @@ def test_an_account_can_be_made_that_counts_among_no_people() -> None:
     assert list(inspect.signature(reserved).parameters)[1] == "user_id"
     assert UserTypes.SUPPORT == "support"
     assert callable(SynapseHomeServer.get_registration_handler)
+
+
+def test_a_deactivated_account_can_be_used_again() -> None:
+    activate = DeactivateAccountHandler.activate_account
+    assert list(inspect.signature(activate).parameters)[1:] == ["user_id"]
+    assert "mark_user_not_erased" in inspect.getsource(activate)
+    assert "set_user_deactivated_status(user_id, False)" in inspect.getsource(activate)
+    named = set(inspect.signature(profile.ProfileHandler.set_displayname).parameters)
+    assert {"target_user", "requester", "new_displayname", "by_admin"} < named
+    assert callable(SynapseHomeServer.get_deactivate_account_handler)
+    assert callable(SynapseHomeServer.get_profile_handler)
 
 
 def test_an_account_can_be_made_such_a_one_and_synapse_forgets_that_it_was_none() -> None:

@@ -66,6 +66,10 @@ class Opened:
     def has_table(self, name: str) -> bool:
         raise NotImplementedError
 
+    def own_tables(self) -> list[str]:
+        """The names of the module's tables."""
+        raise NotImplementedError
+
     def rooms(self, server_name: str) -> Iterator[Room]:
         """All rooms in which anybody is."""
         raise NotImplementedError
@@ -81,6 +85,13 @@ class OpenedSqlite(Opened):
     def has_table(self, name: str) -> bool:
         self.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
         return self.fetchone() is not None
+
+    def own_tables(self) -> list[str]:
+        self.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'capgroups!_%' "
+            "ESCAPE '!' ORDER BY name"
+        )
+        return [name for (name,) in self.fetchall()]
 
     def rooms(self, server_name: str) -> Iterator[Room]:
         return AllRooms.in_pages(self, server_name)
@@ -103,6 +114,14 @@ class OpenedPostgres(Opened):
         self.execute("SELECT to_regclass(?) IS NOT NULL", (name,))
         row = self.fetchone()
         return bool(row and row[0])
+
+    def own_tables(self) -> list[str]:
+        # Those that a statement without a schema would reach, as Synapse's do.
+        self.execute(
+            "SELECT tablename FROM pg_tables WHERE tablename LIKE 'capgroups!_%' ESCAPE '!' "
+            "AND schemaname = current_schema() ORDER BY tablename"
+        )
+        return [name for (name,) in self.fetchall()]
 
     def rooms(self, server_name: str) -> Iterator[Room]:
         # With a name, the rows stay on the server's side until they are fetched.
@@ -134,14 +153,22 @@ def opened(database: Mapping[str, Any], folder: Path, *, timeout: int) -> Iterat
             yield reading
 
 
-@contextmanager
-def _sqlite(arguments: Mapping[str, Any], folder: Path) -> Iterator[Opened]:
+def sqlite_path(arguments: Mapping[str, Any], folder: Path) -> Path:
+    """The file of an SQLite database, here or beside homeserver.yaml.
+
+    Raises:
+        CannotRunError: it has none.
+    """
     name = str(arguments.get("database"))
     if name == ":memory:":
         raise CannotRunError("The database is `:memory:`: there is nothing to look at.")
     path = Path(name)
-    if not path.exists():
-        path = folder / name
+    return path if path.exists() else folder / name
+
+
+@contextmanager
+def _sqlite(arguments: Mapping[str, Any], folder: Path) -> Iterator[Opened]:
+    path = sqlite_path(arguments, folder)
     log = path.with_name(f"{path.name}-wal")
     try:
         with path.open("rb"):
@@ -180,8 +207,12 @@ def _sqlite_problem(error: sqlite3.DatabaseError, path: Path) -> str:
     return f"Cannot read the database {path}: {text}."
 
 
-@contextmanager
-def _postgres(arguments: Mapping[str, Any], timeout: int) -> Iterator[Opened]:
+def connect_postgres(arguments: Mapping[str, Any]) -> Any:
+    """Connect to a PostgreSQL database by Synapse's `args`.
+
+    Raises:
+        CannotRunError: it cannot be reached.
+    """
     try:
         import psycopg2
     except ModuleNotFoundError as e:
@@ -192,9 +223,16 @@ def _postgres(arguments: Mapping[str, Any], timeout: int) -> Iterator[Opened]:
     options = {key: value for key, value in arguments.items() if not key.startswith("cp_")}
     options = {"connect_timeout": _CONNECT_SECONDS, "application_name": "capgroups", **options}
     try:
-        connection = psycopg2.connect(**options)
+        return psycopg2.connect(**options)
     except (psycopg2.Error, TypeError) as e:
         raise CannotRunError(f"Cannot connect to the database: {str(e).strip()}") from e
+
+
+@contextmanager
+def _postgres(arguments: Mapping[str, Any], timeout: int) -> Iterator[Opened]:
+    connection = connect_postgres(arguments)
+    import psycopg2
+
     with closing(connection):
         try:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
@@ -208,7 +246,7 @@ def _postgres(arguments: Mapping[str, Any], timeout: int) -> Iterator[Opened]:
             connection.rollback()
         except psycopg2.errors.InsufficientPrivilege as e:
             raise CannotRunError(
-                f"The database's role may not read this: {_first_line(e)}. It needs SELECT on all "
+                f"The database's role may not read this: {first_line(e)}. It needs SELECT on all "
                 "tables (GRANT SELECT ON ALL TABLES IN SCHEMA public TO …), and nothing more."
             ) from e
         except psycopg2.errors.LockNotAvailable as e:
@@ -222,12 +260,12 @@ def _postgres(arguments: Mapping[str, Any], timeout: int) -> Iterator[Opened]:
                 "database, or with a longer --timeout."
             ) from e
         except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as e:
-            raise CannotRunError(_another_schema(_first_line(e))) from e
+            raise CannotRunError(_another_schema(first_line(e))) from e
         except psycopg2.Error as e:
-            raise CannotRunError(f"The database did not answer: {_first_line(e)}") from e
+            raise CannotRunError(f"The database did not answer: {first_line(e)}") from e
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 

@@ -28,9 +28,7 @@ def read_only(
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         server = read(paths)
-        folder = Path(paths[-1]).absolute()
-        folder = folder if folder.is_dir() else folder.parent
-        with opened(main_database(server), folder, timeout=timeout) as database:
+        with opened(main_database(server), folder_of(paths), timeout=timeout) as database:
             return work(server, database)
     except CannotRunError as e:
         print(f"capgroups {command}: {e}", file=sys.stderr)
@@ -38,6 +36,12 @@ def read_only(
     except BrokenPipeError:  # `| head` has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CANNOT_RUN
+
+
+def folder_of(paths: Sequence[str]) -> Path:
+    """The folder of the last file, where names of files begin that have no other."""
+    folder = Path(paths[-1]).absolute()
+    return folder if folder.is_dir() else folder.parent
 
 
 def main_database(server: ServerConfig) -> dict[str, object]:

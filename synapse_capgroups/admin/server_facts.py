@@ -275,6 +275,8 @@ def _concierge(server: ServerConfig, database: Opened) -> Facts:
     elif is_concierge(server, database) or (_schema_version(database) or 3) < 3:
         # Older tables do not have it on record; the module recognises the account at its start.
         yield Fact(Weight.GOOD, "concierge", f"{user_id} is the module's")
+    elif Users.is_left_behind(database.transaction, user_id):
+        yield Fact(Weight.GOOD, "concierge", f"{user_id} is free, and was the module's before")
     else:
         advice = "Somebody has this account. Set `concierge` to a name that is free."
         yield Fact(Weight.STOP, "concierge", user_id, advice)

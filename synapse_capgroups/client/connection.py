@@ -40,6 +40,11 @@ class CallError(Exception):
         self.unasked = unasked
         self.answer = answer or {}
 
+    @property
+    def status(self) -> int:
+        """Of the server's answer; 0 if there is none."""
+        return int(self.answer.get("status", 0))
+
 
 class _NoRedirects(HTTPRedirectHandler):
     """The library would send the token to wherever it is sent."""
@@ -51,15 +56,23 @@ class _NoRedirects(HTTPRedirectHandler):
 class Homeserver:
     """A homeserver, and the token with which it is called."""
 
-    def __init__(self, url: str, token: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        api: str = API,
+    ) -> None:
         """
         Args:
             url: the public base URL.
+            api: what the path of each call begins with.
 
         Raises:
             CallError: the URL or the token cannot be one, or the token could be read on its way.
         """
-        self._base = _checked(url) + API
+        self._base = _checked(url) + api
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise CallError("CAPGROUPS_TOKEN is not an access token.")
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -70,7 +83,7 @@ class Homeserver:
         """Make a call, again if it comes too often, and return its answer.
 
         Args:
-            path: its parts below `API`.
+            path: its parts below `api`.
             after: the `next` of the page before.
 
         Raises:

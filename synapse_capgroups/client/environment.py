@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 
-from synapse_capgroups.client.connection import CallError, Homeserver
+from synapse_capgroups.client.connection import API, CallError, Homeserver
 
 TOKEN, SERVER = "CAPGROUPS_TOKEN", "CAPGROUPS_SERVER"
 
@@ -25,11 +25,17 @@ def add_server_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def homeserver(
-    arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep
+    arguments: argparse.Namespace,
+    sleep: Callable[[float], None] = time.sleep,
+    *,
+    api: str = API,
 ) -> Homeserver:
     """The server that is called.
 
     The token is never an argument: everybody on the machine sees those.
+
+    Args:
+        api: what the path of each call begins with.
 
     Raises:
         CallError: the token or the server is missing, or cannot be one.
@@ -38,4 +44,4 @@ def homeserver(
     if not token or not arguments.server:
         missing = f"the access token in {TOKEN}" if not token else f"--server or {SERVER}"
         raise CallError(f"Missing: {missing}.", unasked=True)
-    return Homeserver(arguments.server, token, sleep)
+    return Homeserver(arguments.server, token, sleep, api=api)

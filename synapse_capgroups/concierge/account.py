@@ -11,7 +11,12 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.inside.registration import check_not_reserved, make_account, make_support
+from synapse_capgroups.inside.registration import (
+    check_not_reserved,
+    make_account,
+    make_support,
+    revive_account,
+)
 from synapse_capgroups.inside.start import stop_the_start
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.storage.accounts import Accounts
@@ -32,6 +37,7 @@ class _Found:
     ours: bool
     is_support: bool = False
     can_log_in: bool = False
+    is_deactivated: bool = False
 
 
 class ConciergeAccount:
@@ -66,6 +72,8 @@ class ConciergeAccount:
             )
         if found.exists and not found.is_support:
             await make_support(self._api, self._user_id)
+        if self._enforce and found.is_deactivated:
+            await revive_account(self._api, self._user_id, _NAME)
         if not found.exists and self._enforce:
             await self._make()
 
@@ -88,12 +96,14 @@ class ConciergeAccount:
                 Chats.any_made_by(txn, self._user_id)
                 or Codes.any_door_made_by(txn, self._user_id)
                 or Accounts.may_be_unclaimed(txn)
+                or Users.is_left_behind(txn, self._user_id)
             )
         if ours:
             Accounts.all_claimed(txn)
             if not made_at:
                 Accounts.has_made(txn, self._user_id, self._api.get_current_time_msec())
-        return _Found(True, ours, is_support, can_log_in)
+        is_deactivated = Users.account(txn, self._user_id).is_gone
+        return _Found(True, ours, is_support, can_log_in, is_deactivated)
 
     async def _make(self) -> None:
         user_id, now = self._user_id, self._api.get_current_time_msec()

@@ -129,6 +129,11 @@ REQUIREMENTS = (
         "handlers.register:RegistrationHandler", "check_user_id_not_appservice_exclusive",
         "user_id", coroutine=False,
     ),
+    _called("handlers.deactivate_account:DeactivateAccountHandler", "activate_account", "user_id"),
+    _called(
+        "handlers.profile:ProfileHandler", "set_displayname",
+        "target_user", "requester", "new_displayname", named=("by_admin",),
+    ),
     _called(
         "storage.databases.main.registration:RegistrationWorkerStore", "set_user_type",
         "user", "user_type",

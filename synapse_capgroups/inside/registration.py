@@ -6,6 +6,7 @@ from typing import Any
 
 from synapse.api.constants import UserTypes
 from synapse.module_api import ModuleApi, UserID
+from synapse.types import create_requester
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,18 @@ async def make_account(api: ModuleApi, user_id: str, name: str) -> None:
         create_profile_with_displayname=name,
         user_type=UserTypes.SUPPORT,
         approved=True,
+    )
+
+
+async def revive_account(api: ModuleApi, user_id: str, name: str) -> None:
+    """Use an account again that was deactivated, perhaps with erasure, which took its name."""
+    await api._hs.get_deactivate_account_handler().activate_account(user_id)
+    user = UserID.from_string(user_id)
+    await api._hs.get_profile_handler().set_displayname(
+        target_user=user,
+        requester=create_requester(user),
+        new_displayname=name,
+        by_admin=True,
     )
 
 

@@ -17,6 +17,14 @@ class Accounts:
         return int(row[0]) if row else None
 
     @staticmethod
+    def all(txn: LoggingTransaction) -> dict[str, int]:
+        """All accounts that the module made, with when; 0 of one that it was about to make."""
+        txn.execute(
+            "SELECT user_id, made_at FROM capgroups_accounts WHERE user_id <> ?", (_UNCLAIMED,)
+        )
+        return {user_id: int(made_at) for user_id, made_at in txn.fetchall()}
+
+    @staticmethod
     def is_about_to_make(txn: LoggingTransaction, user_id: str) -> None:
         """Note that the module makes this account now, before it does."""
         Accounts.has_made(txn, user_id, 0)

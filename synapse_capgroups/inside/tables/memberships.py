@@ -194,6 +194,17 @@ class Memberships:
         return found
 
     @staticmethod
+    def rooms_made_by(txn: LoggingTransaction, user_ids: Collection[str]) -> list[str]:
+        """The rooms that these people created and that this server has. Reads all rooms."""
+        found: list[str] = []
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"SELECT room_id FROM rooms WHERE creator IN ({', '.join('?' * len(batch))})", batch
+            )
+            found += [room_id for (room_id,) in txn.fetchall()]
+        return found
+
+    @staticmethod
     def known_rooms(txn: LoggingTransaction, room_ids: Collection[str]) -> set[str]:
         """Those of the rooms that this server has; a deleted one is gone from here first."""
         found: set[str] = set()

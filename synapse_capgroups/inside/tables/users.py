@@ -91,6 +91,19 @@ class Users:
         return row[0] == UserTypes.SUPPORT if row else None
 
     @staticmethod
+    def is_left_behind(txn: LoggingTransaction, user_id: str) -> bool:
+        """Whether an account counts among no people, is deactivated, and nobody can log in to it.
+
+        The module's own is so after its removal: nobody else's gets that type without an admin.
+        """
+        is_gone = Users.account(txn, user_id).is_gone
+        return (
+            is_gone
+            and bool(Users.is_support(txn, user_id))
+            and not Users.somebody_can_log_in(txn, user_id)
+        )
+
+    @staticmethod
     def somebody_can_log_in(txn: LoggingTransaction, user_id: str) -> bool:
         """Whether an account has a password, another way to log in, or is logged in somewhere.
 
