@@ -1,4 +1,4 @@
-"""Makes a database large, by SQL: groups, admissions, codes, and a person with many direct chats.
+"""Makes a database large, by SQL: groups, admissions, codes, series, and many direct chats.
 
 Room IDs are hashes, as Synapse's are. Each group has one member here: more members would be more
 rows of the same index. PostgreSQL only.
@@ -79,6 +79,7 @@ def grow(cursor: Any, groups: range, admissions: range, now: int) -> None:
         (now - DAY_MS, now + 7 * DAY_MS, now - DAY_MS, now - DAY_MS, *_ends(groups)),
     )
 
+    _fill_series(cursor, groups)
     _fill_the_rest(cursor, groups, now)
 
 
@@ -114,6 +115,91 @@ def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
         INSERT INTO capgroups_chats (user_id, room_id)
         SELECT '@person' || i || ':localhost', '!' || md5('concierge' || i)
         FROM generate_series(%s, %s) AS i WHERE mod(i, 5) = 0
+        """,
+    ):
+        cursor.execute(statement, _ends(groups))
+
+
+def _fill_series(cursor: Any, groups: range) -> None:
+    """Series of ten groups each, with announcements, assignments and people who ask to come in."""
+    room = _ROOM.format(n="i")
+    person = "'@person' || i || ':localhost'"
+    series = "'series' || i / 100"
+    for statement in (
+        f"""
+        INSERT INTO capgroups_series
+            (series_id, organiser, name, pattern, fill, max_groups, model, state, created_at)
+        SELECT {series}, {person}, 'tea', 'Tea {{n}}', 50, 20, {room}, 'running', i
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_series_groups
+            (series_id, number, room_id, begun_at, begun_after, is_full)
+        SELECT {series}, mod(i, 100) / 10 + 1, {room}, 1, 1, mod(i, 100) < 80
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 10) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_series_helpers (series_id, user_id)
+        SELECT {series}, {person} FROM generate_series(%s, %s) AS i
+        WHERE mod(i, 100) BETWEEN 1 AND 2
+        """,
+        f"""
+        INSERT INTO capgroups_series_spaces (series_id, number, room_id)
+        SELECT {series}, 1, '!' || md5('space' || i)
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_announcements
+            (announcement_id, series_id, author, content, mention_room, pin, state, revision,
+             created_at, confirmed_at)
+        SELECT 'news' || i / 50, {series}, '@person' || i / 100 * 100 || ':localhost', '{{}}',
+            FALSE, FALSE, 'done', 1, i, i
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_outbox
+            (announcement_id, room_id, number, marker, state, revision, tried, tries)
+        SELECT 'news' || i / 50, {room}, mod(i, 100) / 10 + 1, 'm' || i, 'sent', 1, 1, 0
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 10) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_assignments
+            (assignment_id, series_id, author, hash, state, created_at)
+        SELECT 'plan' || i / 50, {series}, '@person' || i / 100 * 100 || ':localhost', 'hash',
+            'done', i
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_assignment_groups
+            (assignment_id, number, room_id, label, is_new, was_empty, is_reserved)
+        SELECT 'plan' || i / 50, mod(i, 100) / 10 + 1, {room}, '{{}}', FALSE, FALSE, FALSE
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 10) = 0
+        """,
+        f"""
+        INSERT INTO capgroups_assignment_rows (assignment_id, user_id, number, state, invited_at)
+        SELECT 'plan' || i / 50, {person}, mod(i, 10) + 1, 'done', i
+        FROM generate_series(%s, %s) AS i
+        """,
+        f"""
+        INSERT INTO capgroups_approval (room_id, set_by, set_at)
+        SELECT {room}, {person}, i FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 1
+        """,
+        f"""
+        INSERT INTO capgroups_requests
+            (number, room_id, user_id, code_id, asked_at, told_at, answered_at, answered_by,
+             approved)
+        SELECT i, {room}, '@asks' || i || ':localhost', 'code' || i, i, i,
+            CASE WHEN mod(i, 100) = 1 THEN i END, CASE WHEN mod(i, 100) = 1 THEN {person} END,
+            CASE WHEN mod(i, 100) = 1 THEN TRUE END
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 1
+        """,
+        f"""
+        INSERT INTO capgroups_told (room_id, user_id, told_until)
+        SELECT {room}, {person}, i FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 1
+        """,
+        f"""
+        INSERT INTO capgroups_notices (user_id, sent_at)
+        SELECT {person}, i FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 1
         """,
     ):
         cursor.execute(statement, _ends(groups))

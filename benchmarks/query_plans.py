@@ -4,7 +4,7 @@ import inspect
 import re
 import textwrap
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -17,11 +17,29 @@ from synapse_capgroups.inside.tables.memberships import Membership, Memberships
 from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
+from synapse_capgroups.rules.announcements import Beside, Undelivered
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
+from synapse_capgroups.storage.announcements import (
+    Announcement,
+    Announcements,
+    AnnouncementState,
+    CopyState,
+    Outbox,
+    OutboxRow,
+)
 from synapse_capgroups.storage.approval import Approval
+from synapse_capgroups.storage.assignments import (
+    AssignedRow,
+    Assignment,
+    AssignmentRows,
+    Assignments,
+    AssignmentState,
+    Target,
+    Targets,
+)
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.code_uses import CodeUses
@@ -32,13 +50,24 @@ from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import Hold, Seats
+from synapse_capgroups.storage.series import (
+    Series,
+    SeriesGroup,
+    SeriesGroups,
+    SeriesHelpers,
+    SeriesRows,
+    SeriesState,
+)
+from synapse_capgroups.storage.series_counts import SeriesCounts
+from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 
 TABLES = (
     Situations, Seats, Admissions, Groups, Codes, DeadCodes, CodeUses, CodeInvitations, Visits,
-    RemoteInvitations, Approval, Requests, Notices, PowerTables, Chats, Accounts, Memberships,
-    StateHistory, Users, AccountData, DirectoryTables,
+    RemoteInvitations, Approval, Requests, Notices, SeriesRows, SeriesHelpers, SeriesGroups,
+    SeriesSpaces, SeriesCounts, Announcements, Outbox, Assignments, Targets, AssignmentRows,
+    PowerTables, Chats, Accounts, Memberships, StateHistory, Users, AccountData, DirectoryTables,
 )  # fmt: skip
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")
@@ -82,6 +111,10 @@ class Planner:
         seconds = time.perf_counter() - started
         self.steps.append(Step(self._method, sql, plan, seconds))
 
+    def execute_batch(self, sql: str, rows: Collection[Sequence[Any]]) -> None:
+        for parameters in rows:
+            self.execute(sql, parameters)
+
     @property
     def rowcount(self) -> int:
         return int(self._cursor.rowcount)
@@ -104,25 +137,40 @@ def methods() -> Iterator[tuple[str, Callable[..., Any]]]:
                 yield f"{table.__name__}.{name}", member.__func__
 
 
-def arguments(method: Callable[..., Any], examples: Mapping[str, Any]) -> list[Any]:
-    """Something for each parameter but the transaction: the example of its name, or any value."""
+def arguments(method: Callable[..., Any], examples: Mapping[str, Any]) -> dict[str, Any]:
+    """Something for each parameter but the transaction, by name: its example, or any value."""
     hints = get_type_hints(method)
-    return [
-        examples[name] if name in examples else _anything(hints[name])
+    return {
+        name: examples[name] if name in examples else _anything(hints[name])
         for name in list(inspect.signature(method).parameters)[1:]
-    ]
+    }
 
 
 def _anything(hint: Any) -> Any:
     plain = {
         str: "x", int: 5, bool: True, Mode: Mode.OPEN, Reason: Reason.CODE_REVOKED, Hold: Hold("x"),
-        Page: Page(20), Membership: Membership(),
+        Page: Page(20), Membership: Membership(), AssignmentState: AssignmentState.APPLYING,
+        Undelivered: Undelivered.BROKEN, Beside: Beside.NOT_PINNED,
+        Series: Series("new", "@a", "tea", "Tea {n}", 50, 20, "!r", SeriesState.RUNNING, 5),
+        SeriesGroup: SeriesGroup("series1", 2, None, 5, 5, False, None),
+        Announcement: Announcement(
+            "new", "series1", "@a", {}, False, False, AnnouncementState.DRAFT, 1, "!r", 5
+        ),
+        OutboxRow: OutboxRow(
+            "news1", "!r", 1, "m", CopyState.DUE, 0, 0, 0, None, None, None, None, None
+        ),
+        Assignment: Assignment("new", "series1", "@a", "x", AssignmentState.PLANNED, 5),
+        Target: Target("plan1", 1, None, "{}", True, False),
+        AssignedRow: AssignedRow("plan1", "@a", 1),
     }  # fmt: skip
     if hint in plain:
         return plain[hint]
     if NoneType in get_args(hint):
         return None
-    if isinstance(origin := get_origin(hint), type) and issubclass(origin, Collection):
+    origin = get_origin(hint)
+    if origin is tuple:
+        return tuple(_anything(part) for part in get_args(hint))
+    if isinstance(origin, type) and issubclass(origin, Iterable):
         return [_anything(get_args(hint)[0])]
     raise LookupError(f"benchmarks/query_plans.py needs an example of {hint}")
 
@@ -159,6 +207,11 @@ def examples(
         "died_before": now - 30 * 24 * 60 * 60 * 1000,
         "most": 20,
         "later_than": (now, 5),
+        "series_id": "series1",
+        "announcement_id": "news1",
+        "assignment_id": "plan1",
+        "organisers": [user_id, friend],
+        "author": user_id,
     }
 
 
@@ -170,7 +223,7 @@ def explain(connection: Any, values: Mapping[str, Any]) -> list[Step]:
         for name, method in methods():
             planner = Planner(cursor, name)
             cursor.execute("SAVEPOINT method")
-            method(planner, *arguments(method, values))
+            method(planner, **arguments(method, values))
             cursor.execute("ROLLBACK TO SAVEPOINT method")
             steps += planner.steps
         cursor.execute("ROLLBACK")

@@ -108,12 +108,16 @@ class Server:
     def preview(self, code: Mapping[str, Any]) -> Reply:
         return self.person().call("POST", f"{API}/codes/preview", {"secret": code["secret"]})
 
+    def connection(self) -> Any:
+        """A connection to its PostgreSQL database."""
+        assert self._database
+        arguments = self._database["args"].items()
+        return psycopg2.connect(**{k: v for k, v in arguments if not k.startswith("cp_")})
+
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Ask the database directly. Parameters are `?` on both engines."""
         if self._database:
-            connection = psycopg2.connect(
-                **{k: v for k, v in self._database["args"].items() if not k.startswith("cp_")}
-            )
+            connection = self.connection()
             with connection, connection.cursor() as cursor:
                 cursor.execute(sql.replace("?", "%s"), parameters)
                 rows = cursor.fetchall() if cursor.description else []
@@ -154,8 +158,7 @@ def nothing_is_written(server: Server, table: str) -> Iterator[None]:
     """What would write into a table waits, as on a slow disk. With SQLite it does not."""
     with ExitStack() as stack:
         if server._database is not None:
-            arguments = server._database["args"].items()
-            connection = psycopg2.connect(**{k: v for k, v in arguments if k[:3] != "cp_"})
+            connection = server.connection()
             stack.callback(connection.close)
             connection.cursor().execute(f"LOCK TABLE {table} IN SHARE MODE")
         yield

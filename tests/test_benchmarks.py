@@ -1,6 +1,7 @@
 """The benchmarks run, and their report has its shape. No time is asserted."""
 
 import json
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +13,8 @@ from benchmarks.__main__ import main
 from benchmarks.checkouts import HERE, Checkout
 from benchmarks.measuring import Round, compare, in_turn
 from benchmarks.results import Figures, Reading, Results, spread
+from synapse_capgroups.demo.person import expect
+from tests.conftest import API, Starter
 
 
 def test_a_benchmark_writes_tables_plots_and_data_and_keeps_the_text_around_them(
@@ -185,3 +188,29 @@ def test_every_statement_is_explained() -> None:
     } <= set(explained)
     for method in explained.values():
         query_plans.arguments(method, examples)
+
+
+_EVERY_ROW = {
+    # All rooms of the concierge, and whether an account made one: when a process starts.
+    "Chats.all_rooms", "Chats.any_made_by",
+}  # fmt: skip
+"""What is about each row of a table, so that no index would help."""
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_postgresql_has_an_index_for_every_statement(start: Starter, engine: str) -> None:
+    server = start(engine, module={})
+    # A server makes the tables when it begins to answer.
+    expect(server.person().call("GET", f"{API}/series"))
+    connection = server.connection()
+    # PostgreSQL reads small tables from end to end, unless it is told not to where it can.
+    connection.cursor().execute("SET enable_seqscan = off")
+    connection.commit()
+    examples = query_plans.examples("!r", "@a", "@b", ["!r", "!s"], now=int(1000 * time.time()))
+    steps = query_plans.explain(connection, examples)
+    connection.close()
+    for table in ("SeriesRows", "SeriesGroups", "Outbox", "AssignmentRows", "Requests"):
+        assert any(step.method.startswith(f"{table}.") for step in steps)
+    read = {step.method: step.plan for step in steps if "Seq Scan" in step.plan}
+    assert set(read) == _EVERY_ROW, read
