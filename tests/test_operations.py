@@ -16,6 +16,7 @@ from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import expect
 from synapse_capgroups.storage.schema import SCHEMA_VERSION
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
+from tests.test_rule_11_live_codes import series_on
 
 DOCS = Path(__file__).parent.parent / "docs"
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "grafana-dashboard.json").read_text())
@@ -95,6 +96,7 @@ def test_every_metric_of_the_dashboard_and_the_alerts_exists(server: Server) -> 
     room, people = server.group(2)
     assert refused(server.person().join(room), "invite_required")
     expect(server.scan(server.person(), server.make_code(room, people[0])))
+    expect(series_on(server, fill=1).scan(server.person()))
     assert eventually(lambda: 'desc="capgroups_sweep_visits"' in exposition(server))
     text = exposition(server)
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum")}
@@ -110,6 +112,8 @@ def test_every_metric_of_the_dashboard_and_the_alerts_exists(server: Server) -> 
     assert {name for _, name in asked if name.startswith("capgroups_")} == {
         "capgroups_decisions_total", "capgroups_decision_seconds_bucket",
         "capgroups_errors_total", "capgroups_groups", "capgroups_breaches_total",
+        "capgroups_requests_total", "capgroups_series_groups_total", "capgroups_announced_total",
+        "capgroups_assigned_total",
     }  # fmt: skip
     assert [(what, name) for what, name in sorted(asked) if name not in registered] == []
     # A counter with labels has no series before it counts for the first time.

@@ -12,6 +12,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import API, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
+from tests.refusing_module import beside, refuse
 
 _names = itertools.count(1)
 
@@ -152,6 +153,28 @@ def test_as_many_people_as_there_are_places_need_no_group_more(server: Server) -
     assert [n for n in series.people() if n] == [3, 3, 3, 1]
     inside = Counter(room for person in people for room in joined_rooms(person))
     assert sum(inside[room] for room in series.rooms) == 10
+
+
+def test_a_group_that_another_module_is_against_is_counted_and_made_later(start: Starter) -> None:
+    server = start(module=None, settings=beside({}))
+    series = series_on(server, fill=1)
+    refuse(server, create=[series.organiser.user_id])
+
+    def counted(outcome: str) -> float:
+        return server.homeserver.metrics().get(
+            f'capgroups_series_groups_total{{outcome="{outcome}"}}', 0
+        )
+
+    first, second = server.people(2)
+    expect(series.scan(first))
+    assert eventually(lambda: counted("not_made") >= 1)
+    assert not series.scan(second).ok
+    assert counted("not_made") >= 2
+    assert counted("made") == 0
+    refuse(server)
+    expect(series.scan(second))
+    assert series.people()[:2] == [1, 1]
+    assert counted("made") >= 1
 
 
 def test_a_full_series_says_so(server: Server) -> None:

@@ -32,6 +32,7 @@ from synapse_capgroups.storage.series import (
     SeriesRows,
     SeriesState,
 )
+from synapse_capgroups.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -190,6 +191,7 @@ class GroupMaking:
             )
             room_id = await create_room(self._api, series.organiser, body, as_asked=True)
         except Exception:
+            metrics.SERIES_GROUPS.labels("not_made").inc()
             await self._database.run("series_not_made", lambda txn: _not_made(txn, group))
             raise
 
@@ -200,6 +202,7 @@ class GroupMaking:
         if not await self._database.run("series_made", made):
             await withdraw(self._api, series.organiser, room_id)
             return None
+        metrics.SERIES_GROUPS.labels("made").inc()
         return attrs.evolve(group, room_id=room_id)
 
     async def _leave_unfinished(self, series: Series, group: SeriesGroup) -> None:

@@ -36,6 +36,11 @@ REQUESTS = Counter(
     "'ended'",
     ["outcome"],
 )
+SERIES_GROUPS = Counter(
+    "capgroups_series_groups",
+    "Groups of series that the server made ('made'), or could not make ('not_made')",
+    ["outcome"],
+)
 BREACHES = Counter(
     "capgroups_breaches",
     "Groups that were opened by somebody who stands above the rules, such as a server admin, by "
@@ -62,6 +67,9 @@ ASSIGNED = Counter(
     "People of assignments that were applied: 'placed', or 'not_placed'",
     ["outcome"],
 )
+# What alerts ask for is there from the start: Prometheus sees no increase where nothing was before.
+SERIES_GROUPS.labels("not_made")
+ANNOUNCED.labels("broken")
 FORGOTTEN = Counter(
     "capgroups_forgotten",
     "What was forgotten: 'admissions' older than record.keep, 'accounts' that were erased or named "
