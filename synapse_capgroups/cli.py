@@ -276,8 +276,8 @@ COMMANDS = (
         "Shows what would be changed in the rooms that `capgroups check` finds, and what\n"
         "their owners would read. Nothing is done without --apply and the plan's hash.",
         "example: capgroups adopt -c homeserver.yaml --apply HASH --undo-file undo.jsonl\n\n"
-        f"With --apply and --undo a server admin's access token is read from {TOKEN}\n"
-        "in the environment. What was interrupted goes on with the same command.\n\n"
+        f"For --apply and --undo, {TOKEN} in the environment has the access\n"
+        "token of a server admin. The same command goes on with what was interrupted.\n\n"
         "exit codes: 0 all done, or nothing to do; 1 a plan is shown, or rooms were left;\n"
         "2 it could not run",
         _add_adopt_arguments,
