@@ -11,6 +11,7 @@ from synapse_capgroups.admin.showing import cell, day, plain, short
 from synapse_capgroups.report.sizes import SizeClass
 
 _WIDEST = 44
+_MOST_ROWS = 31
 
 
 def as_json(found: Mapping[str, Any], out: TextIO) -> None:
@@ -101,7 +102,7 @@ def _trial(found: Mapping[str, Any]) -> Iterator[str]:
         for (reason, decision), count in times.most_common()
     ]
     yield from _section("What the trial would have refused, in all", in_all)
-    yield from _section("The same by day", would_be["by_day"])
+    yield from _section("The same by day, the latest first", would_be["by_day"][::-1])
     yield from _section("The rooms in which it would have refused most", would_be["by_room"])
 
 
@@ -155,6 +156,7 @@ def _section(title: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not rows:
         return
     yield f"\n{title}"
+    left, rows = rows[_MOST_ROWS:], rows[:_MOST_ROWS]
     names = list(rows[0])
     numeric = {
         name
@@ -170,6 +172,8 @@ def _section(title: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             text.rjust(width) if name in numeric else text.ljust(width)
             for name, text, width in zip(names, line, widths, strict=True)
         )
+    if left:
+        yield f"  … and {len(left):,} more: -o csv has them all"
 
 
 def _is_time(name: str) -> bool:

@@ -20,7 +20,7 @@ _SAMPLED_GROUPS = 700
 _SAMPLED_MEMBERS = 2000
 _FEWEST = 3
 """Two people are mostly a direct chat, in which each has the other for a friend."""
-_MOST_LISTED = 100
+_MOST_LISTED = 1000
 
 
 @attrs.define
