@@ -11,6 +11,7 @@ import pytest
 
 from synapse_capgroups.concierge.lines import commands
 from synapse_capgroups.concierge.parsing import CodeWish, code_wish, matching
+from synapse_capgroups.concierge.picture_messages import file_name
 from synapse_capgroups.concierge.understanding import Understood
 from synapse_capgroups.concierge.voice import MOST_PARTS, parts
 from synapse_capgroups.demo.homeserver import StartError
@@ -592,3 +593,28 @@ def test_who_arrived_under_a_pseudonym_chooses_a_name_without_showing_their_pict
         content = person.state(room, "m.room.member", person.user_id).body
         assert content["displayname"] == name
         assert not content.get("avatar_url")
+
+
+def test_a_remark_about_nobody_says_so(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    nobody = "@nobody-of-that-name:localhost"
+    assert chat.ask(f"remark {nobody} Bob") == ENGLISH.say("no_such_person", user=nobody)
+    elsewhere = "@bob:example.com"
+    assert chat.ask(f"remark {elsewhere} Bob") == ENGLISH.say(
+        "remarked", user=elsewhere, name="Bob"
+    )
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("Tea on Sundays", "Tea on Sundays"),
+        ("../../etc/passwd", "etc passwd"),
+        ('a"b\n<c>', "a b c"),
+        ("\u8336", "\u8336"),
+        ("...", "join-code"),
+        ("x" * 300, "x" * 60),
+    ],
+)
+def test_a_picture_is_named_after_its_group(called: str, name: str) -> None:
+    assert file_name(called) == name

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.words.lookup import Words
 from tests.conftest import (
     API,
     CODE_LIMIT,
@@ -595,3 +596,22 @@ def test_ninety_people_scan_one_code_at_the_same_moment(start: Starter) -> None:
     assert [reply for reply in replies if not reply.ok] == []
     assert len(people[0].members(room)) == 91
     assert people[0].invite(room, server.person()).ok
+
+
+def test_the_history_says_how_somebody_came_and_a_change_of_name_does_not(server: Server) -> None:
+    room, (marta, *_) = server.group(2)
+    expect(marta.call("PUT", f"/profile/{quote(marta.user_id)}/displayname", {"displayname": "M"}))
+    expect(marta.set_room_name_of_own(room, "Marta"))
+    person = server.person()
+    expect(server.scan(person, server.make_code(room, marta)))
+    expect(person.set_room_name_of_own(room, "Uncle Bob"))
+    events = expect(marta.call("GET", f"/rooms/{quote(room)}/messages?dir=b&limit=50")).body[
+        "chunk"
+    ]
+    told = [
+        (event["content"]["membership"], event["content"].get("reason"))
+        for event in reversed(events)
+        if event["type"] == "m.room.member" and event["state_key"] == person.user_id
+    ]
+    why = Words().say("came_by_code_of", sharer="Marta")
+    assert told == [("invite", why), ("join", why), ("join", None)]

@@ -84,7 +84,7 @@ def assemble(
     life = CodeLife(scope, states, rights, personal, closing)
     judging = Judging(api, scope, rights, admission.deciding, filling)
     outcomes = Outcomes(admission.settling, closing, guard, config.code_limit)
-    bringing_in = BringingIn(api, database, presence)
+    bringing_in = BringingIn(api, database, presence, config.words)
     visits = DoorVisits(api, database, presence, concierge, config.codes.door_stay)
     group_entry = GroupEntry(
         api,

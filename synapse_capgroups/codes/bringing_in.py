@@ -9,12 +9,14 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.admission.decision import admitting
 from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.groups.names import member_name
 from synapse_capgroups.inside.membership_changes import set_membership, withdraw
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.words.lookup import Words
 
 _WHY_NOT_INVITED = {
     # The sharer's account: of an invitation, Synapse asks about no other.
@@ -34,10 +36,17 @@ class NotInvitedError(Exception):
 class BringingIn:
     """Changes the memberships of people at doors. They must have been let in before."""
 
-    def __init__(self, api: ModuleApi, database: Database, presence: Presence) -> None:
+    def __init__(
+        self, api: ModuleApi, database: Database, presence: Presence, words: Words
+    ) -> None:
+        """
+        Args:
+            words: what is written into the history of groups, in the server's language.
+        """
         self._api = api
         self._database = database
         self._presence = presence
+        self._words = words
 
     async def join(self, group: Group, sharer: str, user_id: str, alias: Alias | None) -> None:
         """Invite a local person and join them.
@@ -47,7 +56,7 @@ class BringingIn:
             SynapseError: Synapse or another module is against it. No invitation is left.
         """
         # The invitation shows a name, too.
-        look = attrs.asdict(alias) if alias else None
+        look = {**(attrs.asdict(alias) if alias else {}), **await self._reason(group, sharer)}
         was_invited = await self._presence.is_invited(group.room_id, user_id)
         await self._invite(group, sharer, user_id, look)
         token = admitting.set((group.room_id, user_id))
@@ -72,7 +81,7 @@ class BringingIn:
             return
         was_invited = await self._presence.is_invited(group.room_id, user_id)
         try:
-            await self._invite(group, sharer, user_id)
+            await self._invite(group, sharer, user_id, await self._reason(group, sharer))
         except Exception:
             if not was_invited:
 
@@ -82,8 +91,13 @@ class BringingIn:
                 await self._database.run("uninvited", forget)
             raise
 
+    async def _reason(self, group: Group, sharer: str) -> dict[str, str]:
+        """How they came, for whoever reads the history: the sharer did nothing just now."""
+        name = await member_name(self._api, group.room_id, sharer)
+        return {"reason": self._words.say("came_by_code_of", sharer=name)}
+
     async def _invite(
-        self, group: Group, sharer: str, user_id: str, look: Mapping[str, object] | None = None
+        self, group: Group, sharer: str, user_id: str, look: Mapping[str, object]
     ) -> None:
         token = admitting.set((group.room_id, user_id))
         try:

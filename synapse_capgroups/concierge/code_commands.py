@@ -53,7 +53,7 @@ class CodeCommands:
             code = await self._sharing.make(named.member, Terms(wish.lifetime, wish.max_uses))
         except CodeRequestError as e:
             raise not_made(e, self._config) from e
-        await self._pictures.send(asked.room_id, code)
+        await self._pictures.send(asked.room_id, code, named.name)
         uses = self._words.say("for_uses", uses=code.max_uses) if code.max_uses else ""
         return self._words.say(
             "code",
@@ -73,7 +73,7 @@ class CodeCommands:
             code = await self._sharing.make_personal(asked.user_id, terms)
         except CodeRequestError as e:
             raise not_made(e, self._config) from e
-        await self._pictures.send(asked.room_id, code)
+        await self._pictures.send(asked.room_id, code, asked.user_id)
         return self._words.say(
             "personal_code",
             until=date(code.expires_at),

@@ -1,7 +1,7 @@
 """The command about people: `remark`."""
 
 from synapse_capgroups.concierge.asking import Answer, Asked, sorry
-from synapse_capgroups.people.remarks import RemarkError, Remarks
+from synapse_capgroups.people.remarks import NoSuchPersonError, RemarkError, Remarks
 from synapse_capgroups.words.lookup import Words
 
 
@@ -23,6 +23,8 @@ class PeopleCommands:
             raise sorry(self._words, "which_person")
         try:
             await self._remarks.set(asked.user_id, other, name)
+        except NoSuchPersonError as e:
+            raise sorry(self._words, "no_such_person", user=other) from e
         except RemarkError as e:
             raise sorry(self._words, "name_too_long") from e
         return self._words.say("remarked" if name else "unremarked", user=other, name=name)

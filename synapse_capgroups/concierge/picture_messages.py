@@ -11,6 +11,8 @@ from synapse_capgroups.storage.codes import Code
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_NAME = 60
+
 
 class PictureMessages:
     """Draws, uploads and sends pictures."""
@@ -20,8 +22,12 @@ class PictureMessages:
         self._chats = chats
         self._pictures = pictures
 
-    async def send(self, room_id: str, code: Code) -> None:
-        """Send the card of a new code, if this process can upload it."""
+    async def send(self, room_id: str, code: Code, called: str) -> None:
+        """Send the card of a new code, if this process can upload it.
+
+        Args:
+            called: what it opens, after which the file is named.
+        """
         picture = await self._pictures.of_new(code)
         try:
             uri = await upload(self._api, self._chats.user_id, "image/png", picture)
@@ -33,7 +39,7 @@ class PictureMessages:
             room_id,
             {
                 "msgtype": "m.image",
-                "body": "join-code.png",
+                "body": f"{file_name(called)}.png",
                 "url": uri,
                 "info": {
                     "mimetype": "image/png",
@@ -44,3 +50,9 @@ class PictureMessages:
                 },
             },
         )
+
+
+def file_name(called: str) -> str:
+    """A name for a file that every system can keep; people have several codes on their phones."""
+    kept = "".join(c if c.isalnum() or c in " -_" else " " for c in called)
+    return " ".join(kept.split())[:_LONGEST_NAME].strip() or "join-code"

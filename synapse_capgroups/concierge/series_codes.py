@@ -31,7 +31,7 @@ class SeriesCodes:
             code = await self._live.make(organiser, terms)
         except CodeRequestError as e:
             raise not_made(e, self._config) from e
-        await self._pictures.send(asked.room_id, code)
+        await self._pictures.send(asked.room_id, code, organiser.series.name)
         uses = self._words.say("for_uses", uses=code.max_uses) if code.max_uses else ""
         return self._words.say(
             "live_code",

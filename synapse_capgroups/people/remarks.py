@@ -20,10 +20,15 @@ class RemarkError(Exception):
     """The name is too long, or the person has too many remarks."""
 
 
+class NoSuchPersonError(Exception):
+    """This server has no such account."""
+
+
 class Remarks:
     """Reads and writes remarks."""
 
     def __init__(self, api: ModuleApi) -> None:
+        self._api = api
         self._data = api.account_data_manager
 
     async def of(self, user_id: str) -> dict[str, str]:
@@ -35,8 +40,11 @@ class Remarks:
         """Set the name that a person has for another; an empty one removes it.
 
         Raises:
+            NoSuchPersonError: the other would be of this server, and has no account there.
             RemarkError: the name is too long, or there are too many.
         """
+        if name and self._api.is_mine(other) and await self._api.check_user_exists(other) is None:
+            raise NoSuchPersonError
         content = dict(await self._data.get_global(user_id, ACCOUNT_DATA_TYPE) or {})
         content.pop(other, None)
         if name:
