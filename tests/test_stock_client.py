@@ -15,9 +15,9 @@ from tests.browser import chromium
 from tests.conftest import API, Server, Starter
 from tests.stock_client import Client, hydrogen
 
-pytestmark = pytest.mark.stock_client
+pytestmark = [pytest.mark.stock_client, pytest.mark.long(1)]
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 PICNIC = "The picnic is on Sunday at three."
 
 
