@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from synapse_capgroups.client import assign, forget
+from synapse_capgroups.client import assign, codes, forget
 from synapse_capgroups.client.environment import TOKEN, add_server_argument
 
 
@@ -303,6 +303,17 @@ COMMANDS = (
         f"A server admin's access token is read from {TOKEN} in the environment.",
         forget.add_arguments,
         lambda arguments, _: forget.run(arguments),
+    ),
+    Command(
+        "codes",
+        "list or revoke the join codes of a person, a group or a series",
+        "For the helpdesk: codes are named by their IDs, and their secrets are never shown.",
+        "examples: capgroups codes @bob:example.com\n"
+        "          capgroups codes '!aBcDeFg:example.com' --revoke-all\n"
+        "          capgroups codes --revoke 0b191d4dc8\n\n"
+        f"A server admin's access token is read from {TOKEN} in the environment.",
+        codes.add_arguments,
+        codes.run,
     ),
     Command(
         "remove",

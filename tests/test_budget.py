@@ -107,11 +107,14 @@ ADMIN_CALLS = {
     "POST v1/admin/groups/{room}/adopt": Budget(10),
     # Of somebody who has a code and is deactivated.
     "POST v1/admin/people/{user_id}/forget": Budget(8),
+    "GET v1/admin/codes/of/{code_owner}": Budget(1),  # However many codes there are.
+    "POST v1/admin/codes/of/{code_owner}/revoke": Budget(14),  # Of two; the doors close after it.
+    "DELETE v1/admin/codes/{code_id}": Budget(8),
     # One for each 1,000 rooms, each 500 members of groups that are looked at, and each 5,000
     # entries on record.
     "GET v1/admin/report": Budget(20, mib=16),
     "GET v1/admin/people/{user_id}/report": Budget(1),
-    "GET v1/admin/groups/{room_id}/report": Budget(1),
+    "GET v1/admin/groups/{room}/report": Budget(1),
     "GET v1/admin/breaches": Budget(1, mib=16),
 }
 
@@ -335,13 +338,30 @@ def test_each_call_of_server_admins_stays_within_its_budget(server: Server) -> N
     def read(path: str) -> Callable[[], Budget]:
         return lambda: measured(server, lambda: expect(admin.call("GET", f"{API}/admin/{path}")))
 
+    def codes() -> tuple[str, str]:
+        """Two codes of a new group: its room ID, and the ID of one."""
+        room, (owner,) = server.group(1)
+        server.make_code(room, owner)
+        return room, server.make_code(room, owner)["code_id"]
+
+    def revoke_all() -> Budget:
+        path = f"{API}/admin/codes/of/{quote(codes()[0])}/revoke"
+        return measured(server, lambda: expect(admin.call("POST", path)))
+
+    def revoke() -> Budget:
+        path = f"{API}/admin/codes/{codes()[1]}"
+        return measured(server, lambda: expect(admin.call("DELETE", path)))
+
     room, (owner, _) = server.group(2)
     measures = {
+        "GET v1/admin/codes/of/{code_owner}": read(f"codes/of/{quote(codes()[0])}"),
+        "POST v1/admin/codes/of/{code_owner}/revoke": revoke_all,
+        "DELETE v1/admin/codes/{code_id}": revoke,
         "POST v1/admin/groups/{room}/adopt": adopt,
         "POST v1/admin/people/{user_id}/forget": forget,
         "GET v1/admin/report": read("report"),
         "GET v1/admin/people/{user_id}/report": read(f"people/{quote(owner.user_id)}/report"),
-        "GET v1/admin/groups/{room_id}/report": read(f"groups/{quote(room)}/report"),
+        "GET v1/admin/groups/{room}/report": read(f"groups/{quote(room)}/report"),
         "GET v1/admin/breaches": read("breaches"),
     }
     costs = {}

@@ -31,6 +31,7 @@ from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
 from synapse_capgroups.web.calls import PREFIX
 from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.code_desk_calls import CodeDeskCalls
 from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
@@ -117,8 +118,17 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
         "admin": {"200", "400", "404", "409"}, "creator": {"403"}, "member": {"403"},
         "nobody": NO_TOKEN,
     },
+    "listCodesOf": {
+        "admin": {"200", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
+    },
+    "revokeCodesOf": {
+        "admin": {"200", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
+    },
+    "revokeCodeOfAnybody": {
+        "admin": {"200", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
+    },
     "forgetPerson": {
-        "admin": {"200", "400", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
+        "admin": {"200", "400"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
     },
     "reportOnServer": {"admin": {"200"}, "creator": {"403"}, "nobody": NO_TOKEN},
     "reportOnPerson": {"admin": {"200", "400"}, "creator": {"403"}, "nobody": NO_TOKEN},
@@ -141,6 +151,7 @@ BODIES = {
 }
 
 CHANGES = {
+    "revokeCodesOf", "revokeCodeOfAnybody",
     "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
     "endSeries", "letGoOfSeries", "getSeriesReport", "listInSeveralGroups", "nameHelper",
     "makeLiveCode", "revokeLiveCode",
@@ -274,6 +285,9 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
         made.path_parameters = {
             "room_id": quote(draw(mostly(world.room_id)), safe=""),
             "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
+            "code_owner": quote(
+                draw(mostly(world.room_id, world.waiting[0], world.series_id)), safe=""
+            ),
             "series_id": quote(draw(mostly(world.series_id)), safe=""),
             "number": quote(draw(mostly("1")), safe=""),
             "assignment_id": quote(draw(mostly(world.plan["assignment_id"])), safe=""),
@@ -339,6 +353,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
     operation = api_schema().find_operation_by_id(operation_id)
     body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
     path_parameters = {
+        "code_owner": "x",
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
         "series_id": "s", "number": "1", "announcement_id": "0",
         "assignment_id": "0",
@@ -406,6 +421,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
+        CodeDeskCalls(*[nothing] * 3),
         AdoptionCalls(*[nothing] * 3),
         ReportCalls(*[nothing] * 3),
     )._routes  # fmt: skip

@@ -5,6 +5,7 @@ from synapse.module_api import ModuleApi
 
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.helpdesk.account_forgetting import AccountForgetting
+from synapse_capgroups.helpdesk.code_desk import CodeDesk
 from synapse_capgroups.series.succession import Succession
 from synapse_capgroups.storage.database import Database
 
@@ -14,6 +15,7 @@ class Helpdesk:
     """What other packages use of this one."""
 
     forgetting: AccountForgetting
+    codes: CodeDesk
 
 
 def assemble_helpdesk(
@@ -25,5 +27,6 @@ def assemble_helpdesk(
         concierge: its Matrix ID.
     """
     return Helpdesk(
-        forgetting=AccountForgetting(api, database, codes.closing, succession, concierge)
+        forgetting=AccountForgetting(api, database, codes.closing, succession, concierge),
+        codes=CodeDesk(api, database, codes.closing),
     )

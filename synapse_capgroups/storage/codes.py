@@ -166,6 +166,30 @@ class Codes:
         )
 
     @staticmethod
+    def page_of(
+        txn: LoggingTransaction,
+        page: Page,
+        *,
+        room_id: str | None = None,
+        sharer: str | None = None,
+    ) -> list[Code]:
+        """The codes that open something, or those of one person, the newest first."""
+        made_at, code_id = page.before or (2**62, "")
+        return _some(
+            txn,
+            f"""
+            {"sharer" if room_id is None else "room_id"} = ? AND created_at <= ?
+            AND (created_at < ? OR code_id < ?)
+            ORDER BY created_at DESC, code_id DESC LIMIT ?
+            """,
+            sharer if room_id is None else room_id,
+            made_at,
+            made_at,
+            code_id,
+            page.limit,
+        )
+
+    @staticmethod
     def doors(txn: LoggingTransaction) -> set[str]:
         """Every door, those of dead codes too."""
         txn.execute("SELECT door FROM capgroups_codes WHERE door IS NOT NULL")

@@ -12,6 +12,7 @@ from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
 from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
+from synapse_capgroups.web.code_desk_calls import CodeDeskCalls
 from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.health import Health
@@ -44,6 +45,7 @@ def serve(
         AssignmentCalls(api, callers, series.organisers, deeds.assigning, config.words),
         LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
         ForgetCall(api, callers, deeds.helpdesk.forgetting),
+        CodeDeskCalls(api, callers, deeds.helpdesk.codes),
         AdoptionCalls(api, callers, deeds.adopting),
         ReportCalls(api, callers, deeds.reports),
     )
