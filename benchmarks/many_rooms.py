@@ -1,6 +1,7 @@
 """`python -m benchmarks.many_rooms`: how long `capgroups check` takes on a server of many rooms.
 
-`--command adopt` measures the plan of `capgroups adopt` instead.
+`--command adopt` measures the plan of `capgroups adopt` instead, and `--command report` measures
+`capgroups report`, with five entries on record for each room, of the last year.
 
 A homeserver makes its tables and ends. Then SQL fills them: of each hundred rooms, 60 are direct
 chats, 30 have 5 members, 9 have 12, and one has 30; one in ten thousand has 600. 5 are public and
@@ -139,6 +140,23 @@ def fill(connection: Any, engine: str, rooms: int) -> None:
     cursor.close()
 
 
+def record(connection: Any, engine: str, rooms: int) -> None:
+    """Fill the record of a module that was there for a year."""
+    entries, year = 5 * rooms, 365 * 24 * 60 * 60 * 1000
+    begin = int(time.time() * 1000) - year
+    connection.cursor().execute(
+        f"""
+        INSERT INTO capgroups_admissions
+            (room_id, user_id, how, inviter, inviter_was_friend, mode, members_after, admitted_at)
+        {_SERIES[engine].format(rooms=entries)}
+        SELECT {_ROOM}, '@user' || i || ':localhost', 'invite', '@user' || (i / 3) || ':localhost',
+            FALSE, 'open', 2, {begin} + i * CAST({year // entries} AS BIGINT)
+        FROM series
+        """
+    )
+    connection.commit()
+
+
 def _drop_indexes(cursor: Any) -> list[str]:
     """Drop what would be filled row by row, and return what makes it anew."""
     cursor.execute("SET maintenance_work_mem = '256MB'")
@@ -163,7 +181,7 @@ def measure(yaml: Path, output: str, postmaster: int | None = None, name: str = 
 
     Args:
         postmaster: the process of PostgreSQL's whose children serve it.
-        name: `check` or `adopt`.
+        name: `check`, `adopt` or `report`.
     """
     command = [sys.executable, "-m", "synapse_capgroups", name, "-c", str(yaml), "-o", output]
     load, served = os.getloadavg()[0], _children_cpu(postmaster)
@@ -207,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.many_rooms", description=__doc__)
     parser.add_argument("engine", choices=("postgres", "sqlite"))
     parser.add_argument("--rooms", type=int, default=1_000_000)
-    parser.add_argument("--command", choices=("check", "adopt"), default="check")
+    parser.add_argument("--command", choices=("check", "adopt", "report"), default="check")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="capgroups-many-") as folder:
         Path(folder).chmod(0o755)
@@ -217,12 +235,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             postgres = Postgres(home)
             postgres.start()
             database = postgres.create_database("many")
+        # A trial makes the module's tables, and nothing else.
+        module = {"enforce": False} if options.command == "report" else None
         try:
             homeserver = Homeserver(
-                Path(folder) / "server", None, database=database,
+                Path(folder) / "server", module, database=database,
                 settings={"allow_guest_access": False},
             )  # fmt: skip
             homeserver.start()
+            if module:
+                time.sleep(10)  # The tables are made in the background.
             homeserver.stop()
             path = homeserver.folder / "homeserver.db"
             connection = (
@@ -238,6 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     connection.execute("PRAGMA journal_mode = OFF")
                     connection.execute("PRAGMA cache_size = -4000000")
                 fill(connection, options.engine, options.rooms)
+                if module:
+                    record(connection, options.engine, options.rooms)
                 if isinstance(connection, sqlite3.Connection):
                     connection.execute("ANALYZE")
                     connection.execute("PRAGMA journal_mode = WAL")
