@@ -198,6 +198,15 @@ def test_what_was_planned_is_done_and_undone(engine: Old, tmp_path: Path) -> Non
     assert undone.code == 0, undone
     assert engine.everything() == before
     assert engine.plan() == plan
+    journal = [facts for word, facts in engine.server.homeserver.journal() if word == "admin"]
+    listed = [facts for facts in journal if facts["group"] == engine.rooms["listed"]][:2]
+    assert [(facts["deed"], facts["by"]) for facts in listed] == [
+        ("adopted", engine.admin.user_id), ("taken_back", engine.admin.user_id),
+    ]  # fmt: skip
+    assert listed[0]["steps"] == listed[1]["steps"][::-1] == [
+        "m.room.canonical_alias", "m.room.join_rules", "listing",
+        "#listed:localhost", "#second:localhost",
+    ]  # fmt: skip
 
 
 def planned_keys(plan: dict[str, Any]) -> set[str]:

@@ -543,3 +543,52 @@ def test_one_person_who_joins_on_two_workers_at_once_is_on_record_once(
             ]
         assert all(join.result().ok for join in joins)
         assert on_record(server, room) == cluster.on(creator, 0).members(room)
+
+
+def test_a_room_is_adopted_once_and_taken_back_once_by_whichever_worker_is_asked(
+    start_cluster: Clusters,
+) -> None:
+    server, cluster = start_cluster(module=SMALL, workers=2)
+    admin = server.person(admin=True)
+    room = admin.new_room()
+    public, invite = {"join_rule": "public"}, {"join_rule": "invite"}
+    expect(admin.set_state(room, "m.room.join_rules", public))  # Nobody asks about an admin's.
+    server.query("UPDATE rooms SET is_public = TRUE WHERE room_id = ?", room)
+    server.query(
+        "INSERT INTO room_aliases (room_alias, room_id, creator) VALUES ('#old:localhost', ?, ?)",
+        room, admin.user_id,
+    )  # fmt: skip
+    server.query("INSERT INTO room_alias_servers VALUES ('#old:localhost', 'localhost')")
+    entry = {"creator": admin.user_id, "servers": ["localhost"]}
+    body = {
+        "server": "localhost",
+        "steps": [
+            {"what": "state", "name": "m.room.join_rules", "before": public, "after": invite},
+            {"what": "listing", "name": "", "before": True, "after": False},
+            {"what": "address", "name": "#old:localhost", "before": entry, "after": None},
+        ],
+        "notice": {"people": [admin.user_id], "text": "It changes."},
+    }
+    path = f"{API}/admin/groups/{quote(room, safe='')}/adopt"
+
+    def everywhere(undo: bool) -> list[int]:
+        def call(worker: int) -> Reply:
+            return cluster.on(admin, worker).call("POST", path, {**body, "undo": undo})
+
+        with ThreadPoolExecutor() as pool:
+            replies = [expect(reply).body for reply in pool.map(call, [0, 1, 0, 1])]
+        assert [len(reply["told"]) for reply in replies] == [
+            bool(reply["changed"]) for reply in replies
+        ]
+        return sorted(reply["changed"] for reply in replies)
+
+    def there(worker: int) -> tuple[Any, Any, int]:
+        here = cluster.on(admin, worker)
+        listed = server.query("SELECT is_public FROM rooms WHERE room_id = ?", room)[0][0]
+        address = here.call("GET", "/directory/room/%23old%3Alocalhost")
+        return here.state(room, "m.room.join_rules").body, listed, address.status
+
+    assert everywhere(undo=False) == [0, 0, 0, 3]
+    assert eventually(lambda: [there(n) for n in range(2)] == [(invite, False, 404)] * 2)
+    assert everywhere(undo=True) == [0, 0, 0, 3]
+    assert eventually(lambda: [there(n) for n in range(2)] == [(public, True, 200)] * 2)

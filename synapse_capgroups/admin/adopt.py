@@ -1,6 +1,7 @@
 """`capgroups adopt`: brings the rooms that break a rule to the rules, and takes them back."""
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -30,6 +31,8 @@ Sleep = Callable[[float], None]
 
 def run(arguments: argparse.Namespace, sleep: Sleep = time.sleep) -> int:
     """Plan, carry out or take back, and return the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Where the terminal has no UTF-8.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         server = read(arguments.config)
         if arguments.undo or arguments.apply:
@@ -39,7 +42,7 @@ def run(arguments: argparse.Namespace, sleep: Sleep = time.sleep) -> int:
         if plan.changed:
             note(
                 "\nNothing is done yet. To do exactly this:\n  "
-                + shlex.join(["capgroups", "adopt", *_repeated(arguments), "--apply", plan.hash()])
+                + shlex.join(["capgroups", "adopt", *_repeated(arguments), "--apply", plan.hash])
                 + " --undo-file adopted.jsonl"
             )
         return FOUND if plan.changed else OK
@@ -91,16 +94,14 @@ def _change(arguments: argparse.Namespace, server: ServerConfig, sleep: Sleep) -
         file = UndoFile.open(Path(arguments.undo_file))
     else:
         plan = _plan(arguments, server)
-        if plan.hash() != arguments.apply:
+        if plan.hash != arguments.apply:
             _show(arguments, plan)
             raise CannotRunError(
                 "Nothing was done: the server has changed, so this is another plan than the one "
-                f"you saw. Its hash is {plan.hash()}."
+                f"you saw. Its hash is {plan.hash}."
             )
         rooms = [room.to_json() for room in plan.changed]
-        file = UndoFile.create(
-            Path(arguments.undo_file), server.server_name, arguments.apply, rooms
-        )
+        file = UndoFile.create(Path(arguments.undo_file), plan.server_name, plan.hash, rooms)
     try:
         _require_fitting(file, arguments, server)
         work = _Work(connection, file, arguments.pause, sleep)

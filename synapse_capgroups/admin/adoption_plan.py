@@ -41,15 +41,20 @@ class PlannedRoom:
 
     Attributes:
         people: who is written to.
-        text: what they read.
+        words: in whose language they read it.
         exempt: why it should perhaps be exempt instead; such a room is changed only if asked for.
     """
 
     found: Finding
     way: Way
     people: tuple[str, ...]
-    text: str
+    words: Words
     exempt: Likeness | None
+
+    @property
+    def text(self) -> str:
+        """What they read."""
+        return notice(self.words, self.found.name, self.way.steps) if self.way.steps else ""
 
     def to_json(self) -> Json:
         """What is carried out: the hash of a plan is over these."""
@@ -69,11 +74,20 @@ class AdoptionPlan:
     Attributes:
         rooms: all that break a rule, by their IDs.
         everything: whether rooms that should perhaps be exempt are changed as well.
+        hash: the same for the same changes of the same server.
     """
 
     server_name: str
     rooms: Sequence[PlannedRoom]
     everything: bool
+    hash: str = attrs.field(init=False)
+
+    @hash.default
+    def _hash(self) -> str:
+        digest = hashlib.sha256(encode_canonical_json({"server": self.server_name}))
+        for room in self.changed:
+            digest.update(b"\n" + encode_canonical_json(room.to_json()))
+        return digest.hexdigest()
 
     @property
     def changed(self) -> list[PlannedRoom]:
@@ -83,11 +97,6 @@ class AdoptionPlan:
     def is_spared(self, room: PlannedRoom) -> bool:
         """Whether a room is left as it is, since it should perhaps be exempt."""
         return room.exempt is not None and not self.everything
-
-    def hash(self) -> str:
-        """The same for the same changes of the same server."""
-        whole = {"server": self.server_name, "rooms": [room.to_json() for room in self.changed]}
-        return hashlib.sha256(encode_canonical_json(whole)).hexdigest()
 
 
 def make_plan(server: ServerConfig, database: Opened, *, everything: bool) -> AdoptionPlan:
@@ -170,7 +179,7 @@ class _Planner:
             found,
             way,
             tuple(owners[:_OWNERS_TOLD]),
-            notice(self._words, found.name, way.steps) if way.steps else "",
+            self._words,
             likeness(look, self._auto_join),
         )
 

@@ -83,7 +83,7 @@ def as_table(plan: AdoptionPlan, out: TextIO, rows: int) -> None:
         print("\nWhat owners are told, here of the first room:\n", file=out)
         for line in largest[0].text.split("\n"):
             print(f"    {plain(line)}".rstrip(), file=out)
-        print(f"\nHash: {plan.hash()}", file=out)
+        print(f"\nHash: {plan.hash}", file=out)
 
 
 def _exempt(plan: AdoptionPlan, out: TextIO) -> None:
@@ -117,7 +117,7 @@ def as_json(plan: AdoptionPlan, out: TextIO) -> None:
     """The whole plan as one object."""
     whole = {
         "server_name": plan.server_name,
-        "hash": plan.hash(),
+        "hash": plan.hash,
         "rooms": [_record(plan, room) for room in plan.rooms],
     }
     out.write(json.dumps(whole, ensure_ascii=False, indent=1))

@@ -11,10 +11,11 @@ it is. So a command that was killed goes on, in either direction.
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,7 +45,7 @@ class UndoFile:
 
     @classmethod
     def create(
-        cls, path: Path, server_name: str, plan_hash: str, rooms: Iterable[Json]
+        cls, path: Path, server_name: str, plan_hash: str, rooms: Collection[Json]
     ) -> "UndoFile":
         """Write a plan's file and open it.
 
@@ -54,19 +55,16 @@ class UndoFile:
         try:
             with tempfile.NamedTemporaryFile(dir=path.absolute().parent, delete=False) as new:
                 try:
-                    lines, count = [], 0
-                    for count, room in enumerate(rooms, 1):  # noqa: B007
-                        lines.append({"kind": "room", **room})
                     head = {
                         "kind": "plan",
                         "version": _VERSION,
                         "server": server_name,
                         "hash": plan_hash,
-                        "rooms": count,
+                        "rooms": len(rooms),
                     }
                     last = ""
-                    for line in [head, *lines]:
-                        text, last = _line(line, last)
+                    for line in itertools.chain([head], rooms):
+                        text, last = _line({"kind": "room", **line}, last)
                         new.write(text)
                     new.flush()
                     os.fsync(new.fileno())
