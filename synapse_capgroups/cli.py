@@ -307,10 +307,10 @@ COMMANDS = (
     Command(
         "codes",
         "list or revoke the join codes of a person, a group or a series",
-        "For the helpdesk: codes are named by their IDs, and their secrets are never shown.",
-        "examples: capgroups codes @bob:example.com\n"
-        "          capgroups codes '!aBcDeFg:example.com' --revoke-all\n"
-        "          capgroups codes --revoke 0b191d4dc8\n\n"
+        "For the helpdesk: codes are named by their IDs, and their secrets are never\nshown.",
+        "example: capgroups codes @bob:example.com\n"
+        "example: capgroups codes '!aBcDeFg:example.com' --revoke-all\n"
+        "example: capgroups codes --revoke 0b191d4dc8\n\n"
         f"A server admin's access token is read from {TOKEN} in the environment.",
         codes.add_arguments,
         codes.run,
@@ -318,12 +318,14 @@ COMMANDS = (
     Command(
         "remove",
         "take away what the module has left, once it is not loaded any more",
-        "Take the module out of `modules` in homeserver.yaml and restart Synapse first. This\n"
-        "says what would go: doors, chats, spaces, the account and the tables. Groups stay.",
+        "Take the module out of `modules` in homeserver.yaml and restart Synapse first.\n"
+        "This says what would go: doors, chats, spaces, the account and the tables.\n"
+        "Groups stay.",
         "example: capgroups remove -c /etc/matrix-synapse/homeserver.yaml --apply\n\n"
         f"With --apply, a server admin's access token is read from {TOKEN} in the\n"
-        "environment. --server is where Synapse's Admin API answers (default: CAPGROUPS_SERVER\n"
-        "in the environment, then `public_baseurl`). It can be interrupted and run again.",
+        "environment. --server is where Synapse's Admin API answers (default:\n"
+        "CAPGROUPS_SERVER in the environment, then `public_baseurl`). It can be\n"
+        "interrupted and run again.",
         _add_remove_arguments,
         _remove,
         IN_SYNAPSES_ENVIRONMENT,
