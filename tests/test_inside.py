@@ -76,8 +76,9 @@ from tests.conftest import Server
         "access_tokens: user_id",
         "user_threepids: user_id, medium",
         "account_data: user_id, account_data_type, content",
-        "room_aliases: room_id, room_alias",
-        "rooms: room_id, is_public, creator",
+        "room_aliases: room_id, room_alias, creator",
+        "room_alias_servers: room_alias, server",
+        "rooms: room_id, is_public, creator, room_version",
     ],
 )
 def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
@@ -98,6 +99,7 @@ def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
         ("rooms", ["room_id"]),
         ("room_aliases", ["room_id"]),
         ("room_aliases", ["room_alias"]),
+        ("room_alias_servers", ["room_alias"]),
     ],
 )
 def test_the_indexes_that_the_statements_rely_on(
