@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from synapse_capgroups.client import assign, codes, forget
+from synapse_capgroups.client import assign, codes, concierge, forget
 from synapse_capgroups.client.environment import TOKEN, add_server_argument
 
 
@@ -314,6 +314,17 @@ COMMANDS = (
         f"A server admin's access token is read from {TOKEN} in the environment.",
         codes.add_arguments,
         codes.run,
+    ),
+    Command(
+        "concierge",
+        "write to the owners of all groups",
+        "The concierge writes a notice to each owner once, in their chat with it. Without\n"
+        "--apply it is only said how many would get it. The same text is the same notice:\n"
+        "who has got it does not get it again.",
+        "example: capgroups concierge --notice notice.txt --apply\n\n"
+        f"A server admin's access token is read from {TOKEN} in the environment.",
+        concierge.add_arguments,
+        lambda arguments, _: concierge.run(arguments),
     ),
     Command(
         "remove",

@@ -107,6 +107,10 @@ ADMIN_CALLS = {
     "POST v1/admin/groups/{room}/adopt": Budget(10),
     # Of somebody who has a code and is deactivated.
     "POST v1/admin/people/{user_id}/forget": Budget(8),
+    # And one more for each 50 groups of the server; a copy costs the concierge two to ten.
+    "POST v1/admin/notices": Budget(12),
+    "GET v1/admin/notices/{notice_id}": Budget(1),
+    "POST v1/admin/notices/{notice_id}/stop": Budget(2),
     "GET v1/admin/codes/of/{code_owner}": Budget(1),  # However many codes there are.
     "POST v1/admin/codes/of/{code_owner}/revoke": Budget(14),  # Of two; the doors close after it.
     "DELETE v1/admin/codes/{code_id}": Budget(8),
@@ -352,8 +356,21 @@ def test_each_call_of_server_admins_stays_within_its_budget(server: Server) -> N
         path = f"{API}/admin/codes/{codes()[1]}"
         return measured(server, lambda: expect(admin.call("DELETE", path)))
 
+    def write() -> Budget:
+        body = {"text": "The server is moved on Sunday."}
+        path = f"{API}/admin/notices"
+        return measured(server, lambda: expect(admin.call("POST", path, body)))
+
+    notice = "5" * 16
+    server.query("INSERT INTO capgroups_owner_notices VALUES (?, 'Hello', ?)", notice, 10**13)
+    stop = f"{API}/admin/notices/{notice}/stop"
     room, (owner, _) = server.group(2)
     measures = {
+        "POST v1/admin/notices": write,
+        "GET v1/admin/notices/{notice_id}": read(f"notices/{notice}"),
+        "POST v1/admin/notices/{notice_id}/stop": lambda: measured(
+            server, lambda: expect(admin.call("POST", stop))
+        ),
         "GET v1/admin/codes/of/{code_owner}": read(f"codes/of/{quote(codes()[0])}"),
         "POST v1/admin/codes/of/{code_owner}/revoke": revoke_all,
         "DELETE v1/admin/codes/{code_id}": revoke,

@@ -35,6 +35,7 @@ from synapse_capgroups.web.code_desk_calls import CodeDeskCalls
 from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
+from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
 from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
@@ -118,6 +119,11 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
         "admin": {"200", "400", "404", "409"}, "creator": {"403"}, "member": {"403"},
         "nobody": NO_TOKEN,
     },
+    "writeNotice": {
+        "admin": {"200", "400"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
+    },
+    "getNotice": {"admin": {"200", "404"}, "creator": {"403"}, "nobody": NO_TOKEN},
+    "stopNotice": {"admin": {"200", "404"}, "creator": {"403"}, "nobody": NO_TOKEN},
     "listCodesOf": {
         "admin": {"200", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
     },
@@ -147,6 +153,7 @@ BODIES = {
     "takeIntoSeries": {"room_id": "!r"},
     "makeLiveCode": {},
     "planAssignment": {"people": []},
+    "writeNotice": {"text": "Hello"},
     "applyAssignment": {"hash": ""},
 }
 
@@ -229,6 +236,8 @@ def make_world(server: Server) -> World:
     path = f"{PREFIX}/series/{series_id}/codes"
     live = [expect(creator.call("POST", path, {})).body["code_id"] for _ in range(2)]
     expect(creator.call("DELETE", f"{path}/{live[1]}"))
+    server.query("DELETE FROM capgroups_owner_notices")
+    server.query("INSERT INTO capgroups_owner_notices VALUES (?, 'Hello', ?)", "0" * 16, 10**13)
     path = f"{PREFIX}/series/{series_id}/announcements"
     announcement = expect(creator.call("POST", path, {"text": "Hello"})).body["announcement_id"]
     expect(creator.call("POST", f"{path}/{announcement}/confirm"))
@@ -285,6 +294,7 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
         made.path_parameters = {
             "room_id": quote(draw(mostly(world.room_id)), safe=""),
             "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
+            "notice_id": draw(st.sampled_from(["0" * 16, "1" * 16])),
             "code_owner": quote(
                 draw(mostly(world.room_id, world.waiting[0], world.series_id)), safe=""
             ),
@@ -309,6 +319,8 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
             made.body = {"server": "localhost", "steps": [step]}
         if operation_id == "editAnnouncement" and draw(st.booleans()):
             made.body = {"text": "Other"}
+        if operation_id == "writeNotice" and isinstance(made.body, dict):
+            made.body.pop("apply", None)  # Every owner of the server that tests share would get it.
         if operation_id == "previewCode" and draw(st.booleans()):
             made.body = {"secret": draw(mostly(*secrets))}
         return made
@@ -353,7 +365,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
     operation = api_schema().find_operation_by_id(operation_id)
     body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
     path_parameters = {
-        "code_owner": "x",
+        "code_owner": "x", "notice_id": "0" * 16,
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
         "series_id": "s", "number": "1", "announcement_id": "0",
         "assignment_id": "0",
@@ -421,7 +433,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
-        CodeDeskCalls(*[nothing] * 3),
+        CodeDeskCalls(*[nothing] * 3), OwnerMailCalls(*[nothing] * 2),
         AdoptionCalls(*[nothing] * 3),
         ReportCalls(*[nothing] * 3),
     )._routes  # fmt: skip

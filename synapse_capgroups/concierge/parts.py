@@ -16,6 +16,7 @@ from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.concierge.forwarding import Forwarding
 from synapse_capgroups.concierge.front_door import FrontDoor
 from synapse_capgroups.concierge.newcomers import Newcomers
+from synapse_capgroups.concierge.owner_postman import OwnerPostman
 from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
@@ -39,7 +40,7 @@ class ConciergeParts:
     care: ChatCare
     account: ConciergeAccount
     hears: Concierge
-    notices: tuple[ModeratorNotices | RefusalNotices, ...]
+    notices: tuple[ModeratorNotices | RefusalNotices | OwnerPostman, ...]
 
 
 def assemble_concierge(
@@ -68,6 +69,8 @@ def assemble_concierge(
     reports = AnnouncementReports(deeds.announcing.announced, chats, words)
     deeds.announcing.postman.report_to(reports.report)
     deeds.adopting.tell_by(AdoptionNotices(chats).tell)
+    to_owners = OwnerPostman(api, database, chats)
+    deeds.helpdesk.mail.written = to_owners.begin
     commands = all_commands(api, chats, deeds, newcomers, Forwarding(database), config)
     return ConciergeParts(
         chats=chats,
@@ -75,5 +78,5 @@ def assemble_concierge(
         care=ChatCare(api, database, scope, chats),
         account=ConciergeAccount(api, database, scope.concierge, enforce=enforce),
         hears=Concierge(api, chats, limits, commands, config),
-        notices=(to_moderators, to_refused) if enforce else (),
+        notices=(to_moderators, to_refused, to_owners) if enforce else (),
     )

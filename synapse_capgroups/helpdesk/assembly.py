@@ -6,6 +6,7 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.helpdesk.account_forgetting import AccountForgetting
 from synapse_capgroups.helpdesk.code_desk import CodeDesk
+from synapse_capgroups.helpdesk.owner_mail import OwnerMail
 from synapse_capgroups.series.succession import Succession
 from synapse_capgroups.storage.database import Database
 
@@ -16,6 +17,7 @@ class Helpdesk:
 
     forgetting: AccountForgetting
     codes: CodeDesk
+    mail: OwnerMail
 
 
 def assemble_helpdesk(
@@ -29,4 +31,5 @@ def assemble_helpdesk(
     return Helpdesk(
         forgetting=AccountForgetting(api, database, codes.closing, succession, concierge),
         codes=CodeDesk(api, database, codes.closing),
+        mail=OwnerMail(api, database),
     )

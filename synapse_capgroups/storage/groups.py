@@ -31,3 +31,12 @@ class Groups:
         txn.execute("SELECT mode, COUNT(*) FROM capgroups_groups GROUP BY mode")
         counts = {Mode(mode): int(count) for mode, count in txn}
         return {mode: counts.get(mode, 0) for mode in Mode}
+
+    @staticmethod
+    def after(txn: LoggingTransaction, room_id: str, most: int) -> list[str]:
+        """The next groups by their room IDs. By the primary key."""
+        txn.execute(
+            "SELECT room_id FROM capgroups_groups WHERE room_id > ? ORDER BY room_id LIMIT ?",
+            (room_id, most),
+        )
+        return [found for (found,) in txn.fetchall()]

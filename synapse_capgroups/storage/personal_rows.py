@@ -103,6 +103,9 @@ class PersonalRows:
             """,
             (user_id,),
         )
+        txn.execute(
+            "DELETE FROM capgroups_owner_outbox WHERE user_id = ? AND state = 'failed'", (user_id,)
+        )
         for column in ("author", "applied_by"):
             txn.execute(
                 f"""

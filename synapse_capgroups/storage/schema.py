@@ -467,6 +467,27 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX capgroups_would_be_room ON capgroups_would_be (room_id)",
+        # What a server admin writes to the owners of groups, and a row for each of them.
+        """
+        CREATE TABLE capgroups_owner_notices (
+            notice_id TEXT NOT NULL PRIMARY KEY,
+            body TEXT NOT NULL,
+            written_at BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE capgroups_owner_outbox (
+            notice_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            state TEXT NOT NULL,
+            PRIMARY KEY (notice_id, user_id)
+        )
+        """,
+        """
+        CREATE INDEX capgroups_owner_outbox_due ON capgroups_owner_outbox (notice_id, user_id)
+        WHERE state = 'due'
+        """,
+        "CREATE INDEX capgroups_owner_outbox_user ON capgroups_owner_outbox (user_id)",
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),

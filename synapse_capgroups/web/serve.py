@@ -18,6 +18,7 @@ from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.health import Health
 from synapse_capgroups.web.join_page import JoinPage
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
+from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
 from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
@@ -46,6 +47,7 @@ def serve(
         LiveCodeCalls(callers, series.organisers, codes.live, codes.live_pictures, config),
         ForgetCall(api, callers, deeds.helpdesk.forgetting),
         CodeDeskCalls(api, callers, deeds.helpdesk.codes),
+        OwnerMailCalls(callers, deeds.helpdesk.mail),
         AdoptionCalls(api, callers, deeds.adopting),
         ReportCalls(api, callers, deeds.reports),
     )
