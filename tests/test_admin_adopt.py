@@ -265,7 +265,7 @@ def test_a_command_that_is_killed_goes_on_in_both_directions(engine: Old, tmp_pa
     before = engine.everything()
     plan = engine.plan()
     file = tmp_path / "undo.jsonl"
-    carry_out = ["--apply", plan["hash"], "--undo-file", str(file), "--pause", "0"]
+    carry_out = ["--apply", plan["hash"], "--undo-file", str(file), "--pause", "0.1"]
     told = collections.Counter(messages(engine))
     assert killed_again_and_again(engine, file, 1, *carry_out) >= 2
     adopted = engine.everything()
@@ -277,7 +277,7 @@ def test_a_command_that_is_killed_goes_on_in_both_directions(engine: Old, tmp_pa
     assert again.code == 0, again
     assert engine.everything() == adopted
     told = collections.Counter(messages(engine))
-    assert killed_again_and_again(engine, file, 2, "--undo", str(file), "--pause", "0") >= 2
+    assert killed_again_and_again(engine, file, 2, "--undo", str(file), "--pause", "0.1") >= 2
     assert engine.everything() == before
     said = collections.Counter(messages(engine)) - told
     taken_back = (
@@ -302,6 +302,9 @@ def test_a_server_that_is_killed_is_waited_for(engine: Old, tmp_path: Path) -> N
         homeserver.kill()
         homeserver.start()
         done = running.result()
+    if done.code == 2:  # It does not wait for ever, and a start can take long.
+        assert "The same command goes on" in done.err
+        done = engine.apply(plan, file)
     assert done.code == 0, done
     adopted = engine.everything()
     assert {key for key in before if adopted[key] != before[key]} == planned_keys(plan)

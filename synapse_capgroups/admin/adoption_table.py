@@ -64,7 +64,10 @@ def as_table(plan: AdoptionPlan, out: TextIO, rows: int) -> None:
     for why, meaning in _LEFT.items():
         if left[why]:
             print(f"{left[why]:>8,}  {why.value:<13} {meaning}", file=out)
-    print(f"\n{len(changed):,} of {len(plan.rooms):,} rooms that break a rule", file=out)
+    print(
+        f"\n{len(changed):,} of {len(plan.rooms):,} rooms that break a rule would be changed",
+        file=out,
+    )
     largest = sorted(changed, key=lambda room: (-room.found.members, room.found.room_id))[:rows]
     if largest:
         print(f"\n{'members':>7}  {'told':<24}  what, and which room", file=out)
