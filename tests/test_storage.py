@@ -142,7 +142,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_series_spaces", "capgroups_announcements", "capgroups_outbox",
         "capgroups_assignments", "capgroups_assignment_groups", "capgroups_assignment_rows",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
-        "capgroups_would_be",
+        "capgroups_would_be", "capgroups_owner_notices", "capgroups_owner_outbox",
     }  # fmt: skip
 
 
