@@ -11,6 +11,7 @@ from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Scope
+from synapse_capgroups.groups.views import Views
 from synapse_capgroups.helpdesk.assembly import Helpdesk, assemble_helpdesk
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.report.reports import Reports
@@ -25,6 +26,7 @@ class Deeds:
     """The deeds by their nouns. Each has its right, its limit and its lock inside."""
 
     members: Members
+    views: Views
     codes: CodeParts
     requests: RequestParts
     series: Organising
@@ -52,6 +54,7 @@ def assemble_deeds(
     concierge = api.get_qualified_user_id(config.concierge)
     return Deeds(
         members=members,
+        views=Views(api, database, limits, members, min_age=config.friends.min_age),
         codes=codes,
         requests=assemble_requests(api, database, admission, members, codes, series.making, config),
         series=organising,

@@ -42,7 +42,11 @@ CALLS = {
     "GET join/join.js": Budget(0),
     "GET join/join.css": Budget(0),
     "POST v1/codes/preview": Budget(3),
+    "GET v1/groups": Budget(3),  # However many groups the page has.
     "GET v1/groups/{room}": Budget(2),
+    "GET v1/groups/{room}/members": Budget(4),  # However many members the page has.
+    "GET v1/groups/{room}/admissions": Budget(4),
+    "GET v1/groups/{room}/growth": Budget(4),
     "POST v1/groups/{room}/codes": Budget(5, rooms=1),
     "GET v1/groups/{room}/codes": Budget(3),  # However many codes the page has.
     "GET v1/groups/{room}/codes/{code_id}/qr.png": Budget(4, mib=16),

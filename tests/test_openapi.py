@@ -40,6 +40,7 @@ from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
+from synapse_capgroups.web.view_calls import ViewCalls
 from tests.conftest import CODE_LIMIT, Server, Starter
 
 _names = itertools.count(1)
@@ -64,6 +65,10 @@ NO_TOKEN = {"401"}
 ANSWERS: dict[str, dict[str, set[str]]] = {
     "previewCode": {"nobody": {"200", "400", "404"}},
     "getGroup": {"creator": {"200", "404"}, "member": {"200", "404"}, "nobody": NO_TOKEN},
+    "listGroups": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
+    "listMembers": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "listAdmissions": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "getGrowth": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "makeCode": {"creator": {"200", "400", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "listCodes": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "revokeAnyCode": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
@@ -430,6 +435,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
     nothing: Any = None
     routes = Api(
         nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2),
+        ViewCalls(*[nothing] * 3),
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),

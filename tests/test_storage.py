@@ -33,6 +33,7 @@ from synapse_capgroups.inside.tables.outside import Outside
 from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
+from synapse_capgroups.inside.tables.within import Within
 from synapse_capgroups.rules.announcements import Undelivered
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.joining import Mode
@@ -326,7 +327,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: CodeInvitations.remove(txn, "!r", "@a"),
     lambda txn: Aliases.of(txn, "!r", "@a"),
     lambda txn: Aliases.names_in(txn, "!r"),
-    lambda txn: Memberships.names_of_members(txn, "!r"),
+    lambda txn: Within.names_of_members(txn, "!r"),
     lambda txn: AccountData.m_directs(txn, ["@a", "@b"]),
     lambda txn: Memberships.present_in(txn, ["!r", "!s"]),
     lambda txn: Users.verified_contacts(txn, "@a"),
@@ -444,7 +445,11 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: ReportCounts.would_be_of_group(txn, "!r"),
     lambda txn: StoredOfPerson.of(txn, "@a", 5),
     lambda txn: AccountData.content(txn, "@a", "m.direct"),
-    lambda txn: Memberships.members(txn, "!r", 5),
+    lambda txn: Within.members(txn, "!r", 5),
+    lambda txn: Within.members_page(txn, "!r", "@a:s", 5),
+    lambda txn: Admissions.page(txn, "!r", (5, "@a:s"), 5),
+    lambda txn: Admissions.latest_of(txn, "!r", ["@a:s"]),
+    lambda txn: Admissions.growth(txn, "!r", 5),
     lambda txn: AllRooms.one(txn, "localhost", "!r"),
     lambda txn: AllRooms.page(txn, "localhost", "!r", 5),
     lambda txn: AllRooms.federating(txn, ["!r"]),

@@ -3,7 +3,7 @@
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.config import Config
-from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.within import Within
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.storage.aliases import Aliases
 
@@ -23,7 +23,7 @@ class Naming:
         alias = Aliases.of(txn, room_id, user_id)
         if alias is None and self._pseudonyms is not None:
             # Those of people who are still on their way are among the aliases.
-            taken = Memberships.names_of_members(txn, room_id)
+            taken = Within.names_of_members(txn, room_id)
             taken += Aliases.names_in(txn, room_id)
             alias = Alias(self._pseudonyms.pseudonym(taken))
             Aliases.set(txn, room_id, user_id, alias)

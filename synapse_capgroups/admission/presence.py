@@ -1,5 +1,7 @@
 """Who is in a room at this moment, and how many seats a group has taken."""
 
+from collections.abc import Collection
+
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.config import Config
@@ -40,14 +42,23 @@ class Presence:
             "members", lambda txn: Seats.members(txn, group.room_id)
         )
 
-    async def members_and_seats(self, group: Group) -> tuple[int, int, bool]:
-        """How many members a group has, how many seats are taken, and whether it has approval."""
+    async def members_and_seats(
+        self, groups: Collection[Group]
+    ) -> dict[str, tuple[int, int, bool]]:
+        """How many members groups have, how many seats are taken, and whether they have approval.
+
+        By room ID, in one transaction.
+        """
         now = self._api.get_current_time_msec()
 
-        def count(txn: LoggingTransaction) -> tuple[int, int, bool]:
-            members = Seats.members(txn, group.room_id)
-            taken = Seats.taken_by_others(txn, group.room_id, "", now, self._seatless)
-            return members, taken, Approval.is_on(txn, group.room_id)
+        def count(txn: LoggingTransaction) -> dict[str, tuple[int, int, bool]]:
+            found = {}
+            for room_id in [group.room_id for group in groups]:
+                taken = Seats.taken_by_others(txn, room_id, "", now, self._seatless)
+                found[room_id] = (
+                    Seats.members(txn, room_id), taken, Approval.is_on(txn, room_id)
+                )  # fmt: skip
+            return found
 
         return await self._database.run("members", count)
 

@@ -1,6 +1,6 @@
 """The deeds of a group's members: finding their groups, looking at them, naming themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -107,6 +107,12 @@ class Members:
 
     async def of_person(self, user_id: str) -> list[tuple[Member, str | None]]:
         """A person's groups without their direct chats, each with its name."""
+        return await self.some_of_person(user_id, "", None)
+
+    async def some_of_person(
+        self, user_id: str, after: str, most: int | None
+    ) -> list[tuple[Member, str | None]]:
+        """The same by room ID, from behind one on, so many at most."""
 
         def look(txn: LoggingTransaction) -> tuple[list[str], dict[str, object]]:
             chat = Chats.with_person(txn, user_id)
@@ -115,10 +121,12 @@ class Members:
 
         room_ids, direct = await self._database.run("groups_of", look)
         found = []
-        for room_id in room_ids:
+        for room_id in sorted(room for room in room_ids if room > after):
             group = await self._scope.group(room_id)
             if group is not None and not _lists(direct, room_id):
                 found.append((Member(group, user_id), await group_name(self._api, room_id)))
+                if len(found) == most:
+                    break
         return found
 
     async def count(self, member: Member) -> int:
@@ -127,12 +135,19 @@ class Members:
 
     async def describe(self, member: Member) -> GroupState:
         """The state of a member's group."""
-        members, taken, approval = await self._presence.members_and_seats(member.group)
-        limits = self._limits
-        name = (await self._content(member)).get("displayname")
-        return GroupState(
-            limits.mode(taken), members, taken, limits.cap, limits.code_limit, name, approval
-        )
+        return (await self.describe_all([member]))[member.group.room_id]
+
+    async def describe_all(self, members: Sequence[Member]) -> dict[str, GroupState]:
+        """The states of a few groups, each as a member of it sees it, by room ID."""
+        counts = await self._presence.members_and_seats([member.group for member in members])
+        limits, found = self._limits, {}
+        for member in members:
+            count, taken, approval = counts[member.group.room_id]
+            name = (await self._content(member)).get("displayname")
+            found[member.group.room_id] = GroupState(
+                limits.mode(taken), count, taken, limits.cap, limits.code_limit, name, approval
+            )
+        return found
 
     async def rename(self, member: Member, name: str) -> None:
         """Set a member's display name in this group; an empty one clears it.

@@ -82,8 +82,11 @@ ADMIN_REPORTS = Limit("admin_reports", 3, 5 * MINUTE, "server admin")
 ADMIN_LOOKS = Limit("admin_looks", 60, 2 * SECOND, "server admin")
 """A report on one person or group, or a page of the groups that break a rule."""
 
+VIEWS = Limit("views", 30, 2 * SECOND, "person")
+"""Listing groups, members or the record of a group: a page of them takes many small statements."""
+
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
     SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,
-    ASSIGNMENTS, ADMIN_REPORTS, ADMIN_LOOKS,
+    ASSIGNMENTS, VIEWS, ADMIN_REPORTS, ADMIN_LOOKS,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from synapse.module_api import LoggingTransaction
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.state_history import StateHistory
+from synapse_capgroups.inside.tables.within import Within
 from synapse_capgroups.inside.transactions import batches
 from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
 
@@ -41,7 +42,7 @@ class Friends:
 
         None if there are too many to look at.
         """
-        members = Memberships.members(txn, room_id, MOST_MEMBERS + 1)
+        members = Within.members(txn, room_id, MOST_MEMBERS + 1)
         if len(members) > MOST_MEMBERS:
             return None
         return len(self._with_a_friend(txn, frozenset(members))), len(members)

@@ -1,13 +1,20 @@
 """Admissions: who came into which group, how, and by whom. The record of who vouched for whom."""
 
+from collections.abc import Collection, Sequence
 from enum import Enum
+from typing import Any
 
 import attrs
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.inside.tables.conditions import IS_JOINED
+from synapse_capgroups.inside.transactions import batches
 from synapse_capgroups.rules.joining import Mode
 
 DAY_MS = 24 * 60 * 60 * 1000
+
+_EVER = 2**62
+_COLUMNS = "user_id, how, inviter, inviter_was_friend, mode, members_after, admitted_at, code_id"
 
 
 class How(Enum):
@@ -44,6 +51,23 @@ class Admission:
     admitted_at: int
     code_id: str | None = None
     after_stream_ordering: int | None = None
+
+
+@attrs.frozen
+class GrowthOfDay:
+    """A day on which somebody came into a group.
+
+    Attributes:
+        day: milliseconds since 1970, when it began in UTC.
+        came: people, each counted once.
+        are_in: how many of them are members now.
+        members: the most that the group had at one of these entries, seats of joins included.
+    """
+
+    day: int
+    came: int
+    are_in: int
+    members: int
 
 
 class Admissions:
@@ -106,17 +130,64 @@ class Admissions:
     @staticmethod
     def latest(txn: LoggingTransaction, room_id: str, most: int) -> list[Admission]:
         """A group's latest admissions, the newest first."""
+        return Admissions.page(txn, room_id, (_EVER, ""), most)
+
+    @staticmethod
+    def page(
+        txn: LoggingTransaction, room_id: str, before: tuple[int, str], most: int
+    ) -> list[Admission]:
+        """A group's admissions from before a time, the newest first.
+
+        Args:
+            before: the time and the Matrix ID of the last one of the page before.
+        """
+        admitted_at, user_id = before
         txn.execute(
-            """
-            SELECT user_id, how, inviter, inviter_was_friend, mode, members_after, admitted_at,
-                code_id
-            FROM capgroups_admissions WHERE room_id = ? ORDER BY admitted_at DESC LIMIT ?
+            f"""
+            SELECT {_COLUMNS} FROM capgroups_admissions
+            WHERE room_id = ? AND admitted_at <= ? AND (admitted_at < ? OR user_id > ?)
+            ORDER BY admitted_at DESC, user_id LIMIT ?
             """,
-            (room_id, most),
+            (room_id, admitted_at, admitted_at, user_id, most),
+        )
+        return [_admission(room_id, row) for row in txn.fetchall()]
+
+    @staticmethod
+    def latest_of(
+        txn: LoggingTransaction, room_id: str, user_ids: Collection[str]
+    ) -> dict[str, Admission]:
+        """The latest admission of each of a few people into a group, of those on record."""
+        found: dict[str, Admission] = {}
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT {_COLUMNS} FROM capgroups_admissions
+                WHERE room_id = ? AND user_id IN ({", ".join("?" * len(batch))})
+                ORDER BY admitted_at
+                """,
+                (room_id, *batch),
+            )
+            found |= {row[0]: _admission(room_id, row) for row in txn.fetchall()}
+        return found
+
+    @staticmethod
+    def growth(txn: LoggingTransaction, room_id: str, since: int) -> list[GrowthOfDay]:
+        """Who came since a time, by day; the first day first."""
+        is_in = IS_JOINED.format(row="a", user="user_id")
+        txn.execute(
+            f"""
+            SELECT day, COUNT(*), SUM(is_in), MAX(members) FROM (
+                SELECT admitted_at / {DAY_MS} AS day, MAX(members_after) AS members,
+                    CASE WHEN {is_in} THEN 1 ELSE 0 END AS is_in
+                FROM capgroups_admissions AS a WHERE room_id = ? AND admitted_at >= ?
+                GROUP BY room_id, user_id, admitted_at / {DAY_MS}
+            ) AS people GROUP BY day ORDER BY day
+            """,
+            (room_id, since),
         )
         return [
-            Admission(room_id, row[0], How(row[1]), row[2], bool(row[3]), Mode(row[4]), *row[5:])
-            for row in txn.fetchall()
+            GrowthOfDay(int(day) * DAY_MS, int(came), int(are_in), int(members))
+            for day, came, are_in, members in txn.fetchall()
         ]
 
     @staticmethod
@@ -131,3 +202,7 @@ class Admissions:
         )
         row = txn.fetchone()
         return int(row[0]) if row else 0
+
+
+def _admission(room_id: str, row: Sequence[Any]) -> Admission:
+    return Admission(room_id, row[0], How(row[1]), row[2], bool(row[3]), Mode(row[4]), *row[5:])

@@ -9,6 +9,7 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.groups.members import Members
 from synapse_capgroups.rules.text import is_text
 from synapse_capgroups.web.calls import ROOM, Callers, Route, body
+from synapse_capgroups.web.view_calls import described_group
 
 
 class GroupCalls:
@@ -27,16 +28,7 @@ class GroupCalls:
 
     async def _describe(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         member = await self._callers.member(request, room_id)
-        state = await self._members.describe(member)
-        return 200, {
-            "mode": state.mode.value,
-            "members": state.members,
-            "cap": state.cap,
-            "code_limit": state.code_limit,
-            "seats_left": state.seats_left,
-            "name": state.name,
-            "approval": state.approval,
-        }
+        return 200, described_group(await self._members.describe(member))
 
     async def _rename(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
         member = await self._callers.member(request, room_id)

@@ -8,7 +8,8 @@ from synapse.module_api.errors import SynapseError
 
 _DEFAULT = 50
 _MOST = 100
-_LONGEST_TEXT = 255
+_LONGEST_TEXT = 300
+_LATEST = 10**15
 _PLACE = re.compile(r"([0-9]{1,15})-([0-9a-z]{1,20})")
 
 
@@ -76,6 +77,20 @@ def text(request: Any) -> str:
     if not found.isprintable() or len(found) > _LONGEST_TEXT:
         raise _invalid("'from' must be what the page before gave as 'next'")
     return found
+
+
+def moment(text: str) -> tuple[int, str]:
+    """The time and the Matrix ID with which the page before ended; the latest for the first page.
+
+    Raises:
+        SynapseError: that is no end of a page.
+    """
+    if not text:
+        return _LATEST, ""
+    time, _, user_id = text.partition(" ")
+    if not re.fullmatch("[0-9]{1,15}", time):
+        raise invalid_place()
+    return int(time), user_id
 
 
 def after(time: int, entry_id: str) -> str:

@@ -23,6 +23,7 @@ from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
+from synapse_capgroups.web.view_calls import ViewCalls
 
 
 def serve(
@@ -39,6 +40,7 @@ def serve(
         config.words,
         PreviewCall(api, limits, codes.previews, config),
         GroupCalls(callers, members),
+        ViewCalls(callers, codes.sharing, deeds.views),
         CodeCalls(callers, codes.sharing, codes.pictures, config),
         RequestCalls(callers, deeds.requests),
         SeriesCalls(callers, members, series),

@@ -113,31 +113,6 @@ class Memberships:
         return [room_id for (room_id,) in txn]
 
     @staticmethod
-    def members(txn: LoggingTransaction, room_id: str, most: int) -> list[str]:
-        """The members of a room, `most` of them at most."""
-        txn.execute(
-            """
-            SELECT state_key FROM current_state_events
-            WHERE room_id = ? AND type = 'm.room.member' AND membership = 'join'
-            ORDER BY state_key LIMIT ?
-            """,
-            (room_id, most),
-        )
-        return [user_id for (user_id,) in txn.fetchall()]
-
-    @staticmethod
-    def names_of_members(txn: LoggingTransaction, room_id: str) -> list[str]:
-        txn.execute(
-            """
-            SELECT m.display_name
-            FROM current_state_events AS c JOIN room_memberships AS m ON m.event_id = c.event_id
-            WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.membership = 'join'
-            """,
-            (room_id,),
-        )
-        return [name for (name,) in txn if name]
-
-    @staticmethod
     def joined_by_both(
         txn: LoggingTransaction, room_ids: Collection[str], a: str, b: str
     ) -> list[str]:
