@@ -317,11 +317,12 @@ COMMANDS = (
     ),
     Command(
         "concierge",
-        "write to the owners of all groups",
+        "write to the owners of all groups, or give the concierge another name",
         "The concierge writes a notice to each owner once, in their chat with it. Without\n"
         "--apply it is only said how many would get it. The same text is the same notice:\n"
         "who has got it does not get it again.",
-        "example: capgroups concierge --notice notice.txt --apply\n\n"
+        "example: capgroups concierge --notice notice.txt --apply\n"
+        "         capgroups concierge --rename porter\n\n"
         f"A server admin's access token is read from {TOKEN} in the environment.",
         concierge.add_arguments,
         lambda arguments, _: concierge.run(arguments),

@@ -28,7 +28,7 @@ _MS_PER_UNIT = {
 _DURATION = re.compile(r"([0-9]{1,9})([smhdwy])")
 _WEB_ADDRESS = re.compile(r"https?://[^\s?#\"'<>]+")
 _ROOM_OR_ADDRESS = re.compile(r"!\S+|#[^\s:]+:\S+")
-_LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
+LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
 _LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
 _HIGHEST_NUMBER = 2**31 - 1
 """Beyond any sensible value, and still an integer to PostgreSQL and to canonical JSON."""
@@ -395,7 +395,7 @@ class Config:
             concierge=section.take(
                 "concierge",
                 default.concierge,
-                lambda v: v if isinstance(v, str) and _LOCALPART.fullmatch(v) else None,
+                lambda v: v if isinstance(v, str) and LOCALPART.fullmatch(v) else None,
                 "the localpart of a Matrix ID: a-z, 0-9 and . _ = / + -",
             ),
             language=section.choice("language", default.language, LANGUAGES),

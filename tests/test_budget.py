@@ -114,6 +114,7 @@ ADMIN_CALLS = {
     # And one more for each 50 groups of the server; a copy costs the concierge two to ten.
     "POST v1/admin/notices": Budget(12),
     "GET v1/admin/notices/{notice_id}": Budget(1),
+    "GET v1/admin/concierge/{localpart}": Budget(2),
     "POST v1/admin/notices/{notice_id}/stop": Budget(2),
     "GET v1/admin/codes/of/{code_owner}": Budget(1),  # However many codes there are.
     "POST v1/admin/codes/of/{code_owner}/revoke": Budget(14),  # Of two; the doors close after it.
@@ -371,6 +372,7 @@ def test_each_call_of_server_admins_stays_within_its_budget(server: Server) -> N
     room, (owner, _) = server.group(2)
     measures = {
         "POST v1/admin/notices": write,
+        "GET v1/admin/concierge/{localpart}": read("concierge/porter"),
         "GET v1/admin/notices/{notice_id}": read(f"notices/{notice}"),
         "POST v1/admin/notices/{notice_id}/stop": lambda: measured(
             server, lambda: expect(admin.call("POST", stop))

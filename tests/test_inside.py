@@ -236,6 +236,9 @@ def test_a_deactivated_account_can_be_used_again() -> None:
     assert list(inspect.signature(activate).parameters)[1:] == ["user_id"]
     assert "mark_user_not_erased" in inspect.getsource(activate)
     assert "set_user_deactivated_status(user_id, False)" in inspect.getsource(activate)
+    deactivate = inspect.signature(DeactivateAccountHandler.deactivate_account).parameters
+    assert list(deactivate)[1:4] == ["user_id", "erase_data", "requester"]
+    assert "by_admin" in deactivate
     named = set(inspect.signature(profile.ProfileHandler.set_displayname).parameters)
     assert {"target_user", "requester", "new_displayname", "by_admin"} < named
     assert callable(SynapseHomeServer.get_deactivate_account_handler)

@@ -37,6 +37,7 @@ from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
@@ -129,6 +130,9 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     },
     "getNotice": {"admin": {"200", "404"}, "creator": {"403"}, "nobody": NO_TOKEN},
     "stopNotice": {"admin": {"200", "404"}, "creator": {"403"}, "nobody": NO_TOKEN},
+    "lookAtConciergesName": {
+        "admin": {"200", "400"}, "creator": {"403"}, "nobody": NO_TOKEN,
+    },
     "listCodesOf": {
         "admin": {"200", "404"}, "creator": {"403"}, "member": {"403"}, "nobody": NO_TOKEN,
     },
@@ -299,6 +303,7 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
         made.path_parameters = {
             "room_id": quote(draw(mostly(world.room_id)), safe=""),
             "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
+            "localpart": quote(draw(mostly("porter", "groups")), safe=""),
             "notice_id": draw(st.sampled_from(["0" * 16, "1" * 16])),
             "code_owner": quote(
                 draw(mostly(world.room_id, world.waiting[0], world.series_id)), safe=""
@@ -370,7 +375,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
     operation = api_schema().find_operation_by_id(operation_id)
     body_and_type = {"body": body, "media_type": "application/json"} if body is not None else {}
     path_parameters = {
-        "code_owner": "x", "notice_id": "0" * 16,
+        "code_owner": "x", "notice_id": "0" * 16, "localpart": "x",
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
         "series_id": "s", "number": "1", "announcement_id": "0",
         "assignment_id": "0",
@@ -440,6 +445,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
         CodeDeskCalls(*[nothing] * 3), OwnerMailCalls(*[nothing] * 2),
+        RenamingCall(*[nothing] * 2),
         AdoptionCalls(*[nothing] * 3),
         ReportCalls(*[nothing] * 3),
     )._routes  # fmt: skip

@@ -189,7 +189,7 @@ def statements() -> list[str]:
 def test_the_runbooks_sql_fits_the_tables(server: Server) -> None:
     # They are made when the server has answered for the first time.
     assert eventually(lambda: server.query("SELECT 1 FROM capgroups_schema") != [])
-    assert len(statements()) == 4
+    assert len(statements()) == 3
     for statement in statements():
         server.query(f"EXPLAIN {statement}")
 

@@ -1,4 +1,4 @@
-"""`capgroups concierge`: writes to the owners of all groups in the chat with the concierge."""
+"""`capgroups concierge`: writes to all owners in its name, and says how to give it another."""
 
 import argparse
 import time
@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--stop", metavar="NOTICE", help="send the notice with this ID to nobody more"
     )
+    what.add_argument(
+        "--rename",
+        metavar="NAME",
+        help="say whether the concierge can have this name, what that means, and how",
+    )
     parser.add_argument(
         "--apply", action="store_true", help="send it; without it, it is only said to how many"
     )
@@ -38,6 +43,8 @@ def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sle
             answer = server.call("POST", "admin", "notices", arguments.stop, "stop")
             note(f"{answer['stopped']} people do not get it.")
             return 0
+        if arguments.rename:
+            return _rename(server, arguments.rename)
         return _write(server, _text(arguments.notice), apply=arguments.apply)
     except CallError as e:
         return complain(str(e), 2)
@@ -47,6 +54,24 @@ def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sle
         return complain("The server's answer is not what was expected of it.", 2)
     except KeyboardInterrupt:
         return complain("You have stopped watching. The server goes on sending it.", 130)
+
+
+def _rename(server: Homeserver, name: str) -> int:
+    found = server.call("GET", "admin", "concierge", name)
+    if not found["is_free"]:
+        reason = "is the concierge" if found["now"] == found["then"] else "belongs to somebody"
+        return complain(f"{found['then']} {reason}. Choose another name.", 2)
+    show(
+        f"{found['then']} is free. To move the concierge there:\n\n"
+        f"1. Set `concierge: {name}` in the module's configuration in homeserver.yaml.\n"
+        "2. Restart Synapse with all its workers.\n\n"
+        f"At that start, {found['codes']} living codes die, {found['chats']} chats with the\n"
+        f"concierge end, {found['spaces']} organisers' spaces are made anew, and {found['now']}\n"
+        "is deactivated. Nothing in the groups changes. Afterwards, tell people of it with\n"
+        "capgroups concierge --notice, which opens a chat with each owner.",
+        raw=False,
+    )
+    return 0
 
 
 def _text(said: str) -> str:

@@ -7,6 +7,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.concierge.chats import CLOSED_LEVELS, ConciergeChats
+from synapse_capgroups.concierge.moving import Moving
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.membership_changes import set_membership
 from synapse_capgroups.inside.tables.directory import DirectoryTables
@@ -28,12 +29,22 @@ class ChatCare:
     """Closes chats of more or fewer than two people, and rooms that nothing is known about."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, scope: Scope, chats: ConciergeChats
+        self,
+        api: ModuleApi,
+        database: Database,
+        scope: Scope,
+        chats: ConciergeChats,
+        moving: Moving | None,
     ) -> None:
+        """
+        Args:
+            moving: None in a trial, which changes no account.
+        """
         self._api = api
         self._database = database
         self._scope = scope
         self._chats = chats
+        self._moving = moving
         self._concierge = chats.user_id
         self._after = ""
         self._missing: dict[str, int] = {}
@@ -44,6 +55,8 @@ class ChatCare:
 
     async def mend(self) -> None:
         """At start: shut chats of earlier versions, and remove what killed processes left."""
+        if self._moving is not None:
+            await self._moving.move_in()
         self._after = ""
         while True:
             await self.sweep()

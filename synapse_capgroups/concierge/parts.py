@@ -15,6 +15,7 @@ from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.concierge.forwarding import Forwarding
 from synapse_capgroups.concierge.front_door import FrontDoor
+from synapse_capgroups.concierge.moving import Moving
 from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.owner_postman import OwnerPostman
 from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
@@ -69,13 +70,14 @@ def assemble_concierge(
     reports = AnnouncementReports(deeds.announcing.announced, chats, words)
     deeds.announcing.postman.report_to(reports.report)
     deeds.adopting.tell_by(AdoptionNotices(chats).tell)
+    moving = Moving(api, database, chats, deeds.codes.closing, deeds.series.tending)
     to_owners = OwnerPostman(api, database, chats)
     deeds.helpdesk.mail.written = to_owners.begin
     commands = all_commands(api, chats, deeds, newcomers, Forwarding(database), config)
     return ConciergeParts(
         chats=chats,
         guard=ChatGuard(scope, chats, front_door, deeds.series.tending, enforce=enforce),
-        care=ChatCare(api, database, scope, chats),
+        care=ChatCare(api, database, scope, chats, moving if enforce else None),
         account=ConciergeAccount(api, database, scope.concierge, enforce=enforce),
         hears=Concierge(api, chats, limits, commands, config),
         notices=(to_moderators, to_refused, to_owners) if enforce else (),

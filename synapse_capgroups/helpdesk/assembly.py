@@ -7,6 +7,7 @@ from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.helpdesk.account_forgetting import AccountForgetting
 from synapse_capgroups.helpdesk.code_desk import CodeDesk
 from synapse_capgroups.helpdesk.owner_mail import OwnerMail
+from synapse_capgroups.helpdesk.renaming import Renaming
 from synapse_capgroups.series.succession import Succession
 from synapse_capgroups.storage.database import Database
 
@@ -18,6 +19,7 @@ class Helpdesk:
     forgetting: AccountForgetting
     codes: CodeDesk
     mail: OwnerMail
+    renaming: Renaming
 
 
 def assemble_helpdesk(
@@ -32,4 +34,5 @@ def assemble_helpdesk(
         forgetting=AccountForgetting(api, database, codes.closing, succession, concierge),
         codes=CodeDesk(api, database, codes.closing),
         mail=OwnerMail(api, database),
+        renaming=Renaming(api, database, concierge),
     )

@@ -131,6 +131,10 @@ REQUIREMENTS = (
     ),
     _called("handlers.deactivate_account:DeactivateAccountHandler", "activate_account", "user_id"),
     _called(
+        "handlers.deactivate_account:DeactivateAccountHandler", "deactivate_account",
+        "user_id", "erase_data", "requester", named=("by_admin",),
+    ),
+    _called(
         "handlers.profile:ProfileHandler", "set_displayname",
         "target_user", "requester", "new_displayname", named=("by_admin",),
     ),

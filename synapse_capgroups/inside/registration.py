@@ -47,6 +47,13 @@ async def make_account(api: ModuleApi, user_id: str, name: str) -> None:
     )
 
 
+async def deactivate_account(api: ModuleApi, user_id: str) -> None:
+    """Deactivate an account of the module's, with erasure, as an admin would."""
+    await api._hs.get_deactivate_account_handler().deactivate_account(
+        user_id, True, create_requester(user_id), by_admin=True
+    )
+
+
 async def revive_account(api: ModuleApi, user_id: str, name: str) -> None:
     """Use an account again that was deactivated, perhaps with erasure, which took its name."""
     await api._hs.get_deactivate_account_handler().activate_account(user_id)

@@ -62,6 +62,13 @@ class DeadCodes:
         return _kill(txn, condition, (code_id,), Reason.CODE_USED_UP, now)
 
     @staticmethod
+    def count_living(txn: LoggingTransaction) -> int:
+        """How many codes live, as far as anybody noticed."""
+        txn.execute("SELECT COUNT(*) FROM capgroups_codes WHERE died_of IS NULL")
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
     def note_deaths(txn: LoggingTransaction, now: int) -> None:
         """Note which codes died by themselves."""
         txn.execute(

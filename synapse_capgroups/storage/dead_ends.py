@@ -35,6 +35,12 @@ class DeadEndRooms:
         return DeadEndRooms.of_cause(txn, died_of) or room_id
 
     @staticmethod
+    def all(txn: LoggingTransaction) -> dict[Reason, str]:
+        """All dead ends by their causes."""
+        txn.execute("SELECT died_of, room_id FROM capgroups_dead_ends")
+        return {Reason(died_of): room_id for died_of, room_id in txn.fetchall()}
+
+    @staticmethod
     def rooms(txn: LoggingTransaction) -> set[str]:
         """All dead ends."""
         txn.execute("SELECT room_id FROM capgroups_dead_ends")

@@ -37,6 +37,11 @@ class SeriesSpaces:
         return str(row[0]) if row else None
 
     @staticmethod
+    def remove(txn: LoggingTransaction, room_id: str) -> None:
+        """Forget a space, which is made anew."""
+        txn.execute("DELETE FROM capgroups_series_spaces WHERE room_id = ?", (room_id,))
+
+    @staticmethod
     def rooms(txn: LoggingTransaction) -> set[str]:
         """All spaces of all series."""
         txn.execute("SELECT room_id FROM capgroups_series_spaces")

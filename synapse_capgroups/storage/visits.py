@@ -53,5 +53,10 @@ class Visits:
         return txn.fetchone() is not None
 
     @staticmethod
+    def end_all(txn: LoggingTransaction, door: str) -> None:
+        """Forget who is at a door, whose room is being deleted."""
+        txn.execute("DELETE FROM capgroups_visits WHERE door = ?", (door,))
+
+    @staticmethod
     def end(txn: LoggingTransaction, door: str, user_id: str) -> None:
         txn.execute("DELETE FROM capgroups_visits WHERE door = ? AND user_id = ?", (door, user_id))

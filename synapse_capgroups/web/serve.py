@@ -20,6 +20,7 @@ from synapse_capgroups.web.join_page import JoinPage
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
@@ -50,6 +51,7 @@ def serve(
         ForgetCall(api, callers, deeds.helpdesk.forgetting),
         CodeDeskCalls(api, callers, deeds.helpdesk.codes),
         OwnerMailCalls(callers, deeds.helpdesk.mail),
+        RenamingCall(callers, deeds.helpdesk.renaming),
         AdoptionCalls(api, callers, deeds.adopting),
         ReportCalls(api, callers, deeds.reports),
     )
