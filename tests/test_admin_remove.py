@@ -19,6 +19,7 @@ from tests.test_rule_11_series import start_series
 from tests.test_rule_15_forgetting import tables
 
 CONFIG = {"cap": CAP, "code_limit": CODE_LIMIT}
+REMOTE = "@rosa:elsewhere.org"
 
 
 class Desk:
@@ -42,6 +43,10 @@ class Desk:
         expect(self.owner.call("DELETE", f"{API}/codes/{dead['code_id']}"))
         expect(server.scan(server.person(), self.code))
         expect(self.owner.set_room_name_of_own(self.room, "Someone"))
+        # As the module writes it before it lets somebody of another server in.
+        levels = expect(self.owner.state(self.room, "m.room.power_levels")).body
+        levels["users"] = {**levels.get("users", {}), REMOTE: 0}
+        expect(self.owner.set_state(self.room, "m.room.power_levels", levels))
         self.series = start_series(server)
 
     def be(self, person: Person) -> None:
@@ -133,7 +138,11 @@ def test_nothing_is_left_but_the_groups_and_installing_again_works(
     expect(newcomer.join(room))
     expect(newcomer.send(room, "Hello"))
     levels = expect(owner.state(room, "m.room.power_levels")).body
-    expect(owner.set_state(room, "m.room.power_levels", {**levels, "invite": 0}))
+    assert (levels["users_default"], levels["invite"], levels["users"][REMOTE]) == (1, 1, 0)
+    # What the module would put back.
+    changed = {**levels, "invite": 0, "users": {**levels["users"], REMOTE: 50}}
+    expect(owner.set_state(room, "m.room.power_levels", changed))
+    assert expect(owner.state(room, "m.room.power_levels")).body == changed
     assert not server.scan(server.person(), at.code).ok
 
     assert at.remove()[:2] == (0, "The module has nothing on localhost.\n")
