@@ -272,7 +272,7 @@ def world(server: Server) -> World:
 def check(server: Server, case: Any, caller: Person | None) -> Any:
     """Send it, hold the answer against the description, and return the answer."""
     headers = dict(caller._headers) if caller else {}
-    response = case.call(base_url=server.homeserver.url, headers=headers)
+    response = case.call(base_url=server.homeserver.url, headers=headers, timeout=60)
     case.validate_response(response, checks=CHECKS)
     return response
 
