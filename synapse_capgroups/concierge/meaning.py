@@ -42,6 +42,10 @@ class GroupsMeant:
         ]
         return sorted(found, key=lambda named: (named.name.casefold(), named.member.group.room_id))
 
+    async def is_named(self, user_id: str, said: str) -> bool:
+        """Whether this names a group at all: one can be called “A group”, which else means none."""
+        return bool(about(said) or (said and _meant(said, await self.all(user_id))))
+
     async def one(self, user_id: str, said: str) -> NamedGroup:
         """The one of a person's groups that they mean; who has one group need not name it.
 

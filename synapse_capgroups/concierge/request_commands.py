@@ -63,7 +63,7 @@ class RequestCommands:
 
     async def _list(self, asked: Asked) -> str:
         most = _A_PAGE + 1
-        if about(asked.rest):
+        if await self._groups.is_named(asked.user_id, asked.rest):
             named = await self._groups.one(asked.user_id, asked.rest)
             try:
                 found = await self._requests.waiting.page(named.member, most)
