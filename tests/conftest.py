@@ -20,6 +20,7 @@ from urllib.parse import quote
 import psycopg2
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from synapse_capgroups.demo import process
 from synapse_capgroups.demo.cluster import Cluster, Processes, missing_for_workers
@@ -38,6 +39,10 @@ QUIET = {"push": {"enabled": False}, "presence": {"enabled": False}}
 
 _ALONE = {**QUIET, "send_federation": False}
 """Settings of a homeserver without others: Synapse would look for one at each event."""
+
+# Hypothesis would fail a test that takes 200 ms once, as on a busy machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _names = itertools.count(1)
 _ENGINE_NAMES = ("server", "small", "engine")  # Of parameters.
