@@ -517,6 +517,8 @@ def test_no_more_than_four_a_day_in_a_series_however_many_confirm_at_once(
         ({"text": "Hi", "pin": "yes"}, 400),
         ({"content": {"msgtype": "m.text"}}, 400),
         ({"content": {"msgtype": "m.notice", "body": "Hi"}}, 400),
+        ({"content": {"msgtype": {}, "body": "Hi"}}, 400),
+        ({"content": {"msgtype": ["m.text"], "body": "Hi"}}, 400),
         ({"content": {"msgtype": "m.image", "body": "a.png", "file": {"url": "mxc://a/b"}}}, 400),
         ({"content": {"msgtype": "m.image", "body": "a.png", "url": "https://a/b"}}, 400),
         ({"content": {"msgtype": "m.image", "body": "a", "url": "mxc://a/b", "info": {"w": 1.5}}},

@@ -71,17 +71,17 @@ class Concierge:
             logger.info("The concierge cannot answer in %s: %s", event.room_id, e)
 
     async def _answer_all(self, room_id: str, user_id: str, event: EventBase) -> None:
-        body = event.content.get("body")
+        kind, body = event.content.get("msgtype"), event.content.get("body")
         if not self._enforce:
             await self._say_if_allowed(room_id, user_id, self._words.say("trial"))
         elif event.type == "m.room.encrypted":
             if await self._allows(room_id, user_id):
                 await self._say_encrypted(room_id, user_id)
-        elif event.content.get("msgtype") in MEDIA and FORWARDED in self._answers:
+        elif isinstance(kind, str) and kind in MEDIA and FORWARDED in self._answers:
             if await self._allows(room_id, user_id):
                 forwarded = Understood(FORWARDED)
                 await self._say(room_id, await self._carried_out(event, forwarded))
-        elif event.content.get("msgtype") != "m.text" or not isinstance(body, str):
+        elif kind != "m.text" or not isinstance(body, str):
             await self._say_if_allowed(room_id, user_id, self._words.say("text_only"))
         else:
             for command in commands(body) or [Understood("help")]:

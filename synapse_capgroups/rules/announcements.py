@@ -135,7 +135,9 @@ def message(asked: object) -> dict[str, Any]:
     if not isinstance(asked, Mapping):
         raise AnnouncementError(AnnouncementProblem.MALFORMED)
     kind, body = asked.get("msgtype"), asked.get("body")
-    if (kind != "m.text" and kind not in _MEDIA) or not isinstance(body, str):
+    if not isinstance(kind, str) or not isinstance(body, str):
+        raise AnnouncementError(AnnouncementProblem.MALFORMED)
+    if kind != "m.text" and kind not in _MEDIA:
         raise AnnouncementError(AnnouncementProblem.MALFORMED)
     if not body.strip():
         raise AnnouncementError(AnnouncementProblem.EMPTY)
