@@ -717,8 +717,8 @@ def test_moderators_who_have_no_chat_are_left_alone_but_for_who_turned_approval_
     promote(room, creator, other, silent)
     expect(turn(other, room))
     ask(server, server.make_code(room, creator))
-    assert eventually(lambda: len(Chat(other).messages()) == 2)
-    assert eventually(lambda: len(Chat(creator).messages()) == 2)
+    chats = [Chat(moderator) for moderator in (other, creator)]
+    assert eventually(lambda: [len(chat.messages()) for chat in chats] == [2, 2])
     assert invitations(silent) == []
 
 
