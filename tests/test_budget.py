@@ -140,6 +140,7 @@ COMMANDS = {
     "revoke {code_id}": Budget(8),
     "remark @friend:localhost Friend": Budget(1),
     "announce": Budget(1),
+    "quiet off": Budget(1),
     "approval tea on": Budget(3),
     "requests": Budget(2),
     "requests tea": Budget(3),

@@ -619,3 +619,14 @@ def test_a_remark_about_nobody_says_so(server: Server) -> None:
 )
 def test_a_picture_is_named_after_its_group(called: str, name: str) -> None:
     assert file_name(called) == name
+
+
+def test_quiet_is_switched_on_and_off(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    who = "SELECT is_quiet FROM capgroups_readers WHERE user_id = ?"
+    assert chat.ask("please be quiet") == ENGLISH.say("quiet_on")
+    assert [bool(row[0]) for row in server.query(who, chat.person.user_id)] == [True]
+    assert chat.ask("quiet on!") == ENGLISH.say("quiet_on")
+    assert chat.ask("quiet about chess") == ENGLISH.say("which_quiet")
+    assert chat.ask("Ruhe aus") == ENGLISH.say("quiet_off")
+    assert [bool(row[0]) for row in server.query(who, chat.person.user_id)] == [False]

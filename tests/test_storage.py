@@ -70,6 +70,7 @@ from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.notices import Notices
+from synapse_capgroups.storage.readers import Readers
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.report_counts import ReportCounts
 from synapse_capgroups.storage.requests import Requests
@@ -144,6 +145,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_assignments", "capgroups_assignment_groups", "capgroups_assignment_rows",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
         "capgroups_would_be", "capgroups_owner_notices", "capgroups_owner_outbox",
+        "capgroups_readers",
     }  # fmt: skip
 
 
@@ -288,6 +290,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Notices.sent_since(txn, ["@a", "@b"], 5),
     lambda txn: Notices.told_until(txn, "!r", "@a"),
     lambda txn: Chats.among(txn, ["@a", "@b"]),
+    lambda txn: Readers.quiet_among(txn, ["@a", "@b"]),
     lambda txn: PowerTables.levels(txn, "!r"),
     lambda txn: Notices.news(txn, "!r", "@a", 5),
     lambda txn: Notices.forget_if_nobody_waits(txn, "!r"),

@@ -100,6 +100,13 @@ DO = {
         approval chess on / approval for chess on / Zustimmung chess an / 审核 chess 开
     """,
     "approval chess off": "approval chess off / approval chess OFF! / 审核 chess 关",
+    "quiet": """
+        quiet / Quiet! / be quiet please / mute / please stop telling me / no news
+        Don't disturb me
+        Ruhe! / Bitte sei still / keine Neuigkeiten / nicht stören
+        安静 / 免打扰 / 请别打扰我
+    """,
+    "quiet off": "quiet off / Mute off / Ruhe off / 安静 off",
     "series": "series / my series / Reihen / meine Reihen / 系列",
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.people_commands import PeopleCommands
 from synapse_capgroups.concierge.picture_messages import PictureMessages
+from synapse_capgroups.concierge.quiet_commands import QuietCommands
 from synapse_capgroups.concierge.request_commands import RequestCommands
 from synapse_capgroups.concierge.series_codes import SeriesCodes
 from synapse_capgroups.concierge.series_commands import (
@@ -25,14 +26,15 @@ from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.people.remarks import Remarks
+from synapse_capgroups.storage.database import Database
 
 
 def all_commands(
     api: ModuleApi,
+    database: Database,
     chats: ConciergeChats,
     deeds: Deeds,
     newcomers: Newcomers,
-    forwarding: Forwarding,
     config: Config,
 ) -> dict[str, Answer]:
     """The commands of all nouns, by their words."""
@@ -51,13 +53,16 @@ def all_commands(
         SeriesDeeds(series, groups, live_codes, words, api.server_name),
         words,
     )
-    announcements = AnnouncementCommands(deeds.announcing, meant, forwarding, config).answers()
+    announcements = AnnouncementCommands(
+        deeds.announcing, meant, Forwarding(database), config
+    ).answers()
     answers = {
         **GroupCommands(members, sharing, groups, who, config).answers(),
         **CodeCommands(sharing, groups, messages, who, config).answers(),
         **RequestCommands(deeds.requests, groups, newcomers, who, words).answers(),
         **series_commands.answers(),
         **PeopleCommands(remarks, words).answers(),
+        **QuietCommands(database, words).answers(),
     }
     both = {
         word: _alone_or_about(announcements[word], answers[word])

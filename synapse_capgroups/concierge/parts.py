@@ -13,7 +13,6 @@ from synapse_capgroups.concierge.chat_guard import ChatGuard
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
-from synapse_capgroups.concierge.forwarding import Forwarding
 from synapse_capgroups.concierge.front_door import FrontDoor
 from synapse_capgroups.concierge.moving import Moving
 from synapse_capgroups.concierge.newcomers import Newcomers
@@ -73,7 +72,7 @@ def assemble_concierge(
     moving = Moving(api, database, chats, deeds.codes.closing, deeds.series.tending)
     to_owners = OwnerPostman(api, database, chats)
     deeds.helpdesk.mail.written = to_owners.begin
-    commands = all_commands(api, chats, deeds, newcomers, Forwarding(database), config)
+    commands = all_commands(api, database, chats, deeds, newcomers, config)
     return ConciergeParts(
         chats=chats,
         guard=ChatGuard(scope, chats, front_door, deeds.series.tending, enforce=enforce),

@@ -488,6 +488,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         WHERE state = 'due'
         """,
         "CREATE INDEX capgroups_owner_outbox_user ON capgroups_owner_outbox (user_id)",
+        # Who wants to hear nothing unasked, and when somebody was told news last, or 0.
+        """
+        CREATE TABLE capgroups_readers (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            is_quiet BOOLEAN NOT NULL,
+            told_at BIGINT NOT NULL
+        )
+        """,
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),

@@ -9,7 +9,7 @@ from synapse_capgroups.words.languages import LANGUAGES, own_texts
 
 COMMANDS = (
     "help", "groups", "code", "codes", "me", "revoke", "name", "who", "approval", "requests", "yes",
-    "no", "remark", "series", "announce", "assign", "twice",
+    "no", "remark", "series", "announce", "assign", "twice", "quiet",
 )  # fmt: skip
 """The keys of `phrases` in the languages' files that are commands; each is a phrase for itself."""
 

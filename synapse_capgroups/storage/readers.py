@@ -1,0 +1,37 @@
+"""What people want to hear from the concierge unasked, and when they heard something last."""
+
+from collections.abc import Collection
+
+from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.transactions import batches
+
+
+class Readers:
+    """The statements on `capgroups_readers`. Who has no row hears everything."""
+
+    @staticmethod
+    def set_quiet(txn: LoggingTransaction, user_id: str, *, is_quiet: bool) -> None:
+        """Note whether somebody wants no news."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_readers (user_id, is_quiet, told_at) VALUES (?, ?, 0)
+            ON CONFLICT (user_id) DO UPDATE SET is_quiet = EXCLUDED.is_quiet
+            """,
+            (user_id, is_quiet),
+        )
+
+    @staticmethod
+    def quiet_among(txn: LoggingTransaction, user_ids: Collection[str]) -> set[str]:
+        """Those of these people who want no news."""
+        found: set[str] = set()
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT user_id FROM capgroups_readers
+                WHERE is_quiet AND user_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            found.update(user_id for (user_id,) in txn.fetchall())
+        return found
