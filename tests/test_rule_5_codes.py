@@ -310,7 +310,7 @@ def test_the_preview_tells_what_the_page_shows(server: Server) -> None:
     code = server.make_code(room, people[0])
     assert expect(server.preview(code)).body == {
         "state": "alive",
-        "group": {"name": "A group", "avatar": None},
+        "group": {"name": "A group", "topic": None, "avatar": None},
         "sharer": people[0].name.lower(),
         "members": 2,
         "cap": 6,
@@ -319,6 +319,21 @@ def test_the_preview_tells_what_the_page_shows(server: Server) -> None:
         "door": server.door(code),
         "approval": False,
     }
+
+
+def test_the_preview_tells_the_beginning_of_the_topic_while_the_code_lives(server: Server) -> None:
+    room, people = server.group(1)
+    told = []
+    for topic in ("Seeds and slugs", "", "W" * 5000, "<b>Tea</b>"):
+        expect(people[0].set_state(room, "m.room.topic", {"topic": topic}))
+        code = server.make_code(room, people[0])  # An answer about one is repeated for a second.
+        told.append(expect(server.preview(code)).body["group"]["topic"])
+    assert told == ["Seeds and slugs", None, "W" * 255 + "…", "<b>Tea</b>"]
+    path = f"{API}/groups/{room}/codes/{code['code_id']}"
+    expect(people[0].call("DELETE", path))
+    assert expect(server.preview(code)).body["group"] == {
+        "name": "A group", "topic": None, "avatar": None,
+    }  # fmt: skip
 
 
 def test_the_preview_shows_the_groups_avatar(server: Server) -> None:

@@ -7,7 +7,7 @@ from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.life import CodeLife
 from synapse_capgroups.codes.links import door_address
 from synapse_capgroups.codes.sharing import NoSuchCodeError
-from synapse_capgroups.groups.names import group_name, member_name, person_name
+from synapse_capgroups.groups.names import group_name, group_topic, member_name, person_name
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.series.filling import Filled, Glances
 from synapse_capgroups.storage.approval import Approval
@@ -30,6 +30,7 @@ class Preview:
         door: the address of the room to join.
         series: the group that a live code's series fills now; None for other codes.
         approval: whether a moderator of the group is asked then.
+        topic: what the group is about; None if it does not say so, or nobody comes in.
     """
 
     room_id: str | None
@@ -41,6 +42,7 @@ class Preview:
     door: str
     series: Filled | None = None
     approval: bool = False
+    topic: str | None = None
 
 
 class Previews:
@@ -91,17 +93,22 @@ class Previews:
             members=members,
             door=door_address(self._api, code.secret),
             approval=approval,
+            # Whoever holds a living code reads it a tap later, inside.
+            topic=None
+            if code.is_personal or died_of
+            else await group_topic(self._api, code.room_id),
         )
 
     async def _of_series(self, code: Code, died_of: Reason | None) -> Preview:
         filled = await self._glances.filled(code.room_id)
         model = filled.model if filled else ""
+        died_of = died_of or (filled.closed if filled else Reason.CODE_REVOKED)
         return Preview(
             room_id=None,
             group=filled.name if filled else None,
             sharer=await self._sharer(code),
             expires_at=code.expires_at,
-            died_of=died_of or (filled.closed if filled else Reason.CODE_REVOKED),
+            died_of=died_of,
             members=filled.people if filled else 0,
             door=door_address(self._api, code.secret),
             series=filled,
@@ -109,6 +116,7 @@ class Previews:
             approval=await self._database.look_up(
                 "approval", lambda txn: Approval.is_on(txn, model)
             ),
+            topic=None if died_of else await group_topic(self._api, model),
         )
 
     async def _sharer(self, code: Code) -> str | None:

@@ -22,6 +22,11 @@ async def group_name(api: ModuleApi, room_id: str) -> str | None:
     return await _text(api, room_id, ("m.room.name", ""), "name")
 
 
+async def group_topic(api: ModuleApi, room_id: str) -> str | None:
+    """What a group is about, shortened; None if it does not say so, or not as text."""
+    return await _text(api, room_id, ("m.room.topic", ""), "topic")
+
+
 async def member_name(api: ModuleApi, room_id: str, user_id: str) -> str:
     """A member's name in a group; their Matrix ID if they have none."""
     return await _text(api, room_id, ("m.room.member", user_id), "displayname") or user_id

@@ -63,11 +63,12 @@ class PreviewCall:
         }
         if preview.room_id is not None:
             avatar = await self._avatars.of_group(preview.room_id)
-            answer["group"] = {"name": preview.group, "avatar": avatar}
+            answer["group"] = {"name": preview.group, "topic": preview.topic, "avatar": avatar}
             answer |= {"code_limit": self._config.code_limit, "cap": self._config.cap}
         if (filled := preview.series) is not None:
             avatar = await self._avatars.of_group(filled.model)
-            answer["group"] = {"name": filled.name or filled.title, "avatar": avatar}
+            name = filled.name or filled.title
+            answer["group"] = {"name": name, "topic": preview.topic, "avatar": avatar}
         if preview.died_of is not None:
             sentence = self._config.words.refusal(Refusal(preview.died_of), Audience.JOINING)
             return answer | {"error": sentence}
