@@ -27,11 +27,14 @@ _MS_PER_UNIT = {
 }
 _DURATION = re.compile(r"([0-9]{1,9})([smhdwy])")
 _WEB_ADDRESS = re.compile(r"https?://[^\s?#\"'<>]+")
+_LINK = re.compile(r"https?://[^\s\"'<>]+")
 _ROOM_OR_ADDRESS = re.compile(r"!\S+|#[^\s:]+:\S+")
 LOCALPART = re.compile(r"[a-z0-9._=/+-]+")
 _LONGEST = 100 * 365 * _MS_PER_UNIT["d"]
 _HIGHEST_NUMBER = 2**31 - 1
 """Beyond any sensible value, and still an integer to PostgreSQL and to canonical JSON."""
+
+PLATFORMS = ("ios", "android", "desktop")
 
 MOST_GROUPS_OF_A_SERIES = 1000
 """Beyond what was measured. Whatever is done with each group of a series is bounded by it."""
@@ -220,6 +223,81 @@ class CodesConfig:
 
 
 @attrs.frozen
+class App:
+    """An app that the join page offers.
+
+    Attributes:
+        platform: where it runs: one of `PLATFORMS`.
+        url: where people get it; `{server}` in it stands for the homeserver's name.
+    """
+
+    platform: str
+    name: str
+    url: str
+
+    @classmethod
+    def take(cls, section: _Section) -> "App":
+        """Every key is needed."""
+        link = "an address that starts with https:// or http://"
+        app = cls(
+            platform=section.choice("platform", "", PLATFORMS),
+            name=section.take(
+                "name",
+                "",
+                lambda v: v if isinstance(v, str) and 0 < len(v.strip()) <= 40 else None,
+                "a name of 1 to 40 characters",
+            ),
+            url=section.take("url", "", _link, link),
+        )
+        section.finish()
+        for key, value in attrs.asdict(app).items():
+            if not value:
+                raise ConfigurationError(section.path(key), None, "a value, which is missing")
+        return app
+
+
+def _link(value: object) -> str | None:
+    return value if isinstance(value, str) and _LINK.fullmatch(value) else None
+
+
+@attrs.frozen
+class JoinPageConfig:
+    """`join_page`: what the page of a code tells people who have no account or no app."""
+
+    accounts: str = "auto"
+    apps: tuple[App, ...] = (
+        App("ios", "Element X", "https://apps.apple.com/app/id1631335820"),
+        App(
+            "android",
+            "Element X",
+            "https://play.google.com/store/apps/details?id=io.element.android.x",
+        ),
+    )
+
+    @classmethod
+    def take(cls, section: _Section) -> "JoinPageConfig":
+        default = cls()
+
+        def apps(value: object) -> tuple[App, ...] | None:
+            if not isinstance(value, list):
+                return None
+            where = section.path("apps")
+            return tuple(App.take(_Section(v, f"{where}[{i}]")) for i, v in enumerate(value))
+
+        config = cls(
+            accounts=section.take(
+                "accounts",
+                default.accounts,
+                lambda v: "auto" if v == "auto" else "none" if v == "none" else _link(v),
+                "auto, none, or an address that starts with https:// or http://",
+            ),
+            apps=section.take("apps", default.apps, apps, "a list of apps"),
+        )
+        section.finish()
+        return config
+
+
+@attrs.frozen
 class FriendsConfig:
     """`friends`: what a friendship must be like to count (rule 3)."""
 
@@ -354,6 +432,7 @@ class Config:
     concierge: str = "groups"
     language: str = "en"
     codes: CodesConfig = CodesConfig()
+    join_page: JoinPageConfig = JoinPageConfig()
     friends: FriendsConfig = FriendsConfig()
     names: NamesConfig = NamesConfig()
     directory: DirectoryConfig = DirectoryConfig()
@@ -400,6 +479,7 @@ class Config:
             ),
             language=section.choice("language", default.language, LANGUAGES),
             codes=CodesConfig.take(section.section("codes")),
+            join_page=JoinPageConfig.take(section.section("join_page")),
             friends=FriendsConfig.take(section.section("friends")),
             names=NamesConfig.take(section.section("names")),
             directory=DirectoryConfig.take(section.section("directory")),

@@ -14,7 +14,7 @@ import shutil
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -26,7 +26,9 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from synapse_capgroups.config import Config
 from synapse_capgroups.web.join_page import JoinPage
+from synapse_capgroups.web.sign_up import Offer
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -52,7 +54,7 @@ UNKNOWN: Reply = (404, {"errcode": "M_NOT_FOUND", "error": "No such code."})
 def alive(**changes: Any) -> Reply:
     return 200, {
         "state": "alive",
-        "group": {"name": "Garden neighbours", "avatar": None},
+        "group": {"name": "Garden neighbours", "topic": "Seeds, tools and slugs", "avatar": None},
         "members": 64,
         "cap": 500,
         "code_limit": 100,
@@ -132,10 +134,22 @@ def _folder(parent: Resource, name: str, child: Resource | None = None) -> Resou
 
 
 @contextmanager
-def site(server_name: str = "server.name") -> Iterator[Served]:
+def site(
+    server_name: str = "server.name",
+    config: Mapping[str, Any] | None = None,
+    offer: Offer = Offer("page", "https://sign.up.example/"),  # noqa: B008, it is frozen
+) -> Iterator[Served]:
+    """The page of a server.
+
+    Args:
+        config: the module's, as in YAML.
+        offer: how one gets an account.
+    """
+    own = {"codes": {"element_url": "https://element.example/"}}
     root, preview = Resource(), Preview()
     capgroups = _folder(_folder(_folder(root, "_synapse"), "client"), "capgroups")
-    _folder(capgroups, "join", JoinPage(server_name, "https://element.example/"))
+    page = JoinPage(server_name, Config.from_yaml({**own, **(config or {})}), lambda: offer)
+    _folder(capgroups, "join", page)
     _folder(_folder(_folder(capgroups, "v1"), "codes"), "preview", preview)
     # A reactor of its own: the process's one may be another test's.
     reactor = SelectReactor()
@@ -177,9 +191,12 @@ class Phone:
         """Scan a new code that the server answers like this."""
         return self.open(self.served.code(*answers), **options)
 
-    def open(self, link: str, width: int = 360, height: int = 740, **options: Any) -> Page:
+    def open(
+        self, link: str, width: int = 360, height: int = 740, script: str = "", **options: Any
+    ) -> Page:
         """
         Args:
+            script: what is run before the page's own script.
             options: what Playwright's `new_context` takes.
         """
         self._contexts.append(
@@ -190,6 +207,7 @@ class Phone:
             )
         )
         page = self._contexts[-1].new_page()
+        page.add_init_script(script)
         page.set_default_timeout(5000)
         page.on("request", lambda r: self.requested.append((r.url, r.headers.get("referer"))))
         page.on("pageerror", lambda error: self._complaints.append(str(error)))

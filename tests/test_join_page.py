@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
+from synapse_capgroups.web.sign_up import Offer
 from synapse_capgroups.words.languages import LANGUAGES, browser_language
 from synapse_capgroups.words.lookup import Words
 from tests.browser import (
@@ -26,8 +27,12 @@ from tests.browser import (
     title,
 )
 
-LONG = {"name": "W" * 500, "avatar": None}
+LONG = {"name": "W" * 500, "topic": "W" * 256, "avatar": None}
 NAMELESS = {"name": None, "avatar": None}
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15"
+MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/26.0 Safari/605"
+ANDROID = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Chrome/140.0.0.0 Mobile"
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0.0.0"
 HOSTILE = "\u202e<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 
@@ -56,16 +61,111 @@ def phone(browser: Browser, served: Served) -> Iterator[Phone]:
 def test_a_living_code_shows_the_group_and_the_ways_into_it(phone: Phone) -> None:
     page = phone.scan(alive())
     assert title(page) == "Garden neighbours"
-    for words in ("64 of 500 members", "Shared by Anna", "100 members", "offers you to join"):
+    for words in (
+        "64 of 500 members",
+        "Shared by Anna",
+        "100 members",
+        "the group appears in your list",
+    ):
         assert words in text(page)
     assert "Valid until 30 November 2026 at 14:00" in text(page)
     assert page.locator("#letter").inner_text() == "G"
-    assert [link.get_attribute("href") for link in page.get_by_role("link").all()] == [
-        "matrix:r/j-abc:server.name?action=join",
-        "https://element.example/#/room/#j-abc:server.name",
-        "https://matrix.to/#/%23j-abc%3Aserver.name",
-    ]
+    assert "On server.name" in text(page)
+    element = "https://element.example/#/room/#j-abc:server.name"
+    assert links(page) == [element, "https://sign.up.example/"]
+    assert not page.get_by_label("address").is_visible()
+    page.get_by_text("Other ways").click()
+    assert links(page)[2:] == [
+        "matrix:r/j-abc:server.name?action=join", "https://matrix.to/#/%23j-abc%3Aserver.name",
+    ]  # fmt: skip
     assert page.get_by_label("address").input_value() == DOOR
+
+
+def links(page: Page) -> list[str | None]:
+    return [link.get_attribute("href") for link in page.get_by_role("link").all()]
+
+
+@pytest.mark.parametrize(
+    ("agent", "touches", "first", "store"),
+    [
+        (IPHONE, 5, "app", "https://apps.apple.com/"),
+        (MAC, 5, "app", "https://apps.apple.com/"),  # An iPad.
+        (MAC, 0, "element", None),
+        (ANDROID, 5, "app", "https://play.google.com/"),
+        (WINDOWS, 10, "element", None),
+    ],
+)
+def test_one_way_comes_first_on_each_device(
+    phone: Phone, agent: str, touches: int, first: str, store: str | None
+) -> None:
+    touch = f"Object.defineProperty(navigator, 'maxTouchPoints', {{value: {touches}}})"
+    page = phone.scan(alive(), user_agent=agent, script=touch)
+    buttons = page.locator("a.primary").filter(visible=True)
+    assert [button.get_attribute("id") for button in buttons.all()] == [first]
+    assert page.locator(f"#{first}-hint").is_visible()
+    assert page.locator(".hint").filter(has_text="no Matrix app").is_visible() == (first == "app")
+    offered = page.locator("#apps a").all()
+    assert [str(app.get_attribute("href")).startswith(store or "?") for app in offered] == (
+        [True] if store else []
+    )
+    page.get_by_text("Other ways").click()
+    assert len(links(page)) == 4 + len(offered)
+
+
+def test_who_will_see_which_name_is_said(browser: Browser, phone: Phone) -> None:
+    assert "The members see your account's name and your Matrix ID" in text(phone.scan(alive()))
+    assert "Anna sees your account's name" in text(phone.scan(alive(group=None)))
+    with site(config={"names": {"on_arrival": "pseudonym"}}) as served:
+        other = Phone(browser, served)
+        assert "you get a made-up name" in text(other.scan(alive()))
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("offer", "shown"),
+    [
+        (Offer("app"), "choose server.name as your server"),
+        (Offer("ask"), "Ask whoever gave you this code how to get one on server.name"),
+        (Offer("page", "https://a.example/", token=True), "asked for a registration token"),
+    ],
+)
+def test_how_to_get_an_account_is_said(browser: Browser, offer: Offer, shown: str) -> None:
+    with site(offer=offer) as served:
+        phone = Phone(browser, served)
+        page = phone.scan(alive())
+        assert shown in text(page)
+        assert ("registration token" in text(page)) == offer.token
+        register = page.get_by_role("link", name="Get an account")
+        assert register.count() == (1 if offer.url else 0)
+        if offer.url:
+            assert register.get_attribute("href") == offer.url
+        assert "any other Matrix server" in text(page)
+        assert "any other Matrix server" not in text(phone.scan(alive(group=None)))
+        phone.close()
+
+
+def test_an_element_that_is_everybodys_suggests_another_server(browser: Browser) -> None:
+    config = {"codes": {}, "federation": "local", "join_page": {"apps": [
+        {"platform": "desktop", "name": "Tea", "url": "https://tea.example/?server={server}"},
+    ]}}  # fmt: skip
+    with site(config=config) as served:
+        phone = Phone(browser, served)
+        page = phone.scan(alive())
+        assert "That site suggests another server. Choose server.name" in text(page)
+        assert "any other Matrix server" not in text(page)
+        app = page.get_by_role("link", name="Get Tea")
+        assert app.get_attribute("href") == "https://tea.example/?server=server.name"
+        phone.close()
+
+
+def test_the_topic_is_shown_as_text(phone: Phone) -> None:
+    assert "Seeds, tools and slugs" in text(phone.scan(alive()))
+    for topic in (None, "", " \n"):
+        page = phone.scan(alive(group={"name": "Garden", "topic": topic, "avatar": None}))
+        assert not page.locator("#topic").is_visible()
+    page = phone.scan(alive(group={"name": "Garden", "topic": f"a\nb {HOSTILE}", "avatar": None}))
+    assert f"a b  {HOSTILE[1:]}" == page.locator("#topic").text_content()
+    assert page.locator("#topic *").count() == 0
 
 
 def test_it_says_where_a_moderator_is_asked_first(phone: Phone) -> None:
@@ -188,6 +288,7 @@ def test_without_script_it_says_how_to_go_on(phone: Phone) -> None:
 
 def test_the_address_can_be_copied(phone: Phone) -> None:
     page = phone.scan(alive(), permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_text("Other ways").click()
     page.get_by_role("button", name="Copy address").click()
     expect(page.locator("#copied")).to_have_text("The address is copied.")
     assert page.evaluate("navigator.clipboard.readText()") == DOOR
@@ -196,6 +297,7 @@ def test_the_address_can_be_copied(phone: Phone) -> None:
 def test_where_copying_is_not_allowed_the_address_is_selected(phone: Phone) -> None:
     page = phone.scan(alive())
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.get_by_text("Other ways").click()
     page.get_by_role("button", name="Copy address").click()
     expect(page.locator("#copied")).to_contain_text("The address is selected")
     assert page.evaluate("document.getSelection().toString()") == DOOR
@@ -226,9 +328,9 @@ def test_every_language_has_the_same_words_to_fill_in() -> None:
 @pytest.mark.parametrize(
     ("locale", "lang", "words"),
     [
-        ("en-US", "en", ["64 of 500 members", "November 30, 2026", "Copy address"]),
-        ("zh-CN", "zh-Hans", ["已有 64 位成员", "2026年11月30日", "复制地址"]),
-        ("de-DE", "de", ["64 von 500 Mitgliedern", "30. November 2026", "Adresse kopieren"]),
+        ("en-US", "en", ["64 of 500 members", "November 30, 2026", "Other ways"]),
+        ("zh-CN", "zh-Hans", ["已有 64 位成员", "2026年11月30日", "其他方式"]),
+        ("de-DE", "de", ["64 von 500 Mitgliedern", "30. November 2026", "Andere Wege"]),
     ],
 )
 def test_it_speaks_the_browsers_language(
@@ -263,13 +365,22 @@ def test_it_fits_every_screen_and_leaves_nobody_out(
     assert (sum(int(c) for c in ground[4:-1].split(",")) > 3 * 128) == (scheme == "light")
     assert flaws(page) == []
     assert [overflow(page, width) for width in (320, 360, 1280)] == [0, 0, 0]
+    page.evaluate("document.getElementById('others').open = true")
+    assert flaws(page) == []
+    assert [overflow(page, width) for width in (320, 360, 1280)] == [0, 0, 0]
 
 
 def test_the_keyboard_reaches_everything_in_order(phone: Phone) -> None:
-    page = phone.scan(alive())
-    for expected in ("app", "element", "matrix-to", "address", "copy"):
+    page = phone.scan(alive(), user_agent=ANDROID)
+    for expected in ("app", "register", "store", "ways", "element", "matrix-to", "address", "copy"):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.id") == expected
+        if expected == "store":
+            assert page.evaluate("document.activeElement.parentElement.id") == "apps"
+        elif expected == "ways":
+            assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+            page.keyboard.press("Enter")
+        else:
+            assert page.evaluate("document.activeElement.id") == expected
         assert "3px" in page.evaluate("getComputedStyle(document.activeElement).outline")
 
 
@@ -285,7 +396,7 @@ def test_nothing_moves_for_who_wants_no_motion(phone: Phone, served: Served) -> 
 
 
 def test_a_hostile_name_stays_text(phone: Phone) -> None:
-    group = {"name": HOSTILE, "avatar": "javascript:alert(1)"}
+    group = {"name": HOSTILE, "topic": HOSTILE, "avatar": "javascript:alert(1)"}
     shown = HOSTILE[1:]  # Without the mark that turns the text around.
     page = phone.scan(alive(group=group, sharer=HOSTILE))
     assert title(page) == shown

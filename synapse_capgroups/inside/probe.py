@@ -118,6 +118,7 @@ REQUIREMENTS = (
         "get_federation_handler", "event_dict",
     ),
     _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
+    _called("api.auth.mas:MasDelegatedAuth", "issuer"),
     _called(
         "events.validator:EventValidator", "validate_new", "event", "config", coroutine=False
     ),
@@ -210,6 +211,11 @@ SETTINGS = (
     "room.default_power_level_content_override",
     "registration.auto_join_rooms",
     "registration.autocreate_auto_join_rooms",
+    "registration.enable_registration",
+    "registration.registration_requires_token",
+    "oidc.oidc_enabled",
+    "cas.cas_enabled",
+    "saml2.saml2_enabled",
     "mas.enabled",
     "experimental",
     "worker.writers.events",

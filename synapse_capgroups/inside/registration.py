@@ -87,6 +87,36 @@ def delegates_authentication(api: ModuleApi) -> bool:
     return bool(config.mas.enabled or (experiment is not None and experiment.enabled))
 
 
+def takes_registrations(api: ModuleApi) -> bool:
+    """Whether Synapse itself lets anybody create an account."""
+    return bool(api._hs.config.registration.enable_registration)
+
+
+def asks_for_token(api: ModuleApi) -> bool:
+    """Whether it does so only with a registration token."""
+    return bool(api._hs.config.registration.registration_requires_token)
+
+
+def has_single_sign_on(api: ModuleApi) -> bool:
+    """Whether a first sign-in elsewhere makes an account (`m.login.sso`)."""
+    config = api._hs.config
+    return bool(config.oidc.oidc_enabled or config.cas.cas_enabled or config.saml2.saml2_enabled)
+
+
+async def authentication_issuer(api: ModuleApi) -> str | None:
+    """The public address of the Matrix Authentication Service; None if there is none.
+
+    Synapse itself asks the service for it, once.
+
+    Raises:
+        Exception: the service does not answer.
+    """
+    if not api._hs.config.mas.enabled:
+        return None
+    issuer = await api._hs.get_auth().issuer()  # type: ignore[attr-defined]
+    return str(issuer)
+
+
 Sanctioned = Callable[[str, bool], Awaitable[None]]
 
 

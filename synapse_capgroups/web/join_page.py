@@ -10,13 +10,19 @@ language, and join.js asks for the code and shows it.
 import hashlib
 import html
 import json
+from collections.abc import Callable
 from importlib import resources
 from string import Template
+from typing import Any
+from urllib.parse import quote
 
+import attrs
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from synapse_capgroups.config import Config
+from synapse_capgroups.web.sign_up import Offer, is_own_element
 from synapse_capgroups.words.languages import LANGUAGES, browser_language
 from synapse_capgroups.words.lookup import in_language
 
@@ -55,17 +61,18 @@ class _Secured(Resource):
 class JoinPage(_Secured):
     """`/join` and, below it, its script and its style."""
 
-    def __init__(self, server_name: str, element_url: str) -> None:
+    def __init__(self, server_name: str, config: Config, offer: Callable[[], Offer]) -> None:
         """
         Args:
             server_name: the homeserver's name, as in `#door:server.name`.
-            element_url: where Element for the web is, `https://app.element.io` for example.
+            offer: says how somebody gets an account, whenever it is asked.
         """
         super().__init__()
-        template = Template(_static("join.html").decode())
-        self._pages = {
-            lang: _page(template, lang, server_name, element_url.rstrip("/")) for lang in LANGUAGES
-        }
+        self._server_name = server_name
+        self._facts = _facts(server_name, config)
+        self._offer = offer
+        self._pages: dict[str, bytes] = {}
+        self._offered: Offer | None = None
         for name, content_type in (("join.js", "text/javascript"), ("join.css", "text/css")):
             # mypy does not know zope.interface, by which a Resource is an IResource.
             self.putChild(name.encode(), _Asset(name, content_type))  # type: ignore[arg-type]
@@ -76,6 +83,14 @@ class JoinPage(_Secured):
         request.setHeader("Content-Language", lang)
         request.setHeader("Vary", "Accept-Language")
         request.setHeader("Cache-Control", "no-store")
+        offer = self._offer()
+        if offer != self._offered:
+            facts = {**self._facts, "accounts": attrs.asdict(offer)}
+            template = Template(_static("join.html").decode())
+            self._pages = {
+                lang: _page(template, lang, self._server_name, facts) for lang in LANGUAGES
+            }
+            self._offered = offer
         return self._pages[lang]
 
 
@@ -99,9 +114,25 @@ def _static(name: str) -> bytes:
     return (resources.files("synapse_capgroups.web") / "static" / name).read_bytes()
 
 
-def _page(template: Template, lang: str, server_name: str, element_url: str) -> bytes:
+def _facts(server_name: str, config: Config) -> dict[str, Any]:
+    """What the page's script knows of this server, beside its words."""
+    element = config.codes.element_url.rstrip("/")
+    return {
+        "server": server_name,
+        "element_url": element,
+        "element_is_own": is_own_element(element),
+        "apps": [
+            {**attrs.asdict(app), "url": app.url.replace("{server}", quote(server_name))}
+            for app in config.join_page.apps
+        ],
+        "made_up_names": config.names.on_arrival == "pseudonym",
+        "local_only": config.federation == "local",
+    }
+
+
+def _page(template: Template, lang: str, server_name: str, facts: dict[str, Any]) -> bytes:
     words = in_language(lang).page()
-    data = json.dumps({"element_url": element_url, "words": words}, ensure_ascii=False)
+    data = json.dumps({**facts, "words": words}, ensure_ascii=False)
     return template.substitute(
         {key: html.escape(value) for key, value in words.items()},
         lang=lang,

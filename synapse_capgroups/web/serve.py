@@ -24,6 +24,7 @@ from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
+from synapse_capgroups.web.sign_up import SignUp
 from synapse_capgroups.web.view_calls import ViewCalls
 
 
@@ -56,6 +57,6 @@ def serve(
         ReportCalls(api, callers, deeds.reports),
     )
     api.register_web_resource(PREFIX, http_api)
-    page = JoinPage(api.server_name, config.codes.element_url)
+    page = JoinPage(api.server_name, config, SignUp(api, config).offer)
     api.register_web_resource("/_synapse/client/capgroups/join", page)
     api.register_web_resource("/_synapse/client/capgroups/health", Health(api, database))

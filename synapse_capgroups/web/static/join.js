@@ -2,7 +2,9 @@
 // the answer. The code goes nowhere else: not into a request's URL, a log or any storage. It stays
 // in the address bar, since "open in browser" and reloading would lose it otherwise.
 
-const { words, element_url } = JSON.parse(at("data").textContent);
+const facts = JSON.parse(at("data").textContent);
+const { words, element_url } = facts;
+const server = isolated(facts.server);
 const pageLanguage = document.documentElement.lang;
 const PATIENCE_MS = 20000;
 const DEAD = [
@@ -13,6 +15,7 @@ const WORTH_ANOTHER_TRY = ["too_many", "unreachable", "broken"];
 
 let latest = 0; // Counts the questions asked; only the latest one's answer is shown.
 
+arrange();
 at("retry").addEventListener("click", async () => {
   at("title").focus(); // The button is about to go; the focus must not go with it.
   await check();
@@ -35,6 +38,46 @@ async function check() {
   if (answer.state === "alive") showGroup(answer);
   else if (DEAD.includes(answer.state)) showDead(answer);
   else showTrouble(answer.state);
+}
+
+// What is the same for every code of this server: which way comes first on this device, and how to
+// get an account.
+function arrange() {
+  const device = platform();
+  const first = device === "desktop" ? "element" : "app";
+  at("app-hint").hidden = first !== "app";
+  at("element-hint").hidden = first !== "element";
+  at("element-hint").textContent = fill(
+    facts.element_is_own ? words.element_hint : words.element_elsewhere_hint, { server },
+  );
+  if (first === "element") at("rest").prepend(at("app"));
+  at("first").append(at(first));
+  at(first).classList.add("primary");
+
+  const { way, url, token } = facts.accounts;
+  const account = { page: words.account_page, app: words.account_app, ask: words.account_ask };
+  at("account").textContent = fill(account[way], { server });
+  at("token").hidden = !token;
+  at("register").hidden = way !== "page";
+  if (way === "page") at("register").href = url;
+  at("register").textContent = fill(words.get_account, { server });
+  for (const app of facts.apps.filter((each) => each.platform === device)) {
+    const link = document.createElement("a");
+    link.className = "way";
+    link.rel = "noreferrer";
+    link.href = app.url;
+    link.textContent = fill(words.get_app, { app: isolated(app.name) });
+    at("apps").append(link);
+  }
+}
+
+// A guess, and only about which way is shown first: the others stay within reach.
+function platform() {
+  const { userAgent, maxTouchPoints } = navigator;
+  if (/Android/i.test(userAgent)) return "android";
+  // An iPad says that it is a Mac. No Mac has a touch screen.
+  const isPad = /Macintosh/.test(userAgent) && maxTouchPoints > 1;
+  return isPad || /iPhone|iPad|iPod/.test(userAgent) ? "ios" : "desktop";
 }
 
 function codeInLink() {
@@ -88,6 +131,13 @@ function isAlive({ state, door, expires_at }) {
 function showGroup(code) {
   if (code.group === null) showPerson(code);
   else showRoom(code);
+  const sharer = isolated(code.sharer);
+  const isPerson = code.group === null;
+  const names = facts.made_up_names ? words.names_made_up : words.names_profile;
+  at("how").textContent = isPerson ? fill(words.how_person, { sharer }) : words.how;
+  at("names").textContent = isPerson ? fill(words.names_person, { sharer }) : names;
+  // A personal code is for people of this server.
+  at("elsewhere").hidden = facts.local_only || isPerson;
   const alias = encodeURIComponent(code.door.slice(1)).replace(/%3A/g, ":");
   at("app").href = `matrix:r/${alias}?action=join`;
   at("element").href = `${element_url}/#/room/#${alias}`;
@@ -98,10 +148,11 @@ function showGroup(code) {
 }
 
 function showRoom(code) {
-  const { name, avatar } = code.group ?? {};
+  const { name, topic, avatar } = code.group ?? {};
   show({
     state: "alive",
     title: plain(name) || words.unnamed,
+    topic: plain(topic),
     facts: {
       members: fullness(code),
       approval: code.approval && words.approval,
@@ -157,11 +208,15 @@ function showTrouble(state) {
   at("retry").hidden = !WORTH_ANOTHER_TRY.includes(state);
 }
 
-function show({ state, title, group = "", facts = null, message = "", name = "", avatar = null }) {
+function show({
+  state, title, group = "", topic = "", facts = null, message = "", name = "", avatar = null,
+}) {
   at("sheet").dataset.state = state;
   at("title").textContent = title;
   at("facts").hidden = facts === null;
+  showText("server", state === "alive" && fill(words.on_server, { server }));
   showText("group", group);
+  showText("topic", topic);
   showText("message", message);
   for (const id of ["members", "sharer", "expiry", "approval"]) showText(id, facts?.[id]);
   showTile(initial(plain(name)), avatar);
