@@ -62,8 +62,14 @@ def test_who_scans_a_code_is_in_the_group(server: Server) -> None:
     assert not stranger.state(door, "m.room.encryption").ok
     messages = expect(stranger.call("GET", f"/rooms/{door}/messages?dir=b&limit=50")).body["chunk"]
     (notice,) = [event for event in messages if event["type"] == "m.room.message"]
-    assert notice["content"]["body"].startswith("You are in. Open the group: https://matrix.to/#/!")
-    assert room in notice["content"]["formatted_body"]
+    link = f"https://matrix.to/#/{room}?via=localhost"
+    assert notice["content"]["body"].startswith(
+        "You are in A group. Open it in your list of chats."
+    )
+    assert notice["content"]["body"].endswith(f"\n{link}")
+    assert f'<a href="{link}">A group</a>' in notice["content"]["formatted_body"]
+    onward = stranger.state(door, "m.room.tombstone").body
+    assert onward == {"body": "The group is here:", "replacement_room": room}
     assert stranger.send(door, "anything").status == 403
 
 
@@ -467,6 +473,10 @@ def test_people_are_taken_out_of_the_door_some_time_later_and_nothing_else_chang
     server.homeserver.start()  # sweeps at once
     assert eventually(lambda: joined_rooms(person) == [room])
     assert eventually(lambda: server.query("SELECT * FROM capgroups_visits") == [])
+    events = server.query("SELECT json FROM event_json WHERE room_id = ?", door)
+    contents = [json.loads(event)["content"] for (event,) in events]
+    (left,) = [content for content in contents if content.get("membership") == "leave"]
+    assert left["reason"] == Words().say("door_left")
 
 
 def test_the_room_of_a_dead_codes_door_goes_when_nobody_stands_in_it_any_more(

@@ -85,7 +85,7 @@ def assemble(
     judging = Judging(api, scope, rights, admission.deciding, filling)
     outcomes = Outcomes(admission.settling, closing, guard, config.code_limit)
     bringing_in = BringingIn(api, database, presence, config.words)
-    visits = DoorVisits(api, database, presence, concierge, config.codes.door_stay)
+    visits = DoorVisits(api, database, presence, rooms, config.codes.door_stay)
     group_entry = GroupEntry(
         api,
         judging,

@@ -1,15 +1,18 @@
 """The rooms that are doors: what they look like, and how they are made.
 
 A client that knows nothing of doors still shows what this room is: its name says what it leads to,
-its topic says what happens, and one notice is there at first sight.
+its topic says what happens, and one notice is there at first sight. What leads on from it is what
+leads on from a room that was upgraded, for which clients have a button (docs/coming-in.md).
 """
+
+import html
 
 import attrs
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.groups.names import group_name, person_name
 from synapse_capgroups.inside.creations import create_plain_room
-from synapse_capgroups.inside.membership_changes import set_membership
+from synapse_capgroups.inside.membership_changes import forget, set_membership
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.storage.series import Series
@@ -23,6 +26,7 @@ class Doorplate:
     Attributes:
         notice: plain text.
         notice_html: the same with a link; empty if there is none.
+        leads_to: the room ID of the group; None if nobody knows it beforehand.
         federates: whether people of other servers can join it.
     """
 
@@ -31,6 +35,7 @@ class Doorplate:
     notice: str
     notice_html: str
     avatar_url: str | None = None
+    leads_to: str | None = None
     federates: bool = True
 
 
@@ -46,14 +51,17 @@ class DoorRooms:
         """The plate of a door to a group."""
         words = self._words
         name = await group_name(self._api, group.room_id)
-        text = words.say("door_link")
+        text = name or words.say("door_link")
+        # All clients make a link of it, unlike of `matrix:`; most open it in themselves.
         url = f"https://matrix.to/#/{group.room_id}?via={self._api.server_name}"
+        link = f'<a href="{url}">{html.escape(text)}</a>'
         return Doorplate(
             name=words.say("door_name", group=name) if name else words.say("door_nameless"),
             topic=words.say("door_topic"),
-            notice=words.say("door_notice", link=f"{text}: {url}"),
-            notice_html=words.say("door_notice", link=f'<a href="{url}">{text}</a>'),
+            notice=f"{words.say('door_notice', group=text)}\n{url}",
+            notice_html=words.say("door_notice", group=link),
             avatar_url=await self._avatar(group.room_id),
+            leads_to=group.room_id,
         )
 
     async def of_series(self, series: Series) -> Doorplate:
@@ -104,6 +112,9 @@ class DoorRooms:
         ]
         if plate.avatar_url:
             initial_state.append({"type": "m.room.avatar", "content": {"url": plate.avatar_url}})
+        if plate.leads_to:
+            onward = {"body": self._words.say("door_onward"), "replacement_room": plate.leads_to}
+            initial_state.append({"type": "m.room.tombstone", "content": onward})
         door = await create_plain_room(
             self._api,
             self._concierge,
@@ -136,6 +147,19 @@ class DoorRooms:
             }
         )
         return door
+
+    async def see_off(self, door: str, user_id: str) -> None:
+        """Take somebody out of a door whose time there is over.
+
+        Local people leave it themselves, and their clients forget it.
+        """
+        local = self._api.is_mine(user_id)
+        leaver = user_id if local else self._concierge
+        # Clients that stay at the door show this, and offer to join it again.
+        reason = {"reason": self._words.say("door_left")}
+        await set_membership(self._api, leaver, user_id, door, "leave", reason)
+        if local:
+            await forget(self._api, user_id, door)
 
     async def turn_away(self, door: str, user_id: str, why: Refusal | str) -> None:
         """Take somebody out of a door.

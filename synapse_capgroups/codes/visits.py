@@ -6,7 +6,7 @@ from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.codes.closing import each
-from synapse_capgroups.inside.membership_changes import forget, set_membership
+from synapse_capgroups.codes.door_rooms import DoorRooms
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.visits import Visits
 
@@ -15,17 +15,16 @@ class DoorVisits:
     """Notes who is at a door, and takes them out after a while."""
 
     def __init__(
-        self, api: ModuleApi, database: Database, presence: Presence, concierge: str, stay: int
+        self, api: ModuleApi, database: Database, presence: Presence, rooms: DoorRooms, stay: int
     ) -> None:
         """
         Args:
-            concierge: its Matrix ID. All doors are its rooms.
             stay: milliseconds.
         """
         self._api = api
         self._database = database
         self._presence = presence
-        self._concierge = concierge
+        self._rooms = rooms
         self._stay = stay
 
     async def note(self, door: str, user_id: str) -> None:
@@ -42,9 +41,5 @@ class DoorVisits:
 
     async def _take_out(self, door: str, user_id: str) -> None:
         if await self._presence.is_member(door, user_id):
-            local = self._api.is_mine(user_id)
-            leaver = user_id if local else self._concierge
-            await set_membership(self._api, leaver, user_id, door, "leave")
-            if local:
-                await forget(self._api, user_id, door)
+            await self._rooms.see_off(door, user_id)
         await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
