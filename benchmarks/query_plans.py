@@ -19,6 +19,7 @@ from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.announcements import Beside, Undelivered
 from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.rules.news import NewsKind
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.accounts import Accounts
 from synapse_capgroups.storage.admissions import Admission, Admissions, How
@@ -46,7 +47,9 @@ from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.news import News, NewsItem
 from synapse_capgroups.storage.notices import Notices
+from synapse_capgroups.storage.readers import Readers
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import Hold, Seats
@@ -65,8 +68,9 @@ from synapse_capgroups.storage.visits import Visits
 
 TABLES = (
     Situations, Seats, Admissions, Groups, Codes, DeadCodes, CodeUses, CodeInvitations, Visits,
-    RemoteInvitations, Approval, Requests, Notices, SeriesRows, SeriesHelpers, SeriesGroups,
-    SeriesSpaces, SeriesCounts, Announcements, Outbox, Assignments, Targets, AssignmentRows,
+    RemoteInvitations, Approval, Requests, Notices, News, Readers, SeriesRows, SeriesHelpers,
+    SeriesGroups, SeriesSpaces, SeriesCounts, Announcements, Outbox, Assignments, Targets,
+    AssignmentRows,
     PowerTables, Chats, Accounts, Memberships, StateHistory, Users, AccountData, DirectoryTables,
 )  # fmt: skip
 
@@ -162,6 +166,7 @@ def _anything(hint: Any) -> Any:
         Assignment: Assignment("new", "series1", "@a", "x", AssignmentState.PLANNED, 5),
         Target: Target("plan1", 1, None, "{}", True, False),
         AssignedRow: AssignedRow("plan1", "@a", 1),
+        NewsKind: NewsKind.NEAR_CAP, NewsItem: NewsItem(NewsKind.NEAR_CAP, "!r", 5),
     }  # fmt: skip
     if hint in plain:
         return plain[hint]

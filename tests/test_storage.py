@@ -37,6 +37,7 @@ from synapse_capgroups.inside.tables.within import Within
 from synapse_capgroups.rules.announcements import Undelivered
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.joining import Mode
+from synapse_capgroups.rules.news import NewsKind
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage import schema
 from synapse_capgroups.storage.accounts import Accounts
@@ -69,6 +70,7 @@ from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.news import News
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.readers import Readers
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
@@ -145,7 +147,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_assignments", "capgroups_assignment_groups", "capgroups_assignment_rows",
         "capgroups_approval", "capgroups_requests", "capgroups_told", "capgroups_notices",
         "capgroups_would_be", "capgroups_owner_notices", "capgroups_owner_outbox",
-        "capgroups_readers",
+        "capgroups_readers", "capgroups_news", "capgroups_nearly_full",
     }  # fmt: skip
 
 
@@ -291,6 +293,19 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Notices.told_until(txn, "!r", "@a"),
     lambda txn: Chats.among(txn, ["@a", "@b"]),
     lambda txn: Readers.quiet_among(txn, ["@a", "@b"]),
+    lambda txn: Readers.told_at(txn, "@a"),
+    lambda txn: Readers.forget(txn, 5),
+    lambda txn: News.find_dead_codes(txn, 5, 5),
+    lambda txn: News.find_arrivals(txn, 5, 5),
+    lambda txn: News.find_newcomers(txn, 5, 5),
+    lambda txn: News.fillings(txn, 5, 5, 5),
+    lambda txn: News.is_well_below(txn, "!r", NewsKind.NEAR_CAP),
+    lambda txn: News.next_reader(txn, 5),
+    lambda txn: News.put_off(txn, "@a", 5),
+    lambda txn: News.take(txn, "@a", 5, 5),
+    lambda txn: Admissions.came_by_codes(txn, "@a", 5, 5),
+    lambda txn: Admissions.some_who_came(txn, "@a", "!r", (5, 5), 5),
+    lambda txn: DeadCodes.is_ended_by_sharer(txn, "c"),
     lambda txn: PowerTables.levels(txn, "!r"),
     lambda txn: Notices.news(txn, "!r", "@a", 5),
     lambda txn: Notices.forget_if_nobody_waits(txn, "!r"),

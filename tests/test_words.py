@@ -99,8 +99,9 @@ def test_a_text_that_a_language_lacks_is_told_in_english(monkeypatch: pytest.Mon
 def test_one_and_many_are_told_apart(language: str) -> None:
     words = ALL[language]
     given = {"most": 5, "code_id": "abc", "state": "x", "sharer": "Anna", "until": "tomorrow"}
+    given |= {"group": "Tea", "people": "Bob"}
     counted = {key: text for key, text in leaves(own_texts(language)) if is_plural(text)}
-    assert len(counted) == 4
+    assert len(counted) == 5
     for path, text in counted.items():
         key = path.split(".")[1]
         for number in (0, 1, 2, 21):

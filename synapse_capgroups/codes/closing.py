@@ -35,12 +35,18 @@ class Closing:
         self.changes = 0
         """Grows whenever this process may have changed the state of a code."""
 
-    async def revoke(self, code: Code) -> None:
-        """Kill a code. From now on its address leads to the sentence that says so."""
+    async def revoke(self, code: Code, by: str | None = None) -> None:
+        """Kill a code. From now on its address leads to the sentence that says so.
+
+        Args:
+            by: the Matrix ID of the person who asks for it.
+        """
         now = self._api.get_current_time_msec()
 
         def kill(txn: LoggingTransaction) -> Code | None:
             DeadCodes.kill(txn, code.code_id, Reason.CODE_REVOKED, now)
+            if by == code.sharer:
+                DeadCodes.is_ended_by_sharer(txn, code.code_id)
             return Codes.by_id(txn, code.code_id)
 
         dead = await self._database.run("revoke", kill)

@@ -95,7 +95,7 @@ class Sharing:
         code = await self.code(member, code_id)
         if code.sharer != member.user_id:
             await self.sharer(member)
-        await self._closing.revoke(code)
+        await self._closing.revoke(code, member.user_id)
 
     async def revoke(self, user_id: str, code_id: str) -> None:
         """Revoke a code of any group that the person is in, or their own personal code.
@@ -106,7 +106,7 @@ class Sharing:
         code = await self._by_id(code_id)
         if code is None or not await self._may_revoke(user_id, code):
             raise NoSuchCodeError
-        await self._closing.revoke(code)
+        await self._closing.revoke(code, user_id)
 
     async def code(self, member: Member, code_id: str) -> Code:
         """A code of this group.

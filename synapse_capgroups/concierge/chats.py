@@ -89,7 +89,7 @@ class ConciergeChats:
         Raises:
             SynapseError: 429, they have left too many.
         """
-        if await self._chat_with(user_id) is not None:
+        if await self.chat_with(user_id) is not None:
             return
         # Another process may be opening one, whose invitation is not written yet.
         async with one_process_at_a_time(self._api, "chat", user_id):
@@ -137,14 +137,14 @@ class ConciergeChats:
         return await self._room_of(user_id)
 
     async def _has_chat(self, user_id: str) -> bool:
-        if await self._chat_with(user_id) is not None:
+        if await self.chat_with(user_id) is not None:
             return True
         room_id = await self._room_of(user_id)
         if room_id is not None:
             await self.close(Chat(user_id, room_id, True))
         return False
 
-    async def _chat_with(self, user_id: str) -> str | None:
+    async def chat_with(self, user_id: str) -> str | None:
         """The chat that somebody is in or invited to."""
         room_id = await self._room_of(user_id)
         if room_id is None or await self._membership(room_id, user_id) not in ("join", "invite"):
@@ -182,11 +182,11 @@ class ConciergeChats:
         Raises:
             SynapseError: 429, they did that too often; 403, they do not want the concierge's.
         """
-        if await self._chat_with(user_id) is not None:
+        if await self.chat_with(user_id) is not None:
             await self._limits.spend(CONCIERGE_CHATS, user_id)
         else:
             await self._open(user_id)
-        room_id = await self._chat_with(user_id)
+        room_id = await self.chat_with(user_id)
         if room_id is None:
             raise SynapseError(403, "They have no chat")
         return room_id

@@ -16,6 +16,9 @@ from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.concierge.front_door import FrontDoor
 from synapse_capgroups.concierge.moving import Moving
 from synapse_capgroups.concierge.newcomers import Newcomers
+from synapse_capgroups.concierge.news_finding import NewsFinding
+from synapse_capgroups.concierge.news_telling import NewsTelling
+from synapse_capgroups.concierge.news_writing import NewsWriting
 from synapse_capgroups.concierge.owner_postman import OwnerPostman
 from synapse_capgroups.concierge.request_notices import ModeratorNotices, RefusalNotices
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
@@ -40,7 +43,7 @@ class ConciergeParts:
     care: ChatCare
     account: ConciergeAccount
     hears: Concierge
-    notices: tuple[ModeratorNotices | RefusalNotices | OwnerPostman, ...]
+    notices: tuple[ModeratorNotices | RefusalNotices | OwnerPostman | NewsTelling, ...]
 
 
 def assemble_concierge(
@@ -60,7 +63,8 @@ def assemble_concierge(
     enforce, words = config.enforce, config.words
     chats = ConciergeChats(api, database, limits, scope.concierge, words)
     front_door = FrontDoor(api, database, scope, chats, words)
-    newcomers = Newcomers(api, WhoIsWho(api, Remarks(api), words), words)
+    who = WhoIsWho(api, Remarks(api), words)
+    newcomers = Newcomers(api, who, words)
     to_moderators = ModeratorNotices(api, database, chats, newcomers, Moderators(config))
     to_refused = RefusalNotices(api, database, chats, newcomers, words)
     if enforce:
@@ -72,6 +76,8 @@ def assemble_concierge(
     moving = Moving(api, database, chats, deeds.codes.closing, deeds.series.tending)
     to_owners = OwnerPostman(api, database, chats)
     deeds.helpdesk.mail.written = to_owners.begin
+    writing = NewsWriting(api, database, newcomers, who, config)
+    news = NewsTelling(api, database, chats, NewsFinding(api, database, config), writing)
     commands = all_commands(api, database, chats, deeds, newcomers, config)
     return ConciergeParts(
         chats=chats,
@@ -79,5 +85,5 @@ def assemble_concierge(
         care=ChatCare(api, database, scope, chats, moving if enforce else None),
         account=ConciergeAccount(api, database, scope.concierge, enforce=enforce),
         hears=Concierge(api, chats, limits, commands, config),
-        notices=(to_moderators, to_refused, to_owners) if enforce else (),
+        notices=(to_moderators, to_refused, to_owners, news) if enforce else (),
     )

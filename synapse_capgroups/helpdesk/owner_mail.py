@@ -6,9 +6,8 @@ from collections.abc import Callable
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_capgroups.inside.tables.power import PowerTables
+from synapse_capgroups.groups.owners import owners
 from synapse_capgroups.inside.tables.users import Users
-from synapse_capgroups.rules.power_levels import LevelFacts, level_of
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.owner_notices import OwnerNotice, OwnerNotices
@@ -18,8 +17,6 @@ LONGEST = 4000
 """Characters of a notice."""
 
 _SLICE = 50
-_MOST_OF_ONE_GROUP = 10
-"""Where everybody has the same power, nobody in particular owns the group."""
 
 
 class NoSuchNoticeError(Exception):
@@ -59,20 +56,20 @@ class OwnerMail:
             apply: whether to send it; otherwise it is only said how many would get it.
         """
         notice_id = hashlib.sha256(text.encode()).hexdigest()[:16]
-        owners = await self._owners()
+        recipients = await self._recipients()
 
         def write(txn: LoggingTransaction) -> set[str]:
             known = OwnerNotices.known(txn, notice_id)
             if apply:
                 now = self._api.get_current_time_msec()
-                OwnerNotices.write(txn, notice_id, text, now, sorted(owners - known))
+                OwnerNotices.write(txn, notice_id, text, now, sorted(recipients - known))
             return known
 
         known = await self._database.run("owner_notice", write)
         if apply:
-            journal.admin("notice", by, notice=notice_id, recipients=len(owners - known))
+            journal.admin("notice", by, notice=notice_id, recipients=len(recipients - known))
             self.written()
-        return Addressed(notice_id, len(owners - known), len(known))
+        return Addressed(notice_id, len(recipients - known), len(known))
 
     async def progress(self, notice_id: str) -> OwnerNotice:
         """How far a notice is.
@@ -102,35 +99,22 @@ class OwnerMail:
         journal.admin("stop_notice", by, notice=notice_id, stopped=stopped)
         return stopped
 
-    async def _owners(self) -> set[str]:
+    async def _recipients(self) -> set[str]:
         """The local members with the most power in each group, in slices."""
-        owners: set[str] = set()
+        found_all: set[str] = set()
         after = ""
         while True:
 
             def look(txn: LoggingTransaction, after: str = after) -> tuple[list[str], set[str]]:
                 rooms = Groups.after(txn, after, _SLICE)
-                return rooms, {user for room_id in rooms for user in self._of_group(txn, room_id)}
+                theirs = (owners(txn, self._api, room_id) for room_id in rooms)
+                return rooms, {user_id for found in theirs for user_id in found}
 
             rooms, found = await self._database.run("owners", look)
-            owners |= found
+            found_all |= found
             if len(rooms) < _SLICE:
                 break
             after = rooms[-1]
-        people = sorted(owners)
+        people = sorted(found_all)
         known = await self._database.run("owners", lambda txn: Users.kinds(txn, people))
         return {user_id for user_id, is_guest in known.items() if not is_guest}
-
-    def _of_group(self, txn: LoggingTransaction, room_id: str) -> list[str]:
-        if PowerTables.levels(txn, room_id).is_replaced:
-            return []
-        power = PowerTables.of(txn, room_id)
-        facts = LevelFacts(self._api.server_name, creators=power.creators)
-        levels = {
-            user_id: level_of(user_id, power.content or {}, facts)
-            for user_id, membership in power.present.items()
-            if membership == "join" and self._api.is_mine(user_id)
-        }
-        most = max(levels.values(), default=0)
-        strongest = sorted(user_id for user_id, level in levels.items() if level == most)
-        return strongest[:_MOST_OF_ONE_GROUP]

@@ -191,6 +191,36 @@ class Admissions:
         ]
 
     @staticmethod
+    def came_by_codes(
+        txn: LoggingTransaction, inviter: str, since: int, until: int
+    ) -> list[tuple[str, int]]:
+        """How many people came into each group by one person's codes; most first."""
+        txn.execute(
+            """
+            SELECT room_id, COUNT(DISTINCT user_id) AS number FROM capgroups_admissions
+            WHERE inviter = ? AND admitted_at >= ? AND admitted_at <= ? AND how = 'code'
+            GROUP BY room_id ORDER BY number DESC, room_id
+            """,
+            (inviter, since, until),
+        )
+        return [(room_id, int(number)) for room_id, number in txn.fetchall()]
+
+    @staticmethod
+    def some_who_came(
+        txn: LoggingTransaction, inviter: str, room_id: str, span: tuple[int, int], most: int
+    ) -> list[str]:
+        """A few of those who came into a group by one person's codes, the first ones."""
+        txn.execute(
+            """
+            SELECT user_id FROM capgroups_admissions
+            WHERE inviter = ? AND admitted_at >= ? AND admitted_at <= ? AND how = 'code'
+            AND room_id = ? GROUP BY user_id ORDER BY MIN(admitted_at) LIMIT ?
+            """,
+            (inviter, *span, room_id, most),
+        )
+        return [user_id for (user_id,) in txn.fetchall()]
+
+    @staticmethod
     def vouches(txn: LoggingTransaction, inviter: str, now: int) -> int:
         """How many people this person brought in, in mode `friends`, in the last 24 hours."""
         txn.execute(

@@ -39,6 +39,13 @@ class DeadCodes:
         _kill(txn, "code_id = ?", (code_id,), reason, now)
 
     @staticmethod
+    def is_ended_by_sharer(txn: LoggingTransaction, code_id: str) -> None:
+        """Note that a code's sharer knows that it is dead."""
+        txn.execute(
+            "UPDATE capgroups_codes SET ended_by_sharer = ? WHERE code_id = ?", (True, code_id)
+        )
+
+    @staticmethod
     def kill_of_sharer(
         txn: LoggingTransaction, room_id: str, sharer: str, reason: Reason, now: int
     ) -> int:

@@ -40,6 +40,7 @@ ROOM_TABLES = (
     "capgroups_requests",
     "capgroups_told",
     "capgroups_would_be",
+    "capgroups_nearly_full",
 )
 """The tables with rows of rooms that do not go by themselves."""
 
@@ -67,6 +68,7 @@ PEOPLE = (
     ("capgroups_assignment_rows", "user_id"),
     ("capgroups_owner_outbox", "user_id"),
     ("capgroups_readers", "user_id"),
+    ("capgroups_news", "user_id"),
 )
 """The columns that name people."""
 
@@ -92,7 +94,7 @@ class Forgetting:
     def deactivate(txn: LoggingTransaction, user_id: str, now: int) -> None:
         """An account is deactivated: its codes are dead, and it stands and waits at no door."""
         DeadCodes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
-        for table in ("visits", "requests", "told", "notices", "owner_outbox", "readers"):
+        for table in ("visits", "requests", "told", "notices", "owner_outbox", "readers", "news"):
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
         Announcements.forget_author(txn, user_id)
         Assignments.forget_person(txn, user_id)
@@ -150,7 +152,7 @@ class Forgetting:
         txn.execute("DELETE FROM capgroups_series_helpers WHERE user_id = ?", (user_id,))
         for table in (
             "code_uses", "code_invitations", "visits", "aliases", "chats", "requests", "told",
-            "notices", "readers",
+            "notices", "readers", "news",
         ):  # fmt: skip
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
 

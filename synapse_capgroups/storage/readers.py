@@ -35,3 +35,28 @@ class Readers:
             )
             found.update(user_id for (user_id,) in txn.fetchall())
         return found
+
+    @staticmethod
+    def told_at(txn: LoggingTransaction, user_id: str) -> int:
+        """When somebody was told news last, in milliseconds since 1970; 0 if that is long ago."""
+        txn.execute("SELECT told_at FROM capgroups_readers WHERE user_id = ?", (user_id,))
+        row = txn.fetchone()
+        return int(row[0]) if row else 0
+
+    @staticmethod
+    def told(txn: LoggingTransaction, user_id: str, now: int) -> None:
+        """Note that somebody is told news."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_readers (user_id, is_quiet, told_at) VALUES (?, ?, ?)
+            ON CONFLICT (user_id) DO UPDATE SET told_at = EXCLUDED.told_at
+            """,
+            (user_id, False, now),
+        )
+
+    @staticmethod
+    def forget(txn: LoggingTransaction, told_before: int) -> None:
+        """Forget who was told news before a time, of those who want to hear them."""
+        txn.execute(
+            "DELETE FROM capgroups_readers WHERE NOT is_quiet AND told_at < ?", (told_before,)
+        )

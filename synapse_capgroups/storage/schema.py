@@ -496,6 +496,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             told_at BIGINT NOT NULL
         )
         """,
+        # What people are to be told unasked, a row for each thing and person. What it is about is
+        # the ID of a code or a room, or nothing for those who came by somebody's codes.
+        """
+        CREATE TABLE capgroups_news (
+            user_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            about TEXT NOT NULL,
+            happened_at BIGINT NOT NULL,
+            due_at BIGINT NOT NULL,
+            PRIMARY KEY (user_id, kind, about)
+        )
+        """,
+        "CREATE INDEX capgroups_news_due ON capgroups_news (due_at)",
+        "CREATE INDEX capgroups_readers_age ON capgroups_readers (told_at) WHERE NOT is_quiet",
+        # Groups whose owners know that they are nearly full, and of which of the two limits.
+        """
+        CREATE TABLE capgroups_nearly_full (
+            room_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            PRIMARY KEY (room_id, kind)
+        )
+        """,
+        "ALTER TABLE capgroups_codes ADD COLUMN ended_by_sharer BOOLEAN NOT NULL DEFAULT FALSE",
+        # Up to when was looked for news.
+        "ALTER TABLE capgroups_schema ADD COLUMN news_until BIGINT",
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),

@@ -1,10 +1,10 @@
-"""When the last sweep ended, for whoever asks whether the module works."""
+"""How far the sweep is: when the last one ended, and up to when it has looked for news."""
 
 from synapse.module_api import LoggingTransaction
 
 
 class Sweeps:
-    """The statements on that column of `capgroups_schema`, which has one row."""
+    """The statements on these columns of `capgroups_schema`, which has one row."""
 
     @staticmethod
     def done(txn: LoggingTransaction, now: int) -> None:
@@ -17,3 +17,15 @@ class Sweeps:
         txn.execute("SELECT swept_at FROM capgroups_schema")
         row = txn.fetchone()
         return row[0] if row else None
+
+    @staticmethod
+    def looked_until(txn: LoggingTransaction) -> int | None:
+        """Up to when was looked for news, in milliseconds since 1970; None before the first."""
+        txn.execute("SELECT news_until FROM capgroups_schema")
+        row = txn.fetchone()
+        return row[0] if row else None
+
+    @staticmethod
+    def look_until(txn: LoggingTransaction, until: int) -> None:
+        """Note up to when was looked for news."""
+        txn.execute("UPDATE capgroups_schema SET news_until = ?", (until,))
