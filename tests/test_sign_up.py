@@ -23,14 +23,18 @@ def offered(server: Server) -> Any:
 
 
 def test_where_nobody_can_register_one_asks(server: Server) -> None:
-    assert offered(server) == {"way": "ask", "url": None, "token": False}
+    assert offered(server) == {"way": "ask", "url": None, "token": False, "elsewhere": True}
 
 
 def test_registration_is_in_any_app_or_in_the_servers_own_element(start: Starter) -> None:
-    assert offered(start(module={}, settings=OPEN)) == {"way": "app", "url": None, "token": False}
+    closed = {**OPEN, "federation_domain_whitelist": ["friends.example"]}
+    assert offered(start(module={}, settings=closed)) == {
+        "way": "app", "url": None, "token": False, "elsewhere": False,
+    }  # fmt: skip
     settings = {**OPEN, "registration_requires_token": True}
     assert offered(start(module=ELEMENT, settings=settings)) == {
-        "way": "page", "url": "https://element.example/#/register", "token": True,
+        "way": "page", "url": "https://element.example/#/register",
+        "token": True, "elsewhere": True,
     }  # fmt: skip
 
 
@@ -42,8 +46,8 @@ def test_single_sign_on_is_a_sign_in(start: Starter) -> None:
 
 def test_an_admin_can_name_a_page_or_none(start: Starter) -> None:
     page = "https://example.org/join?from=groups"
-    server = start(module={"join_page": {"accounts": page}}, settings=OPEN)
-    assert offered(server) == {"way": "page", "url": page, "token": False}
+    server = start(module={"join_page": {"accounts": page}, "federation": "local"}, settings=OPEN)
+    assert offered(server) == {"way": "page", "url": page, "token": False, "elsewhere": False}
     server = start(module={"join_page": {"accounts": "none"}}, settings=OPEN)
     assert offered(server)["way"] == "ask"
 

@@ -216,6 +216,7 @@ SETTINGS = (
     "oidc.oidc_enabled",
     "cas.cas_enabled",
     "saml2.saml2_enabled",
+    "federation.federation_domain_whitelist",
     "mas.enabled",
     "experimental",
     "worker.writers.events",

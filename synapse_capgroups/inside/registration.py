@@ -103,6 +103,11 @@ def has_single_sign_on(api: ModuleApi) -> bool:
     return bool(config.oidc.oidc_enabled or config.cas.cas_enabled or config.saml2.saml2_enabled)
 
 
+def federates_with_all(api: ModuleApi) -> bool:
+    """Whether accounts of every other server can be used here, as far as Synapse decides."""
+    return api._hs.config.federation.federation_domain_whitelist is None
+
+
 async def authentication_issuer(api: ModuleApi) -> str | None:
     """The public address of the Matrix Authentication Service; None if there is none.
 

@@ -126,7 +126,6 @@ def _facts(server_name: str, config: Config) -> dict[str, Any]:
             for app in config.join_page.apps
         ],
         "made_up_names": config.names.on_arrival == "pseudonym",
-        "local_only": config.federation == "local",
     }
 
 

@@ -11,6 +11,7 @@ from synapse_capgroups.inside.registration import (
     asks_for_token,
     authentication_issuer,
     delegates_authentication,
+    federates_with_all,
     has_single_sign_on,
     takes_registrations,
 )
@@ -32,11 +33,13 @@ class Offer:
             (nobody can get one without being given it).
         url: the page's address.
         token: whether a registration token is asked for.
+        elsewhere: whether an account on any other server will do, too.
     """
 
     way: str
     url: str | None = None
     token: bool = False
+    elsewhere: bool = True
 
 
 class SignUp:
@@ -45,6 +48,7 @@ class SignUp:
     def __init__(self, api: ModuleApi, config: Config) -> None:
         self._api = api
         self._accounts = config.join_page.accounts
+        self._elsewhere = config.federation != "local" and federates_with_all(api)
         self._element = config.codes.element_url.rstrip("/")
         self._issuer: str | None = None
         self._asked_at: int | None = None
@@ -54,6 +58,9 @@ class SignUp:
 
         With `accounts: auto`, Synapse's own configuration tells.
         """
+        return attrs.evolve(self._own(), elsewhere=self._elsewhere)
+
+    def _own(self) -> Offer:
         if self._accounts == "none":
             return Offer("ask")
         if self._accounts != "auto":

@@ -137,7 +137,7 @@ function showGroup(code) {
   at("how").textContent = isPerson ? fill(words.how_person, { sharer }) : words.how;
   at("names").textContent = isPerson ? fill(words.names_person, { sharer }) : names;
   // A personal code is for people of this server.
-  at("elsewhere").hidden = facts.local_only || isPerson;
+  at("elsewhere").hidden = !facts.accounts.elsewhere || isPerson;
   const alias = encodeURIComponent(code.door.slice(1)).replace(/%3A/g, ":");
   at("app").href = `matrix:r/${alias}?action=join`;
   at("element").href = `${element_url}/#/room/#${alias}`;
