@@ -19,12 +19,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from synapse_capgroups.demo.homeserver import Homeserver, free_port
 from synapse_capgroups.demo.loopback import certificate
 from synapse_capgroups.demo.person import Person, expect
-from tests.browser import CHROMIUM, FLAGS
+from tests.browser import CHROMIUM, FLAGS, IPHONE
 from tests.stock_client import Client, hydrogen
 
 IMAGES = Path(__file__).parent / "images"
 HOST = "chat.example.com"
 GROUP = "Garden neighbours"
+TOPIC = "Seeds, tools, and who waters what"
 # fmt: off
 NEIGHBOURS = [
     "Ada", "Bruno", "Chiara", "Dario", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Katya",
@@ -66,12 +67,16 @@ def homeserver(folder: Path, https: int) -> Homeserver:
         **certificate(folder),
         "server_name": HOST,
         "public_baseurl": f"https://{HOST}/",
+        "enable_registration": True,
+        "enable_registration_without_verification": True,
         "listeners": [
             {**here, "port": port, "resources": names},
             {**here, "port": https, "resources": names, "tls": True},
         ],
     }
-    return Homeserver(folder, {}, settings=settings, port=port)
+    # An Element of the server's own, in which one can register.
+    module = {"codes": {"element_url": f"https://element.{HOST}"}}
+    return Homeserver(folder, module, settings=settings, port=port)
 
 
 def take(server: Homeserver, browser: Browser, folder: Path) -> None:
@@ -83,6 +88,9 @@ def take(server: Homeserver, browser: Browser, folder: Path) -> None:
 
     def shoot(name: str, secret: str, width: int, height: int, **options: Any) -> None:
         link = f"https://{HOST}/_synapse/client/capgroups/join#{secret}"
+        # What it offers first depends on the device.
+        if width == PHONE[0]:
+            options["user_agent"] = IPHONE
         page = open_page(browser, link, width, height, **options)
         page.wait_for_selector("main[data-state]:not([data-state=checking])")
         keep(name, page.screenshot(full_page=True))
@@ -210,6 +218,7 @@ def make_group(marta: Person, neighbours: list[Person]) -> str:
     """A group with a picture and more than twenty members."""
     group = marta.new_room(name=GROUP)
     expect(marta.set_state(group, "m.room.avatar", {"url": upload(marta, draw_garden())}))
+    expect(marta.set_state(group, "m.room.topic", {"topic": TOPIC}))
     for neighbour in neighbours:
         expect(marta.invite(group, neighbour))
         expect(neighbour.join(group))
