@@ -104,11 +104,23 @@ def test_who_creates_their_first_group_is_greeted_once_in_an_unencrypted_room(
     )
     chat, _ = person_with_group(server)
     assert not chat.person.state(chat.room, "m.room.encryption").ok
-    assert [message["body"] for message in chat.messages()] == [ENGLISH.say("greeting")]
+    greeting = [ENGLISH.say("greeting"), ENGLISH.say("greeting_group", group="Tea")]
+    assert [message["body"] for message in chat.messages()] == ["\n".join(greeting)]
     chat.person.new_room(name="Another")
     chat.person.befriend(server.person())
     assert chat.ask("help") == ENGLISH.say("help")
     assert invitations(chat.person) == []
+
+
+def test_the_greeting_shows_a_hostile_name_on_one_line_and_needs_none(server: Server) -> None:
+    hostile, _ = person_with_group(server, "A\nB " + 200 * "x")
+    (greeting,) = [str(message["body"]) for message in hostile.messages()]
+    line = greeting.removeprefix(ENGLISH.say("greeting")).strip("\n")
+    assert "\n" not in line
+    assert line == ENGLISH.say("greeting_group", group="A B " + 75 * "x" + "…")
+    nameless = server.person()
+    nameless.new_room()
+    assert [m["body"] for m in Chat(nameless).messages()] == [ENGLISH.say("greeting")]
 
 
 def test_a_direct_chat_is_no_reason_for_a_greeting(server: Server) -> None:
@@ -409,7 +421,8 @@ def test_it_answers_in_the_servers_language(start: Starter, language: str) -> No
     server = start(module={"cap": 6, "code_limit": CODE_LIMIT, "language": language})
     chat, _ = person_with_group(server)
     words = Words(language)
-    assert [message["body"] for message in chat.messages()] == [words.say("greeting")]
+    greeting = [words.say("greeting"), words.say("greeting_group", group="Tea")]
+    assert [message["body"] for message in chat.messages()] == ["\n".join(greeting)]
     assert chat.ask("help") == words.say("help")
     assert "Tea" in chat.ask("groups")
     chat.say("code 1", answers=2)

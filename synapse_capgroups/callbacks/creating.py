@@ -103,9 +103,9 @@ class Creating:
         if succeeded:
             await self._creations.record(room[0], creator)
 
-    async def _greet(self, creator: str, succeeded: bool, _: Any) -> None:
+    async def _greet(self, creator: str, succeeded: bool, room: tuple[str, Any, Any]) -> None:
         if succeeded:
-            self._chats.greet_soon(creator)
+            self._chats.greet_soon(creator, room[0])
 
 
 class Successors:

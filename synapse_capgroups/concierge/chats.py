@@ -13,6 +13,8 @@ from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.concierge.chat_rooms import ChatRooms
+from synapse_capgroups.concierge.voice import one_line
+from synapse_capgroups.groups.names import group_name
 from synapse_capgroups.inside.creations import create_plain_room
 from synapse_capgroups.inside.locks import one_process_at_a_time
 from synapse_capgroups.inside.membership_changes import set_membership
@@ -75,16 +77,19 @@ class ConciergeChats:
         finally:
             self._visited.discard(room_id)
 
-    def greet_soon(self, user_id: str) -> None:
-        """Open a chat with this person in the background, unless they have one."""
-        self._api.run_as_background_process("capgroups_greeting", self._greet, user_id)
+    def greet_soon(self, user_id: str, made: str) -> None:
+        """Open a chat in the background with who has just made a group, unless they have one."""
+        self._api.run_as_background_process("capgroups_greeting", self._greet, user_id, made)
 
-    async def _greet(self, user_id: str) -> None:
+    async def _greet(self, user_id: str, made: str) -> None:
         with contextlib.suppress(SynapseError):  # They have left too many.
-            await self._open(user_id)
+            await self._open(user_id, made)
 
-    async def _open(self, user_id: str) -> None:
+    async def _open(self, user_id: str, made: str | None = None) -> None:
         """Open a chat with somebody who has none.
+
+        Args:
+            made: the group because of which it is opened.
 
         Raises:
             SynapseError: 429, they have left too many.
@@ -96,9 +101,9 @@ class ConciergeChats:
             if await self._has_chat(user_id):
                 return
             await self._limits.spend(CONCIERGE_CHATS, user_id)
-            await self._make(user_id)
+            await self._make(user_id, made)
 
-    async def _make(self, user_id: str) -> None:
+    async def _make(self, user_id: str, made: str | None = None) -> None:
         room_id = await create_plain_room(
             self._api,
             self.user_id,
@@ -126,7 +131,7 @@ class ConciergeChats:
             logger.info("The concierge cannot invite %s: %s", user_id, e)
             await self.close(Chat(user_id, room_id, True))
             return
-        await self.say(room_id, self._words.say("greeting"))
+        await self.say(room_id, await _greeting(self._api, self._words, made))
 
     async def room_of(self, user_id: str) -> str | None:
         """The chat with a local person, opened if they have none; None if they do not want one."""
@@ -270,3 +275,10 @@ class ConciergeChats:
             return False
         await self._tell_all(chat.room_id, "")
         return True
+
+
+async def _greeting(api: ModuleApi, words: Words, made: str | None) -> str:
+    """What is said first, to somebody who has just made a group or to anybody else."""
+    greeting = words.say("greeting")
+    name = one_line(await group_name(api, made) or "") if made else ""
+    return "\n".join([greeting, words.say("greeting_group", group=name)]) if name else greeting
