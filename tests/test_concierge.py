@@ -19,6 +19,7 @@ from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.demo.story import read_picture
 from synapse_capgroups.limits.table import COMMANDS
 from synapse_capgroups.people.remarks import ACCOUNT_DATA_TYPE
+from synapse_capgroups.people.time_zones import local_time
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.words.lookup import Audience, Words
 from tests.conftest import CODE_LIMIT, Server, Starter, eventually, refused
@@ -269,8 +270,8 @@ def test_a_code_comes_as_a_picture_and_a_link_and_lets_a_stranger_in(server: Ser
     assert "used once" in listed
     assert secret not in listed
     who = chat.ask("who tea")
-    assert f"{chat.person.user_id} created the group" in who
-    assert f"{stranger.user_id} came by the code" in who
+    assert f"({chat.person.user_id}) created the group" in who
+    assert f"({stranger.user_id}) came by the code" in who
 
     code_id = listed.split()[0]
     assert chat.ask(f"revoke {code_id}") == ENGLISH.say("revoked")
@@ -477,6 +478,45 @@ def test_a_remark_is_used_in_what_the_concierge_tells_and_by_nobody_else(server:
     chat.ask(f"remark {guest.user_id}")
     assert "Uncle Bob" not in chat.ask("who 1")
     assert expect(chat.person.call("GET", own)).body == {}
+
+
+def test_who_is_told_by_names_in_the_room_and_in_the_readers_own_time(server: Server) -> None:
+    chat, room = person_with_group(server)
+    guest, gone = server.people(2)
+    for person in (guest, gone):
+        Server.admit(room, chat.person, person)
+    expect(guest.set_room_name_of_own(room, "Uncle\nBob"))
+    expect(gone.leave(room))
+    at = "UPDATE capgroups_admissions SET admitted_at = ? WHERE room_id = ?"
+    server.query(at, 1767225600000, room)  # 2026, in UTC.
+    said = chat.ask("who 1").splitlines()
+    assert all(line.startswith("2026-01-01 00:00 UTC: ") for line in said)
+    assert any(f" Uncle Bob ({guest.user_id}) was invited by" in line for line in said)
+    assert any(f": {gone.user_id} was invited by" in line for line in said)
+    assert "A friend" in chat.ask(f"remark {guest.user_id} A friend")
+    assert f" A friend ({guest.user_id}) was invited by" in chat.ask("who 1")
+
+    localpart = chat.person.user_id[1:].partition(":")[0]
+    for fields, shown in (
+        ('{"m.tz": "Europe/Berlin"}', "2026-01-01 01:00 CET"),
+        ('{"us.cloke.msc4175.tz": "America/New_York"}', "2025-12-31 19:00 EST"),
+        ('{"m.tz": "../../etc/passwd"}', "2026-01-01 00:00 UTC"),
+        ('{"m.tz": 5}', "2026-01-01 00:00 UTC"),
+    ):
+        server.query("UPDATE profiles SET fields = ? WHERE user_id = ?", fields, localpart)
+        assert chat.ask("who 1").startswith(f"{shown}: ")
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        (None, "UTC"), ("", "UTC"), ("Nowhere/Else", "UTC"), ("Europe", "UTC"), ("x\0y", "UTC"),
+        ("/etc/passwd", "UTC"), ("tzdata.zi", "UTC"), (100 * "x", "UTC"),
+    ],
+)  # fmt: skip
+def test_what_is_no_time_zone_is_utc(zone: str | None, shown: str) -> None:
+    assert local_time(0, zone) == f"1970-01-01 00:00 {shown}"
+    assert local_time(0, "Asia/Tashkent") == "1970-01-01 06:00 UTC+06"
 
 
 @pytest.mark.parametrize("said", ["remark", "remark Bob Uncle", "remark @bob Uncle"])

@@ -139,7 +139,7 @@ def test_an_erased_account_disappears_from_every_table(server: Server, by_admin:
     assert server.preview(code).body["sharer"] is None
     who = ask_concierge(server, friend, "who erased one's")
     assert "an erased account created the group" in who
-    assert f"{friend.user_id} was invited by an erased account" in who
+    assert f"({friend.user_id}) was invited by an erased account" in who
     assert "by an erased account" in ask_concierge(server, friend, "codes erased one's")
     listed = expect(
         friend.call("GET", f"/_synapse/client/capgroups/v1/groups/{quote(room)}/codes")

@@ -31,6 +31,7 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.messages import Messages
 from synapse_capgroups.inside.tables.outside import Outside
 from synapse_capgroups.inside.tables.power import PowerTables
+from synapse_capgroups.inside.tables.profiles import Profiles
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.inside.tables.within import Within
@@ -346,6 +347,8 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Aliases.of(txn, "!r", "@a"),
     lambda txn: Aliases.names_in(txn, "!r"),
     lambda txn: Within.names_of_members(txn, "!r"),
+    lambda txn: Within.names_of(txn, "!r", ["@a", "@b"]),
+    lambda txn: Profiles.time_zone(txn, "@a:s"),
     lambda txn: AccountData.m_directs(txn, ["@a", "@b"]),
     lambda txn: Memberships.present_in(txn, ["!r", "!s"]),
     lambda txn: Users.verified_contacts(txn, "@a"),

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from synapse_capgroups.codes.cards import date
 from synapse_capgroups.codes.sharing import NotASharerError, Sharing
 from synapse_capgroups.concierge.asking import Answer, Asked, refused, sorry
 from synapse_capgroups.concierge.meaning import GroupsMeant
 from synapse_capgroups.concierge.who_is_who import WhoIsWho
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.members import Members
+from synapse_capgroups.people.time_zones import local_time
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.storage.admissions import Admission
 
@@ -69,8 +69,9 @@ class GroupCommands:
         except NotASharerError as e:
             raise refused(self._words, Refusal(Reason.NOT_ENTITLED)) from e
         record = await self._members.record(sharer, _MOST_ADMISSIONS)
-        called = await self._who_is_who.to(asked.user_id)
-        lines = [self._told(admission, called) for admission in reversed(record.admissions)]
+        called = await self._who_is_who.to(asked.user_id, record.names)
+        zone = record.time_zone
+        lines = [self._told(admission, called, zone) for admission in reversed(record.admissions)]
         if not lines:
             lines.append(self._words.say("nobody"))
         if self._is_guarded and record.has_remote_members:
@@ -78,10 +79,10 @@ class GroupCommands:
             lines.append(self._words.say("remote_members", group=named.called))
         return "\n".join(lines)
 
-    def _told(self, admission: Admission, called: Callable[[str], str]) -> str:
+    def _told(self, admission: Admission, called: Callable[[str], str], zone: str | None) -> str:
         return self._words.say(
             f"who_{admission.how.value}",
-            at=date(admission.admitted_at),
+            at=local_time(admission.admitted_at, zone),
             user=called(admission.user_id),
             by=called(admission.inviter or ""),
             code=admission.code_id,

@@ -12,6 +12,8 @@ from synapse_capgroups.groups.names import group_name
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.profiles import Profiles
+from synapse_capgroups.inside.tables.within import Within
 from synapse_capgroups.rules.joining import Limits, Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admission, Admissions
@@ -71,10 +73,14 @@ class GroupRecord:
     Attributes:
         admissions: the newest first.
         has_remote_members: whether people of other servers are in it now.
+        names: the room display names of those who were named in it, if they are members.
+        time_zone: what the person who asks has written into their profile.
     """
 
     admissions: list[Admission]
     has_remote_members: bool
+    names: Mapping[str, str]
+    time_zone: str | None
 
 
 class Members:
@@ -162,8 +168,14 @@ class Members:
         room_id, here = sharer.group.room_id, self._api.server_name
 
         def look(txn: LoggingTransaction) -> GroupRecord:
-            has_remote = Memberships.any_remote(txn, room_id, here)
-            return GroupRecord(Admissions.latest(txn, room_id, most), has_remote)
+            admissions = Admissions.latest(txn, room_id, most)
+            people = {who for a in admissions for who in (a.user_id, a.inviter) if who}
+            return GroupRecord(
+                admissions,
+                Memberships.any_remote(txn, room_id, here),
+                Within.names_of(txn, room_id, people),
+                Profiles.time_zone(txn, sharer.user_id),
+            )
 
         return await self._database.run("who", look)
 

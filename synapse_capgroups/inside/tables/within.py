@@ -1,6 +1,10 @@
 """Statements on the members of one room."""
 
+from collections.abc import Collection
+
 from synapse.module_api import LoggingTransaction
+
+from synapse_capgroups.inside.transactions import batches
 
 
 class Within:
@@ -46,3 +50,22 @@ class Within:
             (room_id,),
         )
         return [name for (name,) in txn if name]
+
+    @staticmethod
+    def names_of(
+        txn: LoggingTransaction, room_id: str, user_ids: Collection[str]
+    ) -> dict[str, str]:
+        """The names in a room of those of a few people who are members and have one."""
+        found: dict[str, str] = {}
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT c.state_key, m.display_name
+                FROM current_state_events AS c JOIN room_memberships AS m ON m.event_id = c.event_id
+                WHERE c.room_id = ? AND c.type = 'm.room.member' AND c.membership = 'join'
+                AND c.state_key IN ({", ".join("?" * len(batch))})
+                """,
+                (room_id, *batch),
+            )
+            found |= {user_id: name for user_id, name in txn.fetchall() if name}
+        return found
