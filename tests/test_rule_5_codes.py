@@ -73,6 +73,18 @@ def test_who_scans_a_code_is_in_the_group(server: Server) -> None:
     assert stranger.send(door, "anything").status == 403
 
 
+def test_a_groups_name_is_text_in_the_doorways_notice(server: Server) -> None:
+    creator = server.person()
+    room = creator.new_room(name="<img src=x> {group} & <a href='https://evil.example'>tea</a>")
+    door = expect(server.scan(server.person(), server.make_code(room, creator))).body["room_id"]
+    events = server.query("SELECT json FROM event_json WHERE room_id = ?", door)
+    contents = [json.loads(event)["content"] for (event,) in events]
+    (notice,) = [content for content in contents if content.get("msgtype") == "m.notice"]
+    assert notice["formatted_body"].count("<") == 2  # The link of the module's own.
+    assert "&lt;img src=x&gt; {group} &amp; &lt;a href=" in notice["formatted_body"]
+    assert "<img src=x> {group} & <a href=" in notice["body"]
+
+
 def test_the_entry_is_on_record_with_the_code_the_sharer_who_and_when(server: Server) -> None:
     room, people = server.group(2)
     code = server.make_code(room, people[0])
