@@ -68,8 +68,7 @@ def test_who_scans_a_code_is_in_the_group(server: Server) -> None:
     )
     assert notice["content"]["body"].endswith(f"\n{link}")
     assert f'<a href="{link}">A group</a>' in notice["content"]["formatted_body"]
-    onward = stranger.state(door, "m.room.tombstone").body
-    assert onward == {"body": "The group is here:", "replacement_room": room}
+    assert not stranger.state(door, "m.room.tombstone").ok  # Cinny would wait for ever.
     assert stranger.send(door, "anything").status == 403
 
 

@@ -1,8 +1,9 @@
 """The rooms that are doors: what they look like, and how they are made.
 
 A client that knows nothing of doors still shows what this room is: its name says what it leads to,
-its topic says what happens, and one notice is there at first sight. What leads on from it is what
-leads on from a room that was upgraded, for which clients have a button (docs/coming-in.md).
+its topic says what happens, and one notice is there at first sight. It names no room that replaces
+it (`m.room.tombstone`), although clients have a button for one: Cinny, which opens the door by its
+address, would not find it after the join and wait for ever.
 """
 
 import html
@@ -26,7 +27,6 @@ class Doorplate:
     Attributes:
         notice: plain text.
         notice_html: the same with a link; empty if there is none.
-        leads_to: the room ID of the group; None if nobody knows it beforehand.
         federates: whether people of other servers can join it.
     """
 
@@ -35,7 +35,6 @@ class Doorplate:
     notice: str
     notice_html: str
     avatar_url: str | None = None
-    leads_to: str | None = None
     federates: bool = True
 
 
@@ -61,7 +60,6 @@ class DoorRooms:
             notice=f"{words.say('door_notice', group=text)}\n{url}",
             notice_html=words.say("door_notice", group=link),
             avatar_url=await self._avatar(group.room_id),
-            leads_to=group.room_id,
         )
 
     async def of_series(self, series: Series) -> Doorplate:
@@ -112,9 +110,6 @@ class DoorRooms:
         ]
         if plate.avatar_url:
             initial_state.append({"type": "m.room.avatar", "content": {"url": plate.avatar_url}})
-        if plate.leads_to:
-            onward = {"body": self._words.say("door_onward"), "replacement_room": plate.leads_to}
-            initial_state.append({"type": "m.room.tombstone", "content": onward})
         door = await create_plain_room(
             self._api,
             self._concierge,
