@@ -120,7 +120,7 @@ def test_the_record_says_by_which_code_they_asked_and_who_agreed(server: Server)
     path = f"{API}/groups/{quote(room)}/codes"
     assert expect(creator.call("GET", path)).body["codes"][0]["uses"] == 1
     chat = Chat(creator)
-    assert f"{bob.user_id} asked by the code {code['code_id']}" in chat.ask("who A group")
+    assert f"({bob.user_id}) asked by the code {code['code_id']}" in chat.ask("who A group")
 
 
 def test_who_waits_holds_no_seat_and_uses_up_no_code(server: Server) -> None:
