@@ -49,7 +49,7 @@ class NewsFinding:
         now = self._api.get_current_time_msec()
         until = now - SETTLED_MS
         since = Sweeps.looked_until(txn)
-        if since is None:  # The module has just come here.
+        if since is None or since > now:  # The module has just come here, or the clock was wrong.
             since = now
             Sweeps.look_until(txn, since)
         if since < until:

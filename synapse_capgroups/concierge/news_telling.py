@@ -57,12 +57,18 @@ class NewsTelling:
 
     async def sweep(self) -> None:
         """Find news, and begin to tell them. On one process only."""
-        if self._is_at_work:  # What came by a code is gathered up to the last look.
+        # Two sweeps may overlap at the start; and who came by a code is told up to the last look.
+        if self._is_at_work:
             return
-        before = self._api.get_current_time_msec() - DAY_MS
-        await self._database.run("readers", lambda txn: Readers.forget(txn, before))
-        if await self._finding.look():
-            self._is_at_work = True
+        self._is_at_work = True
+        found = False
+        try:
+            before = self._api.get_current_time_msec() - DAY_MS
+            await self._database.run("readers", lambda txn: Readers.forget(txn, before))
+            found = await self._finding.look()
+        finally:
+            self._is_at_work = found
+        if found:
             self._api.run_as_background_process("capgroups_news", self._work_off)
 
     async def _work_off(self) -> None:
