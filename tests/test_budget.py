@@ -44,7 +44,7 @@ CALLS = {
     "POST v1/codes/preview": Budget(3),
     "GET v1/groups": Budget(3),  # However many groups the page has.
     "GET v1/groups/{room}": Budget(2),
-    "GET v1/groups/{room}/members": Budget(4),  # However many members the page has.
+    "GET v1/groups/{room}/members": Budget(5),  # One for each twenty members.
     "GET v1/groups/{room}/admissions": Budget(4),
     "GET v1/groups/{room}/growth": Budget(4),
     "POST v1/groups/{room}/codes": Budget(5, rooms=1),

@@ -2,6 +2,8 @@
 grew. Each list comes in pages, and each page takes a number of transactions that does not grow.
 """
 
+from collections.abc import Collection
+
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 
@@ -10,8 +12,9 @@ from synapse_capgroups.groups.members import GroupState, Members, Sharer
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.within import Within
+from synapse_capgroups.inside.transactions import batches
 from synapse_capgroups.limits.spending import RateLimits
-from synapse_capgroups.limits.table import VIEWS
+from synapse_capgroups.limits.table import MEMBER_LISTS, VIEWS
 from synapse_capgroups.rules.friends import DirectChat, are_friends
 from synapse_capgroups.storage.admissions import Admission, Admissions, GrowthOfDay
 from synapse_capgroups.storage.database import Database
@@ -20,6 +23,7 @@ DAYS = 366
 """How far back growth is told."""
 _MOST_CHATS = 300
 _MOST_MEMBERS = 5000
+_FRIENDS_AT_ONCE = 20
 
 
 @attrs.frozen
@@ -93,19 +97,32 @@ class Views:
         Raises:
             SynapseError: 429, they look too often.
         """
-        await self._limits.spend(VIEWS, sharer.user_id)
+        await self._limits.spend(MEMBER_LISTS, sharer.user_id)
         room_id, now = sharer.group.room_id, self._api.get_current_time_msec()
 
-        def look(txn: LoggingTransaction) -> list[Person]:
+        def look(
+            txn: LoggingTransaction,
+        ) -> tuple[list[tuple[str, str | None]], dict[str, Admission], frozenset[str]]:
             page = Within.members_page(txn, room_id, after, most)
             came = Admissions.latest_of(txn, room_id, [user_id for user_id, _ in page])
-            inside = frozenset(Within.members(txn, room_id, _MOST_MEMBERS))
-            return [
-                Person(user_id, name, came.get(user_id), self._friends(txn, user_id, inside, now))
-                for user_id, name in page
-            ]
+            return page, came, frozenset(Within.members(txn, room_id, _MOST_MEMBERS))
 
-        return await self._database.run("people", look)
+        page, came, inside = await self._database.run("people", look)
+        friends: dict[str, int] = {}
+        # Each member can have filled their chats with the others: not all in one transaction.
+        for some in batches([user_id for user_id, _ in page], _FRIENDS_AT_ONCE):
+            friends |= await self._friends_of(some, inside, now)
+        return [
+            Person(user_id, name, came.get(user_id), friends[user_id]) for user_id, name in page
+        ]
+
+    async def _friends_of(
+        self, user_ids: Collection[str], inside: frozenset[str], now: int
+    ) -> dict[str, int]:
+        def look(txn: LoggingTransaction) -> dict[str, int]:
+            return {user_id: self._friends(txn, user_id, inside, now) for user_id in user_ids}
+
+        return await self._database.run("friends_inside", look)
 
     def _friends(
         self, txn: LoggingTransaction, user_id: str, inside: frozenset[str], now: int

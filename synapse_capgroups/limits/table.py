@@ -83,10 +83,13 @@ ADMIN_LOOKS = Limit("admin_looks", 60, 2 * SECOND, "server admin")
 """A report on one person or group, or a page of the groups that break a rule."""
 
 VIEWS = Limit("views", 30, 2 * SECOND, "person")
-"""Listing groups, members or the record of a group: a page of them takes many small statements."""
+"""Listing groups, or the record and growth of one."""
+
+MEMBER_LISTS = Limit("member_lists", 10, 6 * SECOND, "person")
+"""A page of a group's members: whose friends are inside takes many small statements for each."""
 
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
     SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,
-    ASSIGNMENTS, VIEWS, ADMIN_REPORTS, ADMIN_LOOKS,
+    ASSIGNMENTS, VIEWS, MEMBER_LISTS, ADMIN_REPORTS, ADMIN_LOOKS,
 )  # fmt: skip
