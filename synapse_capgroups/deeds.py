@@ -9,6 +9,7 @@ from synapse_capgroups.announcements.assembly import Announcing, assemble_announ
 from synapse_capgroups.assignments.assembly import Assigning, assemble_assigning
 from synapse_capgroups.codes.assembly import CodeParts
 from synapse_capgroups.config import Config
+from synapse_capgroups.console.sessions import Consoles
 from synapse_capgroups.groups.members import Members
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.groups.views import Views
@@ -35,6 +36,7 @@ class Deeds:
     helpdesk: Helpdesk
     adopting: Adopting
     reports: Reports
+    consoles: Consoles
 
 
 def assemble_deeds(
@@ -63,4 +65,5 @@ def assemble_deeds(
         helpdesk=assemble_helpdesk(api, database, codes, organising.succession, concierge),
         adopting=Adopting(api, database, scope),
         reports=Reports(api, database, limits, config),
+        consoles=Consoles(api, database, limits),
     )

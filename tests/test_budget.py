@@ -51,6 +51,11 @@ CALLS = {
     "GET v1/groups/{room}/codes": Budget(3),  # However many codes the page has.
     "GET v1/groups/{room}/codes/{code_id}/qr.png": Budget(4, mib=16),
     "GET v1/groups/{room}/codes/{code_id}/qr.svg": Budget(4),
+    "POST v1/me/codes": Budget(5, rooms=1),
+    "GET v1/me/codes": Budget(3),  # However many codes the page has.
+    "GET v1/me/codes/{code_id}/qr.svg": Budget(4),
+    "DELETE v1/me/codes/{code_id}": Budget(8),
+    "GET v1/me/sessions": Budget(1),
     "PUT v1/groups/{room}/name": Budget(4),
     "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
     "DELETE v1/codes/{code_id}": Budget(8),
@@ -138,6 +143,7 @@ COMMANDS = {
     "name tea Alias": Budget(4),
     "me": Budget(4, rooms=1, mib=16),
     "revoke {code_id}": Budget(8),
+    "console": Budget(2),
     "remark @friend:localhost Friend": Budget(1),
     "announce": Budget(1),
     "quiet off": Budget(1),
@@ -191,18 +197,19 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
     codes = [server.make_code(room, people[0]) for _ in range(5)]
     other, _ = server.group(1, creator=people[0])
     others = [server.make_code(other, people[0]) for _ in range(5)]
+    own = [expect(people[0].call("POST", f"{API}/me/codes", {})).body for _ in range(5)]
     visitor = server.person()
-    asking, _ = server.group(1, creator=people[0])
-    code = server.make_code(asking, people[0])
-    expect(people[0].call("PUT", f"{API}/groups/{quote(asking)}/approval", {"on": True}))
-    waiting = [{**used, "user_id": server.person()} for used in codes]
-    for person in waiting:
-        assert server.scan(person["user_id"], code).reason == "awaiting_approval"
+    waiting: list[dict[str, Any]] = []
+    for each in codes:  # In a group each, or the last would come to one without codes.
+        asking, _ = server.group(1, creator=people[0])
+        code = server.make_code(asking, people[0])
+        expect(people[0].call("PUT", f"{API}/groups/{quote(asking)}/approval", {"on": True}))
+        waiting.append({**each, "user_id": server.person(), "room": asking})
+        assert server.scan(waiting[-1]["user_id"], code).reason == "awaiting_approval"
 
     def call(name: str, code: dict[str, Any]) -> Reply:
-        about = asking if "requests" in name else room
         method, path = name.format(
-            room=quote(about), code_id=code["code_id"], user_id=code.get("user_id")
+            room=quote(code.get("room", room)), code_id=code["code_id"], user_id=code.get("user_id")
         ).split(" ")
         body = {
             "secret": code["secret"], "displayname": code["code_id"], "on": True, "approve": True,
@@ -216,7 +223,7 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
     for name in CALLS:
         # A code dies only once.
         used = others if name == "DELETE v1/codes/{code_id}" else codes
-        used = waiting if "{user_id}" in name else used
+        used = waiting if "requests" in name else own if "me/codes/" in name else used
         answers = [call(name, used[1])]  # Once to warm up.
 
         def measure(number: int) -> Budget:

@@ -6,6 +6,7 @@ though clients are told to expect more.
 """
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,11 +37,13 @@ from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
+from synapse_capgroups.web.personal_code_calls import PersonalCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
+from synapse_capgroups.web.session_calls import SessionCalls
 from synapse_capgroups.web.view_calls import ViewCalls
 from tests.conftest import CODE_LIMIT, Server, Starter
 
@@ -65,6 +68,13 @@ NO_TOKEN = {"401"}
 
 # Which answers have to come up, lest everything that is made up stop at the same early check.
 ANSWERS: dict[str, dict[str, set[str]]] = {
+    "openSession": {"nobody": {"400", "403"}},
+    "listSessions": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
+    "endSession": {"creator": {"404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "makeMyCode": {"creator": {"200", "400"}, "nobody": NO_TOKEN},
+    "listMyCodes": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
+    "revokeMyCode": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
+    "getMyCodeAsSvg": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "previewCode": {"nobody": {"200", "400", "404"}},
     "getGroup": {"creator": {"200", "404"}, "member": {"200", "404"}, "nobody": NO_TOKEN},
     "listGroups": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
@@ -171,7 +181,7 @@ CHANGES = {
     "revokeCodesOf", "revokeCodeOfAnybody",
     "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
     "endSeries", "letGoOfSeries", "getSeriesReport", "listInSeveralGroups", "nameHelper",
-    "makeLiveCode", "revokeLiveCode",
+    "makeLiveCode", "revokeLiveCode", "makeMyCode",
     "editAnnouncement", "deleteAnnouncement", "planAssignment", "applyAssignment",
 }  # fmt: skip
 """These get a group of their own, and a person who has asked for nothing yet."""
@@ -218,6 +228,7 @@ class World:
     waiting: list[str]
     series_id: str
     live_codes: list[str]
+    my_codes: list[str]
     announcement_id: str
     plan: Mapping[str, str]
 
@@ -225,6 +236,8 @@ class World:
         """The IDs of codes of which an operation knows some."""
         if "Live" in operation_id:
             return self.live_codes
+        if "MyCode" in operation_id:
+            return self.my_codes
         return [code["code_id"] for code in self.codes]
 
 
@@ -246,6 +259,8 @@ def make_world(server: Server) -> World:
     path = f"{PREFIX}/series/{series_id}/codes"
     live = [expect(creator.call("POST", path, {})).body["code_id"] for _ in range(2)]
     expect(creator.call("DELETE", f"{path}/{live[1]}"))
+    path = f"{PREFIX}/me/codes"
+    own = [expect(creator.call("POST", path, {})).body["code_id"] for _ in range(2)]
     server.query("DELETE FROM capgroups_owner_notices")
     server.query("INSERT INTO capgroups_owner_notices VALUES (?, 'Hello', ?)", "0" * 16, 10**13)
     path = f"{PREFIX}/series/{series_id}/announcements"
@@ -260,6 +275,7 @@ def make_world(server: Server) -> World:
         [person.user_id for person in waiting],
         series_id,
         live,
+        own,
         announcement,
         plan,
     )
@@ -304,6 +320,7 @@ def cases(operation_id: str, world: World) -> SearchStrategy[Any]:
         made.path_parameters = {
             "room_id": quote(draw(mostly(world.room_id)), safe=""),
             "code_id": quote(draw(mostly(*world.ids(operation_id))), safe=""),
+            "session_id": quote(draw(mostly("0" * 16)), safe=""),
             "localpart": quote(draw(mostly("porter", "groups")), safe=""),
             "notice_id": draw(st.sampled_from(["0" * 16, "1" * 16])),
             "code_owner": quote(
@@ -381,7 +398,7 @@ def request(operation_id: str, room_id: str = "", code_id: str = "", body: Any =
         "code_owner": "x", "notice_id": "0" * 16, "localpart": "x",
         "room_id": quote(room_id, safe=""), "code_id": quote(code_id, safe=""), "user_id": "x",
         "series_id": "s", "number": "1", "announcement_id": "0",
-        "assignment_id": "0",
+        "assignment_id": "0", "session_id": "0",
     }  # fmt: skip
     return operation.Case(path_parameters=path_parameters, **cast(Any, body_and_type))
 
@@ -402,10 +419,26 @@ def test_the_answers_about_a_group_that_has_reached_the_code_limit_are_as_descri
     assert check(server, request("getGroup", room_id), people[0]).json()["mode"] == "friends"
 
 
+def test_a_session_of_the_console_is_as_described(server: Server) -> None:
+    person = server.person()
+    secret = "a" * 28
+    server.query(
+        "INSERT INTO capgroups_console_links VALUES (?, ?, ?)",
+        person.user_id, hashlib.sha256(secret.encode()).hexdigest(), 10**14,
+    )  # fmt: skip
+    opened = check(server, request("openSession", body={"link": secret}), None).json()
+    browser = Person(server.homeserver._http, person.user_id, opened["token"], "")
+    (listed,) = check(server, request("listSessions"), browser).json()["sessions"]
+    assert listed["this"]
+    path = f"{PREFIX}/me/sessions/{opened['session_id']}"
+    assert browser.call("DELETE", path).ok
+    assert check(server, request("listSessions"), browser).status_code == 401
+
+
 def test_a_guest_and_a_wrong_token_are_answered_as_described(server: Server, world: World) -> None:
     guest = server.homeserver.register_guest()
     unknown = Person(server.homeserver._http, "@nobody:localhost", "syt_wrong", "")
-    for operation_id in ANSWERS.keys() - {"previewCode"}:
+    for operation_id in ANSWERS.keys() - {"previewCode", "openSession"}:
         body = BODIES.get(operation_id)
         case = request(operation_id, world.room_id, world.codes[0]["code_id"], body)
         assert check(server, case, guest).status_code == 403
@@ -450,7 +483,8 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         CodeDeskCalls(*[nothing] * 3), OwnerMailCalls(*[nothing] * 2),
         RenamingCall(*[nothing] * 2),
         AdoptionCalls(*[nothing] * 3),
-        ReportCalls(*[nothing] * 3),
+        ReportCalls(*[nothing] * 3), SessionCalls(*[nothing] * 4),
+        PersonalCodeCalls(*[nothing] * 4),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

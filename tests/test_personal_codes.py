@@ -318,3 +318,30 @@ def test_one_account_that_befriends_two_hundred_strangers_cannot_wave_them_all_t
     assert came.count(None) == let_in
     assert set(came) - {None} == {reason}
     assert len(people[0].members(room)) == 4 + let_in
+
+
+@pytest.mark.both_engines
+def test_people_make_look_at_and_end_their_own_codes_over_http(server: Server) -> None:
+    owner, other, scanner = server.people(3)
+    path = f"{API}/me/codes"
+    first, second = (expect(owner.call("POST", path, {"max_uses": 5})).body for _ in range(2))
+    for _ in range(2):  # To look at them does not end them.
+        listed = expect(owner.call("GET", path)).body["codes"]
+        assert [code["state"] for code in listed] == ["alive", "alive"]
+    assert {code["code_id"] for code in listed} == {first["code_id"], second["code_id"]}
+    page = expect(owner.call("GET", f"{path}?limit=1")).body
+    rest = expect(owner.call("GET", f"{path}?limit=1&from={page['next']}")).body
+    assert page["codes"] + rest["codes"] == listed
+    picture = f"{path}/{first['code_id']}/qr.svg"
+    assert expect(owner.call("GET", picture)).picture.startswith(b"<")
+    assert other.call("GET", picture).status == 404
+    assert other.call("DELETE", f"{path}/{first['code_id']}").status == 404
+    assert expect(other.call("GET", path)).body["codes"] == []
+    expect(owner.call("DELETE", f"{path}/{first['code_id']}"))
+    assert owner.call("GET", picture).reason == "code_revoked"
+    assert refused(server.scan(scanner, first), "code_revoked")
+    states = [code["state"] for code in expect(owner.call("GET", path)).body["codes"]]
+    assert sorted(states) == ["alive", "code_revoked"]
+    room = owner.new_room()
+    of_group = server.make_code(room, owner)
+    assert owner.call("DELETE", f"{path}/{of_group['code_id']}").status == 404

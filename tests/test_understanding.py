@@ -107,6 +107,10 @@ DO = {
         安静 / 免打扰 / 请别打扰我
     """,
     "quiet off": "quiet off / Mute off / Ruhe off / 安静 off",
+    "console": """
+        console / Console! / /console / dashboard / open the console please / Konsole / 控制台
+    """,
+    "console end": "console end / /console end / Konsole end / 控制台 end",
     "series": "series / my series / Reihen / meine Reihen / 系列",
 }  # fmt: skip
 

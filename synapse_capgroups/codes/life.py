@@ -81,6 +81,11 @@ class CodeLife:
         found = await self._states.code_states(series_id, page, lambda user_id: True)
         return [CodeState(code, died_of) for code, died_of in found]
 
+    async def page_of_person(self, user_id: str, page: Page) -> list[CodeState]:
+        """Somebody's personal codes, the living and the recently dead, the newest first."""
+        found = await self._personal.page(user_id, page)
+        return [CodeState(code, died_of) for code, died_of in found]
+
     async def close_reached(self) -> None:
         """Kill the codes of groups at the code limit, where a killed process has missed it."""
         await self._states.close_codes()

@@ -1,10 +1,21 @@
-"""The link of a code, which its QR picture holds, and the address of its door."""
+"""The link of a code, which its QR picture holds, the address of its door, and their secret."""
 
 import re
+import secrets
+from base64 import b32encode
 
 from synapse.module_api import ModuleApi
 
+_SECRET_BYTES = 17  # 136 bits
 _LIKE_A_CODE = re.compile(r"#?j-[a-z2-7]{20,}(:.*)?", re.IGNORECASE)
+
+
+def new_secret() -> str:
+    """Random text of 28 characters, a-z and 2-7, fit for an address and for the ear.
+
+    What has this form is kept out of logs (`telemetry.redaction`).
+    """
+    return b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().rstrip("=").lower()
 
 
 def code_link(api: ModuleApi, secret: str) -> str:

@@ -5,7 +5,6 @@ A code's door is an unlisted public room of the concierge's, empty but for one n
 """
 
 import secrets
-from base64 import b32encode
 from typing import TypeGuard
 
 import attrs
@@ -15,7 +14,7 @@ from synapse_capgroups.admission.places import may_share_series
 from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.door_rooms import DoorRooms
-from synapse_capgroups.codes.links import code_link
+from synapse_capgroups.codes.links import code_link, new_secret
 from synapse_capgroups.codes.problems import CodeProblem, CodeRequestError
 from synapse_capgroups.config import Config
 from synapse_capgroups.groups.rights import SharingRights
@@ -32,7 +31,6 @@ from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database, lock_person
 from synapse_capgroups.storage.series import Series
 
-_SECRET_BYTES = 17  # 136 bits
 _LONGEST_LABEL = 64
 
 
@@ -192,7 +190,7 @@ class Making:
         now = self._api.get_current_time_msec()
         return Code(
             code_id=secrets.token_hex(5),
-            secret=_new_secret(),
+            secret=new_secret(),
             room_id=opens,
             sharer=sharer,
             created_at=now,
@@ -204,8 +202,3 @@ class Making:
 
 def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _new_secret() -> str:
-    """Random text of 28 characters, a-z and 2-7, fit for an address and for the ear."""
-    return b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().rstrip("=").lower()

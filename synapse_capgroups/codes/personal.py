@@ -22,7 +22,7 @@ from synapse_capgroups.rules.codes import CodeFacts, cause_of_personal_death
 from synapse_capgroups.rules.friends import listed_rooms
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal, Verdict
 from synapse_capgroups.storage.code_uses import CodeUses
-from synapse_capgroups.storage.codes import Code, Codes
+from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database, lock_person
 from synapse_capgroups.storage.dead_codes import DeadCodes
 
@@ -118,6 +118,15 @@ class PersonalCodes:
             return Refusal(died_of)
 
         return await self._database.run("personal", use)
+
+    async def page(self, user_id: str, page: Page) -> list[tuple[Code, Reason | None]]:
+        """A page of somebody's codes, the newest first, each with what it is dead of."""
+
+        def look(txn: LoggingTransaction) -> list[tuple[Code, Reason | None]]:
+            codes = [code for code, _ in Codes.page(txn, user_id, page)]
+            return [(code, self._died_of(txn, code)) for code in codes]
+
+        return await self._database.run("personal_codes", look)
 
     def _died_of(self, txn: LoggingTransaction, code: Code) -> Reason | None:
         account = Users.account(txn, code.sharer)

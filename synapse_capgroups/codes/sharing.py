@@ -85,6 +85,10 @@ class Sharing:
         """A group's living and recently dead codes of all sharers, the newest first."""
         return await self._life.page(sharer.group, page)
 
+    async def page_of_person(self, user_id: str, page: Page) -> list[CodeState]:
+        """A person's own personal codes, living and recently dead, the newest first."""
+        return await self._life.page_of_person(user_id, page)
+
     async def revoke_of_group(self, member: Member, code_id: str) -> None:
         """Revoke a code of this group. A dead code stays dead of its own cause.
 
@@ -119,18 +123,35 @@ class Sharing:
             raise NoSuchCodeError
         return code
 
-    async def living_code(self, sharer: Sharer, code_id: str) -> Code:
-        """A living code of this group.
+    async def personal_code(self, user_id: str, code_id: str) -> Code:
+        """One of a person's own personal codes.
 
         Raises:
-            NoSuchCodeError: the group has no such code.
+            NoSuchCodeError: they have no such code.
+        """
+        code = await self._by_id(code_id)
+        if code is None or not code.is_personal or code.sharer != user_id:
+            raise NoSuchCodeError
+        return code
+
+    async def living(self, code: Code) -> Code:
+        """The same code, if it lives.
+
+        Raises:
             DeadCodeError: it is dead.
         """
-        code = await self.code(sharer, code_id)
         died_of, _ = await self._life.state(code)
         if died_of is not None:
             raise DeadCodeError(died_of)
         return code
+
+    async def revoke_personal(self, user_id: str, code_id: str) -> None:
+        """Revoke a personal code. A dead code stays dead of its own cause.
+
+        Raises:
+            NoSuchCodeError: they have no such code.
+        """
+        await self._closing.revoke(await self.personal_code(user_id, code_id))
 
     async def _may_revoke(self, user_id: str, code: Code) -> bool:
         if code.is_personal or code.is_live:
@@ -172,10 +193,16 @@ class CodePictures:
         """The QR code alone, as an SVG picture. Raises what `png` raises."""
         return await self._cards.svg(await self._code(sharer, code_id))
 
+    async def personal_svg(self, user_id: str, code_id: str) -> bytes:
+        """A person's own code alone, as an SVG picture. Raises what `png` raises."""
+        await self._limits.spend(PICTURES, user_id)
+        code = await self._sharing.personal_code(user_id, code_id)
+        return await self._cards.svg(await self._sharing.living(code))
+
     async def of_new(self, code: Code) -> bytes:
         """The card of a code that was just made: the limit on making codes holds for it too."""
         return await self._cards.png(code)
 
     async def _code(self, sharer: Sharer, code_id: str) -> Code:
         await self._limits.spend(PICTURES, sharer.user_id)
-        return await self._sharing.living_code(sharer, code_id)
+        return await self._sharing.living(await self._sharing.code(sharer, code_id))

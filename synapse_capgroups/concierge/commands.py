@@ -6,6 +6,7 @@ from synapse_capgroups.concierge.announcement_commands import AnnouncementComman
 from synapse_capgroups.concierge.asking import Answer, Asked
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.code_commands import CodeCommands
+from synapse_capgroups.concierge.console_commands import ConsoleCommands
 from synapse_capgroups.concierge.forwarding import Forwarding
 from synapse_capgroups.concierge.group_commands import GroupCommands
 from synapse_capgroups.concierge.meaning import GroupsMeant
@@ -63,6 +64,7 @@ def all_commands(
         **series_commands.answers(),
         **PeopleCommands(remarks, words).answers(),
         **QuietCommands(database, words).answers(),
+        **ConsoleCommands(deeds.consoles, words).answers(),
     }
     both = {
         word: _alone_or_about(announcements[word], answers[word])

@@ -11,6 +11,7 @@ from synapse_capgroups.helpdesk.account_forgetting import AccountForgetting
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.report.trial_counts import day_of
 from synapse_capgroups.storage.admissions import DAY_MS
+from synapse_capgroups.storage.console_sessions import ConsoleSessions
 from synapse_capgroups.storage.database import Database, lock_room
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting, Slice
 from synapse_capgroups.storage.would_be import TRIAL_DAYS, WouldBeRows
@@ -58,6 +59,7 @@ class Forgetter:
             ("direct chats", self._sweep_direct_chats),
             ("old admissions", self._sweep_admissions),
             ("old days of a trial", self._sweep_trial),
+            ("sessions that are over", self._sweep_consoles),
         ):
             await self._each(what, work)
 
@@ -119,6 +121,10 @@ class Forgetter:
     async def _sweep_trial(self) -> None:
         before = day_of(self._api.get_current_time_msec() - TRIAL_DAYS * DAY_MS)
         await self._database.run("would_be", lambda txn: WouldBeRows.forget(txn, before))
+
+    async def _sweep_consoles(self) -> None:
+        now = self._api.get_current_time_msec()
+        await self._database.run("consoles", lambda txn: ConsoleSessions.forget(txn, now))
 
     async def _next(self, table: str, look: _Look, most: int) -> tuple[str, ...]:
         """Look for something in a table's next slice."""

@@ -88,8 +88,15 @@ VIEWS = Limit("views", 30, 2 * SECOND, "person")
 MEMBER_LISTS = Limit("member_lists", 10, 6 * SECOND, "person")
 """A page of a group's members: whose friends are inside takes many small statements for each."""
 
+CONSOLE_LINKS = Limit("console_links", 10, MINUTE, "person")
+"""Asking for a link to the console."""
+
+CONSOLE_SESSIONS = Limit("console_sessions", 60, SECOND / 5, "network address")
+"""Opening a session of the console by a link."""
+
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
     SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,
     ASSIGNMENTS, VIEWS, MEMBER_LISTS, ADMIN_REPORTS, ADMIN_LOOKS,
+    CONSOLE_LINKS, CONSOLE_SESSIONS,
 )  # fmt: skip

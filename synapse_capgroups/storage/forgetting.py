@@ -69,6 +69,8 @@ PEOPLE = (
     ("capgroups_owner_outbox", "user_id"),
     ("capgroups_readers", "user_id"),
     ("capgroups_news", "user_id"),
+    ("capgroups_console_links", "user_id"),
+    ("capgroups_console_sessions", "user_id"),
 )
 """The columns that name people."""
 
@@ -94,7 +96,10 @@ class Forgetting:
     def deactivate(txn: LoggingTransaction, user_id: str, now: int) -> None:
         """An account is deactivated: its codes are dead, and it stands and waits at no door."""
         DeadCodes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
-        for table in ("visits", "requests", "told", "notices", "owner_outbox", "readers", "news"):
+        for table in (
+            "visits", "requests", "told", "notices", "owner_outbox", "readers", "news",
+            "console_links", "console_sessions",
+        ):  # fmt: skip
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
         Announcements.forget_author(txn, user_id)
         Assignments.forget_person(txn, user_id)

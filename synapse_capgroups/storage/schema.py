@@ -521,6 +521,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE capgroups_codes ADD COLUMN ended_by_sharer BOOLEAN NOT NULL DEFAULT FALSE",
         # Up to when was looked for news.
         "ALTER TABLE capgroups_schema ADD COLUMN news_until BIGINT",
+        # Who may use the console: of links and tokens, only a SHA-256 is stored.
+        """
+        CREATE TABLE capgroups_console_links (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            link_hash TEXT NOT NULL UNIQUE,
+            expires_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX capgroups_console_links_end ON capgroups_console_links (expires_at)",
+        """
+        CREATE TABLE capgroups_console_sessions (
+            token_hash TEXT NOT NULL PRIMARY KEY,
+            session_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            opened_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL,
+            UNIQUE (user_id, session_id)
+        )
+        """,
+        "CREATE INDEX capgroups_console_sessions_end ON capgroups_console_sessions (expires_at)",
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),

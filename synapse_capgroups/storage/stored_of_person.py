@@ -17,8 +17,9 @@ _ALSO = (
 TABLES = (*PEOPLE, *_ALSO)
 
 NOT_SHOWN = "not shown"
-_SECRET = ("secret", "content")
-"""A code's secret lets anybody in, and the text of an announcement is a message."""
+_SECRET = ("secret", "content", "link_hash", "token_hash")
+"""A code's secret lets anybody in, and the text of an announcement is a message. A hash opens
+nothing, and tells nobody anything."""
 
 
 @attrs.frozen

@@ -115,6 +115,11 @@ def assignment(assigned: Assignment, by: str, what: str, **counts: int) -> None:
     _write("assignment", {**facts, "what": what, **counts})
 
 
+def console(deed: str, user_id: str, session_id: str | None) -> None:
+    """Somebody has opened a session of the console, or ended one, or (None) all of theirs."""
+    _write("console", {"deed": deed, "user": user_id, "session": session_id})
+
+
 def admin(deed: str, by: str, **facts: Any) -> None:
     """A server admin has done something with the module's own commands."""
     _write("admin", {"deed": deed, "by": by, **facts})

@@ -10,9 +10,11 @@ from synapse.module_api import JsonDict, ModuleApi, parse_json_object_from_reque
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
+from synapse_capgroups.console.sessions import TOKEN_PREFIX, Consoles, NoSuchSessionError
 from synapse_capgroups.groups.members import Member, Members
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import CALLS
+from synapse_capgroups.storage.console_sessions import ConsoleSession
 
 PREFIX = "/_synapse/client/capgroups/v1"
 ROOM, CODE, SERIES = "groups/([^/]+)", "codes/([^/]+)", "series/([^/]+)"
@@ -40,29 +42,57 @@ class Route:
 class Callers:
     """Finds out who calls, and counts their calls."""
 
-    def __init__(self, api: ModuleApi, limits: RateLimits, members: Members) -> None:
+    def __init__(
+        self, api: ModuleApi, limits: RateLimits, members: Members, consoles: Consoles
+    ) -> None:
         self._api = api
         self._limits = limits
         self._members = members
+        self._consoles = consoles
 
     async def person(self, request: Any) -> str:
         """The caller's Matrix ID.
 
         Raises:
-            SynapseError: they have no login here, or call too often.
+            SynapseError: they have neither a login here nor a session of the console, or call too
+                often.
         """
-        requester = await self._api.get_user_by_req(request)
-        user_id = requester.user.to_string()
+        token = _console_token(request)
+        if token is None:
+            requester = await self._api.get_user_by_req(request)
+            user_id = requester.user.to_string()
+        else:
+            user_id = (await self._session(token)).user_id
         await self._limits.spend(CALLS, user_id)
         return user_id
+
+    async def session(self, request: Any) -> ConsoleSession | None:
+        """The session of the console by which somebody calls; None for any other login."""
+        token = _console_token(request)
+        return None if token is None else await self._session(token)
+
+    async def _session(self, token: str) -> ConsoleSession:
+        try:
+            return await self._consoles.by_token(token)
+        except NoSuchSessionError as e:
+            raise SynapseError(
+                401, "This session has ended. Open the console again.", ErrorCodes.UNKNOWN_TOKEN
+            ) from e
 
     async def server_admin(self, request: Any) -> str:
         """The caller's Matrix ID, if they are a server admin.
 
         Raises:
-            SynapseError: 403, they are none; or they have no login here, or call too often.
+            SynapseError: 403, they are none, or would change something from the console; or they
+                have no login here, or call too often.
         """
         user_id = await self.person(request)
+        is_console = _console_token(request) is not None
+        if is_console and request.method not in (b"GET", b"HEAD"):
+            # Who has found a browser open must not have the whole server.
+            raise SynapseError(
+                403, "The console only shows this. Use an access token.", ErrorCodes.FORBIDDEN
+            )
         if not await self._api.is_user_admin(user_id):
             # As Synapse's Admin API says it.
             raise SynapseError(403, "You are not a server admin", ErrorCodes.FORBIDDEN)
@@ -76,6 +106,15 @@ class Callers:
             NoSuchGroupError: there is no such group, or they are not in it.
         """
         return await self._members.member(await self.person(request), room_id)
+
+
+def _console_token(request: Any) -> str | None:
+    """What stands in the header if it is a token of the console's."""
+    for header in request.requestHeaders.getRawHeaders(b"Authorization") or ():
+        word, _, token = header.decode("ascii", "replace").partition(" ")
+        if word == "Bearer" and token.startswith(TOKEN_PREFIX):
+            return str(token)
+    return None
 
 
 def body(request: Any, *, allow_empty: bool = False, longest: int = _LONGEST_BODY) -> JsonDict:

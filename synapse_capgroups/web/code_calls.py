@@ -51,11 +51,7 @@ class CodeCalls:
         sharer = await self._sharer(request, room_id)
         limit, before = paging.limit(request), paging.place(request)
         found = await self._sharing.page(sharer, Page(limit + 1, before))
-        answer: JsonDict = {"codes": [described(state) for state in found[:limit]]}
-        if len(found) > limit:
-            last = found[limit - 1].code
-            answer["next"] = paging.after(last.created_at, last.code_id)
-        return 200, answer
+        return 200, code_list(found, limit)
 
     async def _revoke(self, request: Any, code_id: str) -> tuple[int, JsonDict]:
         user_id = await self._callers.person(request)
@@ -97,6 +93,19 @@ def described_new(code: Code, url: str) -> JsonDict:
         "secret": code.secret,
         "expires_at": code.expires_at,
     }
+
+
+def code_list(found: list[CodeState], limit: int) -> JsonDict:
+    """A page of codes.
+
+    Args:
+        found: one more than the page has, if there are more.
+    """
+    answer: JsonDict = {"codes": [described(state) for state in found[:limit]]}
+    if len(found) > limit:
+        last = found[limit - 1].code
+        answer["next"] = paging.after(last.created_at, last.code_id)
+    return answer
 
 
 def described(state: CodeState) -> JsonDict:

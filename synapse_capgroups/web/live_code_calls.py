@@ -11,7 +11,7 @@ from synapse_capgroups.series.organisers import Organiser, Organisers
 from synapse_capgroups.storage.codes import Page
 from synapse_capgroups.web import paging
 from synapse_capgroups.web.calls import CODE, SERIES, Callers, Route, body, send
-from synapse_capgroups.web.code_calls import described, described_new, terms
+from synapse_capgroups.web.code_calls import code_list, described_new, terms
 from synapse_capgroups.web.errors import not_made
 
 
@@ -57,11 +57,7 @@ class LiveCodeCalls:
         organiser = await self._organiser(request, series_id)
         limit, before = paging.limit(request), paging.place(request)
         found = await self._live.page(organiser, Page(limit + 1, before))
-        answer: JsonDict = {"codes": [described(state) for state in found[:limit]]}
-        if len(found) > limit:
-            last = found[limit - 1].code
-            answer["next"] = paging.after(last.created_at, last.code_id)
-        return 200, answer
+        return 200, code_list(found, limit)
 
     async def _revoke(self, request: Any, series_id: str, code_id: str) -> tuple[int, JsonDict]:
         await self._live.revoke(await self._organiser(request, series_id), code_id)

@@ -19,11 +19,13 @@ from synapse_capgroups.web.health import Health
 from synapse_capgroups.web.join_page import JoinPage
 from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
+from synapse_capgroups.web.personal_code_calls import PersonalCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
 from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
 from synapse_capgroups.web.series_calls import SeriesCalls
+from synapse_capgroups.web.session_calls import SessionCalls
 from synapse_capgroups.web.sign_up import SignUp
 from synapse_capgroups.web.view_calls import ViewCalls
 
@@ -37,13 +39,14 @@ def serve(
 ) -> None:
     """Register all of them on every HTTP listener of this process."""
     members, codes, series = deeds.members, deeds.codes, deeds.series
-    callers = Callers(api, limits, members)
+    callers = Callers(api, limits, members, deeds.consoles)
     http_api = Api(
         config.words,
         PreviewCall(api, limits, codes.previews, config),
         GroupCalls(callers, members),
         ViewCalls(callers, codes.sharing, deeds.views),
         CodeCalls(callers, codes.sharing, codes.pictures, config),
+        PersonalCodeCalls(callers, codes.sharing, codes.pictures, config),
         RequestCalls(callers, deeds.requests),
         SeriesCalls(callers, members, series),
         AnnouncementCalls(callers, deeds.announcing, config),
@@ -55,6 +58,7 @@ def serve(
         RenamingCall(callers, deeds.helpdesk.renaming),
         AdoptionCalls(api, callers, deeds.adopting),
         ReportCalls(api, callers, deeds.reports),
+        SessionCalls(callers, limits, deeds.consoles, config.words),
     )
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config, SignUp(api, config).offer)

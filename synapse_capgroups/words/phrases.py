@@ -9,7 +9,7 @@ from synapse_capgroups.words.languages import LANGUAGES, own_texts
 
 COMMANDS = (
     "help", "groups", "code", "codes", "me", "revoke", "name", "who", "approval", "requests", "yes",
-    "no", "remark", "series", "announce", "assign", "twice", "quiet",
+    "no", "remark", "series", "announce", "assign", "twice", "quiet", "console",
 )  # fmt: skip
 """The keys of `phrases` in the languages' files that are commands; each is a phrase for itself."""
 
@@ -39,6 +39,7 @@ class Phrases:
     on: frozenset[str]
     off: frozenset[str]
     page: frozenset[str]
+    end: frozenset[str]
     before: frozenset[str]
 
 
@@ -78,6 +79,7 @@ def everywhere() -> Phrases:
         on=frozenset(_all("on")),
         off=frozenset(_all("off")),
         page=frozenset(_all("page")),
+        end=frozenset(_all("end")),
         before=frozenset(_all("before_amounts")),
     )
 

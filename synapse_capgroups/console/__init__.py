@@ -1,0 +1,1 @@
+"""Sessions of the console, the web page from which people run their groups."""
