@@ -153,8 +153,39 @@ def take_series(browser: Browser, client: str, yara: Person, neighbours: list[Pe
         hers.message(answer).wait_for()
     hers.page.set_viewport_size({"width": 900, "height": 828})
     keep("series-groups", at_rest(hers.page))
+    hers.say("console")
+    said = hers.message("Here you run your groups")
+    said.wait_for()
+    console = next(word for word in said.inner_text().split() if "/console#" in word)
     hers.page.context.close()
+    take_console(browser, console)
     return secret
+
+
+def take_console(browser: Browser, link: str) -> None:
+    """The console of an organiser, on a phone."""
+    page = open_page(browser, link, *PHONE)
+    page.locator("a.group").first.wait_for()
+    keep("console-groups", at_rest(page))
+    page.locator("a.group", has_text="Tea 1").click()
+    page.locator("summary", has_text="Members").click()
+    page.locator("summary", has_text="Who brought whom").click()
+    page.locator(".tree").wait_for()
+    keep("console-group", full(page))
+    page.get_by_role("link", name="Series").click()
+    page.locator("a.group").first.click()
+    page.get_by_text("poster at the station").wait_for()
+    keep("console-series", full(page))
+    page.context.close()
+
+
+def full(page: Page) -> bytes:
+    """A screenshot of a whole page, at most two screens long."""
+    page.evaluate("document.activeElement?.blur()")
+    page.evaluate("document.getElementById('tabs').style.position = 'static'")
+    page.wait_for_timeout(800)
+    clip = {"x": 0, "y": 0, "width": PHONE[0], "height": 2 * PHONE[1]}
+    return page.screenshot(full_page=True, clip=clip)
 
 
 def take_door(browser: Browser, client: str, newcomer: Person, address: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from synapse_capgroups.inside.media import SmallPicture
-from synapse_capgroups.web.avatars import _embedded, suitable
+from synapse_capgroups.web.avatars import _read, suitable
 
 
 def small(side: int, length: int = 1000, media_type: str = "image/png") -> SmallPicture:
@@ -33,7 +33,7 @@ def test_a_file_that_is_missing_empty_or_larger_than_it_says_is_not_shown(tmp_pa
     for name, content in (("empty", b""), ("large", b"x" * 70_000)):
         (tmp_path / name).write_bytes(content)
     shown = [
-        _embedded(SmallPicture(tmp_path / name, "image/png", 96, 1000))
+        _read(SmallPicture(tmp_path / name, "image/png", 96, 1000))
         for name in ("empty", "large", "missing")
     ]
     assert shown == [None] * 3

@@ -39,6 +39,9 @@ class Budget:
 
 CALLS = {
     "GET join": Budget(0),
+    "GET console": Budget(0),
+    "GET console/console.js": Budget(0),
+    "GET console/console.css": Budget(0),
     "GET join/join.js": Budget(0),
     "GET join/join.css": Budget(0),
     "POST v1/codes/preview": Budget(3),
@@ -215,7 +218,7 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
             "secret": code["secret"], "displayname": code["code_id"], "on": True, "approve": True,
         }  # fmt: skip
         who = visitor if "preview" in path else people[0]
-        if path.startswith("join"):
+        if path.startswith(("join", "console")):
             return who.call(method, PAGE.removesuffix("join") + path)
         return who.call(method, API.removesuffix("v1") + path, None if method == "GET" else body)
 

@@ -77,6 +77,7 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
     "getMyCodeAsSvg": {"creator": {"200", "404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "previewCode": {"nobody": {"200", "400", "404"}},
     "getGroup": {"creator": {"200", "404"}, "member": {"200", "404"}, "nobody": NO_TOKEN},
+    "getAvatar": {"creator": {"404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "listGroups": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
     "listMembers": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
     "listAdmissions": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
@@ -467,15 +468,15 @@ def test_a_name_that_is_no_text_is_refused(server: Server, world: World, name: s
     assert creator.call("PUT", path, {"displayname": name}).status == 400
 
 
-def test_the_join_page_is_as_described(server: Server) -> None:
-    page = check(server, request("getJoinPage"), None)
-    assert page.status_code == 200
+def test_the_pages_are_as_described(server: Server) -> None:
+    for page in ("getJoinPage", "getConsole"):
+        assert check(server, request(page), None).status_code == 200
 
 
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     nothing: Any = None
     routes = Api(
-        nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 2),
+        nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 3),
         ViewCalls(*[nothing] * 3),
         CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),

@@ -101,8 +101,11 @@ def test_one_and_many_are_told_apart(language: str) -> None:
     given = {"most": 5, "code_id": "abc", "state": "x", "sharer": "Anna", "until": "tomorrow"}
     given |= {"group": "Tea", "people": "Bob"}
     counted = {key: text for key, text in leaves(own_texts(language)) if is_plural(text)}
-    assert len(counted) == 5
+    of_page = {key for key in counted if key.startswith("console_page.")}  # Its script chooses.
+    assert (len(counted), len(of_page)) == (14, 8)
     for path, text in counted.items():
+        if path in of_page:
+            continue
         key = path.split(".")[1]
         for number in (0, 1, 2, 21):
             said = words.say(key, **{**given, text["number"]: number})

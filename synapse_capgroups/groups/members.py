@@ -135,6 +135,10 @@ class Members:
                     break
         return found
 
+    async def room_name(self, member: Member) -> str | None:
+        """What the group is called; None if it has no name."""
+        return await group_name(self._api, member.group.room_id)
+
     async def count(self, member: Member) -> int:
         """How many members the group has."""
         return await self._presence.members(member.group)

@@ -26,7 +26,14 @@ class Avatars:
         self._api = api
 
     async def of_group(self, room_id: str) -> str | None:
-        """A group's avatar as a `data:` address of a picture of about 96 by 96 pixels.
+        """A group's avatar as a `data:` address. None where `picture` gives None."""
+        found = await self.picture(room_id)
+        if found is None:
+            return None
+        return f"data:{found[0]};base64,{base64.b64encode(found[1]).decode()}"
+
+    async def picture(self, room_id: str) -> tuple[str, bytes] | None:
+        """A group's avatar of about 96 by 96 pixels, after its media type.
 
         None if the group has no avatar, or one without a thumbnail that this process can read: it
         may be from another server, in quarantine, or in the store of another process.
@@ -39,7 +46,7 @@ class Avatars:
             return None
         # Looked up each time, so a picture in quarantine disappears at once.
         small = suitable(await small_pictures(self._api, match[2]))
-        return await self._api.defer_to_thread(_embedded, small) if small else None
+        return await self._api.defer_to_thread(_read, small) if small else None
 
 
 def suitable(pictures: Sequence[SmallPicture]) -> SmallPicture | None:
@@ -54,7 +61,7 @@ def suitable(pictures: Sequence[SmallPicture]) -> SmallPicture | None:
     return max(fitting, key=lambda small: small.side, default=None)
 
 
-def _embedded(small: SmallPicture) -> str | None:
+def _read(small: SmallPicture) -> tuple[str, bytes] | None:
     try:
         with small.file.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -62,4 +69,4 @@ def _embedded(small: SmallPicture) -> str | None:
         return None
     if not content or len(content) > _MOST_BYTES:
         return None
-    return f"data:{small.media_type};base64,{base64.b64encode(content).decode()}"
+    return small.media_type, content

@@ -7,58 +7,24 @@ language, and join.js asks for the code and shows it.
 # mypy: allow-untyped-calls
 # Most of twisted.web has no types.
 
-import hashlib
 import html
 import json
 from collections.abc import Callable
-from importlib import resources
 from string import Template
 from typing import Any
 from urllib.parse import quote
 
 import attrs
-from twisted.web import http
-from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from synapse_capgroups.config import Config
 from synapse_capgroups.web.sign_up import Offer, is_own_element
+from synapse_capgroups.web.static_files import Asset, Secured, static
 from synapse_capgroups.words.languages import LANGUAGES, browser_language
 from synapse_capgroups.words.lookup import in_language
 
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        # The browser itself refuses `innerHTML` and its like.
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": (
-        "camera=(), clipboard-write=(self), geolocation=(), microphone=(), payment=(), usb=()"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
-
-class _Secured(Resource):
-    """A resource with the headers above. Any method but GET and HEAD gets a 405."""
-
-    def render(self, request: Request) -> int | bytes:
-        for name, value in _HEADERS.items():
-            request.setHeader(name, value)
-        if request.method not in (b"GET", b"HEAD"):
-            # Twisted would answer some of the other methods with a 501.
-            request.setResponseCode(http.NOT_ALLOWED)
-            request.setHeader("Allow", "GET, HEAD")
-            return b""
-        answer: int | bytes = super().render(request)
-        return answer
-
-
-class JoinPage(_Secured):
+class JoinPage(Secured):
     """`/join` and, below it, its script and its style."""
 
     def __init__(self, server_name: str, config: Config, offer: Callable[[], Offer]) -> None:
@@ -75,7 +41,7 @@ class JoinPage(_Secured):
         self._offered: Offer | None = None
         for name, content_type in (("join.js", "text/javascript"), ("join.css", "text/css")):
             # mypy does not know zope.interface, by which a Resource is an IResource.
-            self.putChild(name.encode(), _Asset(name, content_type))  # type: ignore[arg-type]
+            self.putChild(name.encode(), Asset(name, content_type))  # type: ignore[arg-type]
 
     def render_GET(self, request: Request) -> bytes:
         lang = browser_language(request.getHeader("Accept-Language") or "")
@@ -86,32 +52,12 @@ class JoinPage(_Secured):
         offer = self._offer()
         if offer != self._offered:
             facts = {**self._facts, "accounts": attrs.asdict(offer)}
-            template = Template(_static("join.html").decode())
+            template = Template(static("join.html").decode())
             self._pages = {
                 lang: _page(template, lang, self._server_name, facts) for lang in LANGUAGES
             }
             self._offered = offer
         return self._pages[lang]
-
-
-class _Asset(_Secured):
-    """A file that does not change while the server runs."""
-
-    def __init__(self, name: str, content_type: str) -> None:
-        super().__init__()
-        self._content = _static(name)
-        self._content_type = content_type
-        self._etag = f'"{hashlib.sha256(self._content).hexdigest()[:32]}"'.encode()
-
-    def render_GET(self, request: Request) -> bytes:
-        request.setHeader("Content-Type", f"{self._content_type}; charset=utf-8")
-        # The browser keeps it but asks each time, so page and script always fit together.
-        request.setHeader("Cache-Control", "no-cache")
-        return b"" if request.setETag(self._etag) is http.CACHED else self._content
-
-
-def _static(name: str) -> bytes:
-    return (resources.files("synapse_capgroups.web") / "static" / name).read_bytes()
 
 
 def _facts(server_name: str, config: Config) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from synapse_capgroups.web.adoption_calls import AdoptionCalls
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
 from synapse_capgroups.web.api import Api
 from synapse_capgroups.web.assignment_calls import AssignmentCalls
+from synapse_capgroups.web.avatars import Avatars
 from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.code_desk_calls import CodeDeskCalls
+from synapse_capgroups.web.console_page import ConsolePage
 from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.health import Health
@@ -43,7 +45,7 @@ def serve(
     http_api = Api(
         config.words,
         PreviewCall(api, limits, codes.previews, config),
-        GroupCalls(callers, members),
+        GroupCalls(callers, members, Avatars(api)),
         ViewCalls(callers, codes.sharing, deeds.views),
         CodeCalls(callers, codes.sharing, codes.pictures, config),
         PersonalCodeCalls(callers, codes.sharing, codes.pictures, config),
@@ -63,4 +65,8 @@ def serve(
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config, SignUp(api, config).offer)
     api.register_web_resource("/_synapse/client/capgroups/join", page)
+    me = api.get_qualified_user_id(config.concierge)
+    api.register_web_resource(
+        "/_synapse/client/capgroups/console", ConsolePage(api.server_name, me)
+    )
     api.register_web_resource("/_synapse/client/capgroups/health", Health(api, database))

@@ -66,6 +66,11 @@ class Words:
         page: dict[str, str] = self._texts["join_page"]
         return page
 
+    def console(self) -> dict[str, Any]:
+        """The texts of the console, whose scripts fill in the names in braces and choose forms."""
+        left_out = {k: v for k, v in self._said.items() if k.startswith("left_out_")}
+        return {**self._texts["console_page"], **left_out}
+
     def pseudonym(self, taken: Collection[str]) -> str:
         """A generated name that is not among those taken."""
         parts = self._texts["pseudonyms"]

@@ -1,0 +1,61 @@
+// What numbers look like. Each picture has a sentence that says the same.
+
+import { day, make, number, plain, say } from "./console_dom.js";
+
+// How full a group is, with marks where codes end and where the group is full.
+export function fullness({ members, cap, code_limit, mode }) {
+  const share = (value) => `${Math.min(100, (100 * value) / cap)}%`;
+  const bar = make("svg:svg", { class: `bar ${mode}`, "aria-hidden": "true", width: "100%", height: "14" },
+    make("svg:rect", { class: "ground", x: 0, y: 4, width: "100%", height: 6, rx: 3 }),
+    make("svg:rect", { class: "full", x: 0, y: 4, width: share(members), height: 6, rx: 3 }),
+    make("svg:line", { class: "mark", x1: share(code_limit), x2: share(code_limit), y1: 0, y2: 14 }));
+  const text = say(`mode_${mode}`, { members: number(members), cap: number(cap), limit: number(code_limit) });
+  return make("div", { class: "fullness" }, bar, make("p", { class: "quiet" }, text));
+}
+
+// How many members a group had, by day.
+export function growth(days) {
+  if (days.length === 0) return make("p", { class: "quiet" }, say("no_growth"));
+  const most = Math.max(...days.map((one) => one.members), 1);
+  const first = days[0].day;
+  const span = Math.max(days.at(-1).day - first, 1);
+  const x = (one) => 2 + (316 * (one.day - first)) / span;
+  const y = (one) => 96 - (90 * one.members) / most;
+  const line = days.map((one) => `${x(one).toFixed(1)},${y(one).toFixed(1)}`).join(" ");
+  const came = days.reduce((sum, one) => sum + one.came, 0);
+  const text = say("growth_says", { came: number(came), first: day(first), members: number(days.at(-1).members) });
+  return make("figure", {},
+    make("svg:svg", { viewBox: "0 0 320 100", class: "growth", role: "img", "aria-label": text },
+      make("svg:polyline", { points: line, class: "line" }),
+      days.map((one) => make("svg:circle", { cx: x(one), cy: y(one), r: 2.2 },
+        make("svg:title", {}, `${day(one.day)}: ${number(one.members)}`)))),
+    make("figcaption", { class: "quiet" }, text));
+}
+
+// Who brought whom, as lists in lists. `people` have a `user_id` and how they came.
+export function tree(people) {
+  const names = new Map(people.map((one) => [one.user_id, plain(one.name) || one.user_id]));
+  const brought = new Map();
+  const roots = [];
+  for (const one of people) {
+    const by = one.came?.by;
+    if (by && by !== one.user_id && names.has(by)) brought.set(by, [...(brought.get(by) ?? []), one]);
+    else roots.push(one);
+  }
+  const seen = new Set();
+  function branch(list, depth) {
+    return make("ul", { role: "list" }, list.filter((one) => !seen.has(one.user_id)).map((one) => {
+      seen.add(one.user_id);
+      const below = brought.get(one.user_id) ?? [];
+      const label = make("span", {}, make("bdi", {}, names.get(one.user_id)),
+        below.length ? make("span", { class: "quiet" }, ` ${say("brought", { people: below.length })}`) : null);
+      if (!below.length) return make("li", {}, label);
+      return make("li", {}, make("details", { open: depth < 2 }, make("summary", {}, label), branch(below, depth + 1)));
+    }));
+  }
+  const whole = branch(roots, 0);
+  // Two who came back at each other's invitation hang on nobody.
+  const left = people.filter((one) => !seen.has(one.user_id));
+  if (left.length) whole.append(...branch(left, 0).children);
+  return make("div", { class: "tree" }, whole);
+}
