@@ -9,6 +9,7 @@ import pytest
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.limits.table import VIEWS
 from tests.conftest import API, Server, refused
+from tests.test_rule_5_codes import picture, upload
 from tests.test_rule_15_forgetting import deactivate
 
 pytestmark = pytest.mark.both_engines
@@ -146,3 +147,14 @@ def test_lists_have_a_limit(server: Server) -> None:
     answers = [look(person, "groups").status for _ in range(VIEWS.burst + 20)]
     assert set(answers) == {200, 429}
     assert look(server.person(), "groups").ok
+
+
+def test_members_see_a_groups_picture_and_nobody_else_does(server: Server) -> None:
+    room, (marta, member) = server.group(2)
+    path = f"groups/{quote(room)}/avatar"
+    assert look(marta, path).status == 404
+    avatar = {"url": upload(marta, picture("PNG", (200, 200)))}
+    expect(marta.set_state(room, "m.room.avatar", avatar))
+    small = expect(look(member, path)).picture
+    assert small.startswith(b"\x89PNG")
+    assert look(server.person(), path).status == 404
