@@ -173,7 +173,7 @@ def take_console(browser: Browser, link: str) -> None:
     page.locator(".tree").wait_for()
     keep("console-group", full(page))
     page.get_by_role("link", name="Series").click()
-    page.locator("a.group").first.click()
+    page.get_by_role("heading", name="tea", exact=True).click()
     page.get_by_text("poster at the station").wait_for()
     keep("console-series", full(page))
     page.context.close()

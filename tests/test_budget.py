@@ -59,6 +59,7 @@ CALLS = {
     "GET v1/me/codes/{code_id}/qr.svg": Budget(4),
     "DELETE v1/me/codes/{code_id}": Budget(8),
     "GET v1/me/sessions": Budget(1),
+    "GET v1/me/requests": Budget(1),
     "PUT v1/groups/{room}/name": Budget(4),
     "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
     "DELETE v1/codes/{code_id}": Budget(8),

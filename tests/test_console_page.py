@@ -287,7 +287,7 @@ def test_every_view_fits_a_phone_and_has_no_flaw_that_axe_finds(
     check()
     page.get_by_role("dialog").get_by_role("button", name=words["close"]).click()
     page.get_by_role("link", name=words["series"], exact=True).click()
-    page.locator("a.group").first.click()
+    page.get_by_role("heading", name="tea", exact=True).click()
     expect(page.get_by_role("heading", name=words["announcements"])).to_be_visible()
     check()
     page.get_by_role("link", name=words["me"], exact=True).click()
@@ -334,3 +334,49 @@ def test_every_text_of_the_console_is_used_by_it(language: str) -> None:
     assert unused == []
     asked = set(re.findall(r'say\((?:\w[\w.]* \? )?"([a-z_]+)"', scripts))
     assert asked - known.keys() == set()
+
+
+def test_a_morning_of_an_organiser_with_twenty_groups(opened: Any, server: Server) -> None:
+    """A new code for a poster, three requests, an announcement, a look at who came: on a phone."""
+    chat, first = organiser(server, "Tea 1")
+    marta = chat.person
+    wish = {"room_id": first, "name": "tea", "pattern": "Tea {n}", "max_groups": 20}
+    path = (
+        f"{API}/series/{demo.expect(marta.call('POST', f'{API}/series', wish)).body['series_id']}"
+    )
+    rooms = [first, *(marta.new_room(name=f"Tea {n}") for n in range(2, 21))]
+    for room in rooms[1:]:
+        demo.expect(marta.call("POST", f"{path}/groups", {"room_id": room}))
+    waiting = dict(zip((rooms[3], rooms[11], rooms[19]), server.people(3), strict=True))
+    for room, person in waiting.items():
+        demo.expect(marta.call("PUT", f"{API}/groups/{quote(room)}/approval", {"on": True}))
+        assert server.scan(person, server.make_code(room, marta)).reason == "awaiting_approval"
+
+    page = opened().open(link(chat))
+    # Three requests, wherever they are.
+    expect(page.get_by_role("heading", name="They wait for your answer")).to_be_visible()
+    for left in (2, 1, 0):
+        page.get_by_role("button", name="Let in").first.click()
+        expect(page.get_by_role("button", name="Let in")).to_have_count(left)
+    assert eventually(lambda: all(room in joined(who) for room, who in waiting.items()))
+    # A new code for a poster.
+    page.get_by_role("link", name="Series").click()
+    page.get_by_role("heading", name="tea", exact=True).click()
+    expect(page.get_by_role("link", name="Tea 20", exact=True)).to_be_visible()
+    page.get_by_text("New code").click()
+    page.get_by_label("Label").fill("poster at the station")
+    page.get_by_role("button", name="Make a code").click()
+    poster = page.get_by_role("dialog")
+    expect(poster.get_by_role("img", name="QR code")).to_be_visible()
+    poster.get_by_role("button", name="Close").click()
+    (code,) = demo.expect(marta.call("GET", f"{path}/codes")).body["codes"]
+    assert code["label"] == "poster at the station"
+    # An announcement.
+    page.get_by_text("New announcement").click()
+    page.get_by_label("Text").fill("The picnic is on Sunday")
+    page.get_by_role("button", name="Look at it first").click()
+    expect(page.get_by_text("reached 20 of 20 groups")).to_be_visible(timeout=120_000)
+    # A look at who came.
+    page.get_by_role("link", name="Tea 4", exact=True).click()
+    page.get_by_role("heading", name="Members").click()
+    expect(page.get_by_text("let in by")).to_be_visible()

@@ -95,6 +95,7 @@ ANSWERS: dict[str, dict[str, set[str]]] = {
         "creator": {"200", "400", "404"}, "member": {"400", "403", "404"}, "nobody": NO_TOKEN,
     },
     "listRequests": {"creator": {"200", "404"}, "member": {"403", "404"}, "nobody": NO_TOKEN},
+    "listMyRequests": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
     "answerRequest": {
         "creator": {"200", "400", "404", "409"}, "member": {"400", "403", "404"},
         "nobody": NO_TOKEN,
@@ -478,7 +479,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
     routes = Api(
         nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 3),
         ViewCalls(*[nothing] * 3),
-        CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 2), SeriesCalls(*[nothing] * 3),
+        CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 3), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
         CodeDeskCalls(*[nothing] * 3), OwnerMailCalls(*[nothing] * 2),

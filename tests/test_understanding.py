@@ -108,7 +108,7 @@ DO = {
     """,
     "quiet off": "quiet off / Mute off / Ruhe off / 安静 off",
     "console": """
-        console / Console! / /console / dashboard / open the console please / Konsole / 控制台
+        console / Console! / /console / dashboard / the console please / Konsole / 控制台
     """,
     "console end": "console end / /console end / Konsole end / 控制台 end",
     "series": "series / my series / Reihen / meine Reihen / 系列",

@@ -2,21 +2,26 @@
 
 from typing import Any
 
-from synapse.module_api import JsonDict
+from synapse.module_api import JsonDict, ModuleApi
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
+from synapse_capgroups.groups.names import group_name
 from synapse_capgroups.requests.assembly import RequestParts
 from synapse_capgroups.rules.approval import REQUEST_LIFETIME_MS
 from synapse_capgroups.storage.requests import Request
 from synapse_capgroups.web import paging
 from synapse_capgroups.web.calls import ROOM, Callers, Route, body
 
+_MOST_EVERYWHERE = 50
+"""So many are told of at once of all groups; the next ones once these are answered."""
+
 
 class RequestCalls:
     """Turns approval on and off, lists requests and answers them."""
 
-    def __init__(self, callers: Callers, requests: RequestParts) -> None:
+    def __init__(self, api: ModuleApi, callers: Callers, requests: RequestParts) -> None:
+        self._api = api
         self._callers = callers
         self._requests = requests
 
@@ -26,6 +31,7 @@ class RequestCalls:
             Route.to(self._turn, "PUT", f"{ROOM}/approval"),
             Route.to(self._list, "GET", f"{ROOM}/requests"),
             Route.to(self._answer, "POST", f"{ROOM}/requests/([^/]+)"),
+            Route.to(self._everywhere, "GET", "me/requests"),
         ]
 
     async def _turn(self, request: Any, room_id: str) -> tuple[int, JsonDict]:
@@ -43,6 +49,20 @@ class RequestCalls:
             last = found[limit - 1]
             answer["next"] = paging.after(last.asked_at, str(last.number))
         return 200, answer
+
+    async def _everywhere(self, request: Any) -> tuple[int, JsonDict]:
+        user_id = await self._callers.person(request)
+        found = await self._requests.waiting.of_all(user_id, _MOST_EVERYWHERE + 1)
+        shown = found[:_MOST_EVERYWHERE]
+        names = {
+            room_id: await group_name(self._api, room_id)
+            for room_id in {waiting.room_id for waiting in shown}
+        }
+        requests = [
+            {**_described(waiting), "room_id": waiting.room_id, "room_name": names[waiting.room_id]}
+            for waiting in shown
+        ]
+        return 200, {"requests": requests, "more": len(found) > _MOST_EVERYWHERE}
 
     async def _answer(self, request: Any, room_id: str, user_id: str) -> tuple[int, JsonDict]:
         member = await self._callers.member(request, room_id)

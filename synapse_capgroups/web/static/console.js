@@ -65,7 +65,7 @@ function view(where, id) {
   }
   if (where === "series") return known ? series(known, go) : allSeries();
   if (where === "me") return me(go, () => outside("left"));
-  return known ? group(known, go) : groups();
+  return known ? group(known, go) : groups(go);
 }
 
 function show(children) {

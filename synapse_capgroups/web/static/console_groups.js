@@ -7,12 +7,21 @@ import { fullness, growth, tree } from "./console_pictures.js";
 
 const MOST_IN_TREE = 1000;
 
-export async function groups() {
-  return [make("h1", {}, say("my_groups")), await paged(async (from) => {
+export async function groups(again) {
+  return [make("h1", {}, say("my_groups")), await everywhere(again), await paged(async (from) => {
     const page = await call("GET", `groups?limit=20${from ? `&from=${at(from)}` : ""}`);
     return [page.groups.map((group) => make("a", { class: "card group", href: `#/groups/${at(group.room_id)}` },
       tile(group), make("div", {}, make("h2", {}, named(group)), fullness(group)))), page.next];
   }, say("no_groups"))];
+}
+
+// Who waits in any of them: with twenty groups, nobody looks into each.
+async function everywhere(again) {
+  const { requests: waiting, more } = await call("GET", "me/requests");
+  if (!waiting.length) return null;
+  return section(say("they_wait"), waiting.map((request) =>
+    asking(request, `groups/${at(request.room_id)}`, again, plain(request.room_name) || say("unnamed"))),
+  more ? make("p", { class: "quiet" }, say("others_wait")) : null);
 }
 
 function named(group) {
@@ -97,13 +106,19 @@ export function later(title, load) {
 async function requests(below, again) {
   return paged(async (from) => {
     const page = await call("GET", `${below}/requests?limit=20${from ? `&from=${at(from)}` : ""}`);
-    return [page.requests.map((request) => make("div", { class: "row" },
-      make("div", {}, make("strong", {}, make("bdi", {}, request.user_id)),
-        make("p", { class: "quiet" }, say("asked", { date: moment(request.asked_at) }))),
-      make("div", { class: "deeds" },
-        action(say("let_in"), () => answered(below, request, true, again), { class: "primary" }),
-        action(say("turn_down"), () => answered(below, request, false, again))))), page.next];
+    return [page.requests.map((request) => asking(request, below, again)), page.next];
   }, say("nobody_waits"));
+}
+
+// Somebody who waits; `group` is which group they want to come into, where that is not plain.
+function asking(request, below, again, group) {
+  const asked = say("asked", { date: moment(request.asked_at) });
+  return make("div", { class: "row" },
+    make("div", {}, make("strong", {}, make("bdi", {}, request.user_id)),
+      make("p", { class: "quiet" }, group ? make("bdi", {}, group) : null, group ? " · " : "", asked)),
+    make("div", { class: "deeds" },
+      action(say("let_in"), () => answered(below, request, true, again), { class: "primary" }),
+      action(say("turn_down"), () => answered(below, request, false, again))));
 }
 
 async function answered(below, request, approve, again) {
