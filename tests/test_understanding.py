@@ -54,6 +54,7 @@ DO = {
         二维码 / 邀请 / 给我二维码 / 怎么邀请人？ / 我要邀请朋友 / 邀请链接 / 生成一个二维码
     """,  # noqa: RUF001
     "code 3": """
+        thanks, code 3 / code 3, thanks!
         code 3 / code #3 / Code 3! / /code 3 / **code 3** / code for 3 / code group 3
         code for group number 3 / qr 3
         qr3 / invite to 3 / 3 code / a qr code for group 3 please / code no. 3
@@ -107,6 +108,7 @@ DO = {
         安静 / 免打扰 / 请别打扰我
     """,
     "quiet off": "quiet off / Mute off / Ruhe off / 安静 off",
+    "courtesy": "thanks! / Thank you very much / danke! / Vielen Dank / 谢谢",
     "console": """
         console / Console! / /console / dashboard / the console please / Konsole / 控制台
     """,

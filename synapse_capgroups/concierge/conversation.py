@@ -41,12 +41,12 @@ class Concierge:
     ) -> None:
         """
         Args:
-            answers: the commands by their words; `help` is the concierge's own.
+            answers: the commands by their words; `help` and `courtesy` are the concierge's own.
         """
         self._api = api
         self._chats = chats
         self._limits = limits
-        self._answers = {"help": self._help, **answers}
+        self._answers = {"help": self._help, "courtesy": self._welcome, **answers}
         self._enforce = config.enforce
         self._words = config.words
         self._told_off: set[str] = set()
@@ -146,6 +146,9 @@ class Concierge:
 
     async def _help(self, asked: Asked) -> str:
         return self._words.say("help")
+
+    async def _welcome(self, asked: Asked) -> str:
+        return self._words.say("welcome")
 
 
 def _unclear(words: Words, command: Understood) -> Misunderstanding:

@@ -24,7 +24,7 @@ _LEADING = re.compile(rf"[\s/!\-\u2022\u00b7{re.escape(_WRAPPERS)}]+(?=\w)")
 _END_MARKS = ".,;:!?\u2026\u3002\u3001"
 _HARMLESS = frozenset({"help", "groups", "code", "codes", "me", "who", "requests", "series"})
 """What may be carried out although its word stands last."""
-_WHOLE_LINE = frozenset({"help", "groups"})
+_WHOLE_LINE = frozenset({"help", "groups", "courtesy"})
 """What its everyday words mean only if nothing else is said."""
 _CLOSE = 0.74  # `difflib`'s ratio: one wrong letter in a word of four.
 _USUAL = ("code", "groups")

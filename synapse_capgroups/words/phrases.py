@@ -10,6 +10,7 @@ from synapse_capgroups.words.languages import LANGUAGES, own_texts
 COMMANDS = (
     "help", "groups", "code", "codes", "me", "revoke", "name", "who", "approval", "requests", "yes",
     "no", "remark", "series", "announce", "assign", "twice", "quiet", "console",
+    "courtesy",
 )  # fmt: skip
 """The keys of `phrases` in the languages' files that are commands; each is a phrase for itself."""
 
