@@ -13,7 +13,7 @@ from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.demo.story import read_picture
 from tests.conftest import API, Server, Starter, eventually, joined_rooms, refused
 from tests.refusing_module import SENTENCE, beside, refuse
-from tests.test_concierge import Chat
+from tests.test_concierge import ENGLISH, Chat
 
 _different = itertools.count(1)
 
@@ -113,7 +113,7 @@ def test_a_personal_code_is_used_up_expires_and_can_be_revoked(server: Server) -
     stranger = known(server)
     stranger.ask(f"revoke {third['code_id']}")
     assert expect(server.preview(third)).body["state"] == "alive"  # not theirs to end
-    marta.ask(f"revoke {third['code_id']}")
+    assert marta.ask(f"revoke {third['code_id']}") == ENGLISH.say("revoked")
     assert refused(server.scan(server.person(), third), "code_revoked")
     assert expect(server.preview(third)).body["state"] == "code_revoked"
     assert "me 7d 20 uses" in marta.ask("me somebody else")
