@@ -199,7 +199,7 @@ def test_a_series_is_looked_at_and_an_announcement_sent(opened: Any, server: Ser
     demo.expect(chat.person.call("POST", f"{API}/series", wish))
     page = opened().open(link(chat))
     page.get_by_role("link", name="Series").click()
-    page.get_by_role("heading", name="tea").click()
+    page.get_by_role("heading", name="tea", exact=True).click()
     expect(page.get_by_text("0 of 3 places are taken")).to_be_visible()
     page.get_by_text("New announcement").click()
     page.get_by_label("Text").fill("The picnic is on Sunday")
@@ -224,7 +224,7 @@ def test_people_are_put_into_groups_by_a_table(opened: Any, server: Server) -> N
     table = "user,city\n" + "".join(f"{person.user_id},Ulm\n" for person in people) + "nobody,Ulm\n"
     page = opened().open(link(chat))
     page.get_by_role("link", name="Series").click()
-    page.get_by_role("heading", name="tea").click()
+    page.get_by_role("heading", name="tea", exact=True).click()
     page.get_by_role("heading", name="Put people into groups").click()
     page.get_by_label("Table").set_input_files(
         [{"name": "people.csv", "mimeType": "text/csv", "buffer": table.encode()}]
@@ -305,6 +305,29 @@ def test_the_console_is_used_by_keyboard(opened: Any, server: Server) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Garden neighbours")
 
 
+def test_a_server_admin_sees_the_report_as_pictures_and_nobody_else_does(
+    opened: Any, server: Server
+) -> None:
+    admin = server.person(admin=True)
+    room = admin.new_room(name="Tea")
+    for _ in range(2):
+        server.admit(room, admin, server.person())
+    console = opened(locale="de")
+    page = console.open(link(Chat(admin)))
+    words = own_texts("de")["console_page"]
+    page.get_by_role("link", name="Server").click()
+    expect(page.get_by_role("heading", name=words["by_size"])).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile(admin.user_id)).first).to_be_visible()
+    page.get_by_role("heading", name=words["breaches"]).click()
+    expect(page.locator("details.card p").first).not_to_have_text(words["loading"])
+    assert flaws(page) == []
+    assert [overflow(page, width) for width in (320, 360, 1280)] == [0, 0, 0]
+    chat, _ = organiser(server)
+    other = opened().open(link(chat))
+    expect(other.get_by_role("link", name="Me", exact=True)).to_be_visible()
+    assert other.get_by_role("link", name="Server").count() == 0
+
+
 def test_nothing_may_frame_the_console_or_run_in_it(server: Server) -> None:
     for path in ("console", "console/console.js", "console/console.css"):
         answer = server.homeserver._http.get(f"/_synapse/client/capgroups/{path}")
@@ -326,7 +349,7 @@ def test_every_text_of_the_console_is_used_by_it(language: str) -> None:
         each.read_text() for each in folder.iterdir() if each.name.startswith("console")
     )
     known = Words(language).console()
-    made = ("mode_", "came_", "series_", "left_out_", "code_", "suspended")
+    made = ("mode_", "short_", "came_", "series_", "left_out_", "code_", "suspended")
     unused = [
         key for key in known
         if f'"{key}"' not in scripts and f"${key}" not in scripts and not key.startswith(made)

@@ -485,7 +485,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         CodeDeskCalls(*[nothing] * 3), OwnerMailCalls(*[nothing] * 2),
         RenamingCall(*[nothing] * 2),
         AdoptionCalls(*[nothing] * 3),
-        ReportCalls(*[nothing] * 3), SessionCalls(*[nothing] * 4),
+        ReportCalls(*[nothing] * 3), SessionCalls(*[nothing] * 5),
         PersonalCodeCalls(*[nothing] * 4),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}

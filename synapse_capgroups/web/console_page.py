@@ -19,7 +19,7 @@ from synapse_capgroups.words.lookup import in_language
 
 _SCRIPTS = (
     "console.js", "console_api.js", "console_codes.js", "console_dom.js", "console_groups.js",
-    "console_me.js", "console_pictures.js", "console_series.js",
+    "console_me.js", "console_pictures.js", "console_series.js", "console_server.js",
 )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def serve(
         RenamingCall(callers, deeds.helpdesk.renaming),
         AdoptionCalls(api, callers, deeds.adopting),
         ReportCalls(api, callers, deeds.reports),
-        SessionCalls(callers, limits, deeds.consoles, config.words),
+        SessionCalls(api, callers, limits, deeds.consoles, config.words),
     )
     api.register_web_resource(PREFIX, http_api)
     page = JoinPage(api.server_name, config, SignUp(api, config).offer)

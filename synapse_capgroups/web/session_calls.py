@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from synapse.module_api import JsonDict
+from synapse.module_api import JsonDict, ModuleApi
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
@@ -20,8 +20,14 @@ class SessionCalls:
     """Opens a session by a link, lists and ends them."""
 
     def __init__(
-        self, callers: Callers, limits: RateLimits, consoles: Consoles, words: Words
+        self,
+        api: ModuleApi,
+        callers: Callers,
+        limits: RateLimits,
+        consoles: Consoles,
+        words: Words,
     ) -> None:
+        self._api = api
         self._callers = callers
         self._limits = limits
         self._consoles = consoles
@@ -52,6 +58,7 @@ class SessionCalls:
             "user_id": session.user_id,
             "session_id": session.session_id,
             "expires_at": session.expires_at,
+            "server_admin": await self._api.is_user_admin(session.user_id),
         }
 
     async def _list(self, request: Any) -> tuple[int, JsonDict]:

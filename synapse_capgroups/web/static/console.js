@@ -6,6 +6,7 @@ import { concierge, make, say, server } from "./console_dom.js";
 import { group, groups } from "./console_groups.js";
 import { me } from "./console_me.js";
 import { allSeries, series } from "./console_series.js";
+import { server as wholeServer } from "./console_server.js";
 
 const main = document.getElementById("main");
 const tabs = document.getElementById("tabs");
@@ -37,6 +38,7 @@ async function go() {
   const asked = ++latest;
   const [, where = "groups", id = ""] = window.location.hash.split("/");
   tabs.hidden = false;
+  tabs.lastElementChild.hidden = !session().server_admin;
   for (const tab of tabs.children) {
     const here = tab.getAttribute("href") === `#/${where}`;
     if (here) tab.setAttribute("aria-current", "page");
@@ -64,6 +66,7 @@ function view(where, id) {
     // Not ours; the list is shown.
   }
   if (where === "series") return known ? series(known, go) : allSeries();
+  if (where === "server") return wholeServer();
   if (where === "me") return me(go, () => outside("left"));
   return known ? group(known, go) : groups(go);
 }

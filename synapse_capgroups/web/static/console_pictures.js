@@ -16,20 +16,10 @@ export function fullness({ members, cap, code_limit, mode }) {
 // How many members a group had, by day.
 export function growth(days) {
   if (days.length === 0) return make("p", { class: "quiet" }, say("no_growth"));
-  const most = Math.max(...days.map((one) => one.members), 1);
-  const first = days[0].day;
-  const span = Math.max(days.at(-1).day - first, 1);
-  const x = (one) => 2 + (316 * (one.day - first)) / span;
-  const y = (one) => 96 - (90 * one.members) / most;
-  const line = days.map((one) => `${x(one).toFixed(1)},${y(one).toFixed(1)}`).join(" ");
   const came = days.reduce((sum, one) => sum + one.came, 0);
-  const text = say("growth_says", { came: number(came), first: day(first), members: number(days.at(-1).members) });
-  return make("figure", {},
-    make("svg:svg", { viewBox: "0 0 320 100", class: "growth", role: "img", "aria-label": text },
-      make("svg:polyline", { points: line, class: "line" }),
-      days.map((one) => make("svg:circle", { cx: x(one), cy: y(one), r: 2.2 },
-        make("svg:title", {}, `${day(one.day)}: ${number(one.members)}`)))),
-    make("figcaption", { class: "quiet" }, text));
+  return line(
+    days.map((one) => ({ x: one.day, y: one.members, text: `${day(one.day)}: ${number(one.members)}` })),
+    say("growth_says", { came: number(came), first: day(days[0].day), members: number(days.at(-1).members) }));
 }
 
 // Who brought whom, as lists in lists. `people` have a `user_id` and how they came.
@@ -58,4 +48,29 @@ export function tree(people) {
   const left = people.filter((one) => !seen.has(one.user_id));
   if (left.length) whole.append(...branch(left, 0).children);
   return make("div", { class: "tree" }, whole);
+}
+
+// One bar for each row: `{label, value, text}`, and `most`, what the whole width stands for.
+export function bars(rows) {
+  const most = Math.max(...rows.map((row) => row.most ?? row.value), 1e-9);
+  return make("ul", { class: "bars", role: "list" }, rows.map(({ label, value, text }) => make("li", {},
+    make("span", {}, label),
+    make("svg:svg", { class: "bar open", "aria-hidden": "true", width: "100%", height: "14" },
+      make("svg:rect", { class: "ground", x: 0, y: 4, width: "100%", height: 6, rx: 3 }),
+      make("svg:rect", { class: "full", x: 0, y: 4, width: `${(100 * value) / most}%`, height: 6, rx: 3 })),
+    make("span", { class: "value" }, text))));
+}
+
+// A line through points `{x, y, text}` in the order of x; `says` is the same in a sentence.
+export function line(points, says) {
+  const most = Math.max(...points.map((one) => one.y), 1);
+  const first = points[0].x;
+  const span = Math.max(points.at(-1).x - first, 1);
+  const x = (one) => 2 + (316 * (one.x - first)) / span;
+  const y = (one) => 96 - (90 * one.y) / most;
+  return make("figure", {},
+    make("svg:svg", { viewBox: "0 0 320 100", class: "growth", role: "img", "aria-label": says },
+      make("svg:polyline", { points: points.map((one) => `${x(one).toFixed(1)},${y(one).toFixed(1)}`).join(" "), class: "line" }),
+      points.map((one) => make("svg:circle", { cx: x(one), cy: y(one), r: 2.2 }, make("svg:title", {}, one.text)))),
+    make("figcaption", { class: "quiet" }, says));
 }
