@@ -1,5 +1,6 @@
 """Rule 9: what each call and each command may cost, measured on a real server, in one table."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from synapse_capgroups.demo.person import Reply, expect
 from tests.conftest import API, Server, eventually
 from tests.test_concierge import Chat
+from tests.test_rule_5_codes import picture, upload
 from tests.test_rule_9_cost import Memory, at_rest, transactions
 from tests.test_rule_11_series import start_series
 from tests.test_rule_12_announcements import Series
@@ -58,7 +60,10 @@ CALLS = {
     "GET v1/me/codes": Budget(3),  # However many codes the page has.
     "GET v1/me/codes/{code_id}/qr.svg": Budget(4),
     "DELETE v1/me/codes/{code_id}": Budget(8),
+    "POST v1/session": Budget(2),
     "GET v1/me/sessions": Budget(1),
+    "DELETE v1/me/sessions/{session_id}": Budget(2),
+    "GET v1/groups/{room}/avatar": Budget(2),
     "GET v1/me/requests": Budget(1),
     "PUT v1/groups/{room}/name": Budget(4),
     "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
@@ -211,12 +216,32 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
         waiting.append({**each, "user_id": server.person(), "room": asking})
         assert server.scan(waiting[-1]["user_id"], code).reason == "awaiting_approval"
 
+    avatar = {"url": upload(people[0], picture("PNG", (200, 200)))}
+    expect(people[0].set_state(room, "m.room.avatar", avatar))
+
+    def open_console(key: str) -> None:
+        """A link whose secret, and a session whose ID, is the ID of a code."""
+        hashed, me = hashlib.sha256(key.encode()).hexdigest(), people[0].user_id
+        for table in ("links", "sessions"):
+            server.query(f"DELETE FROM capgroups_console_{table} WHERE user_id = ?", me)
+        server.query("INSERT INTO capgroups_console_links VALUES (?, ?, ?)", me, hashed, 10**14)
+        server.query(
+            "INSERT INTO capgroups_console_sessions VALUES (?, ?, ?, 1, ?)", f"{key} {me}", key, me,
+            10**14,
+        )  # fmt: skip
+
     def call(name: str, code: dict[str, Any]) -> Reply:
+        if "session" in name and not name.startswith("GET"):
+            open_console(code["code_id"])
         method, path = name.format(
-            room=quote(code.get("room", room)), code_id=code["code_id"], user_id=code.get("user_id")
+            session_id=code["code_id"],
+            room=quote(code.get("room", room)),
+            code_id=code["code_id"],
+            user_id=code.get("user_id"),
         ).split(" ")
         body = {
-            "secret": code["secret"], "displayname": code["code_id"], "on": True, "approve": True,
+            "secret": code["secret"], "displayname": code["code_id"], "link": code["code_id"],
+            "on": True, "approve": True,
         }  # fmt: skip
         who = visitor if "preview" in path else people[0]
         if path.startswith(("join", "console")):

@@ -183,7 +183,7 @@ CHANGES = {
     "revokeCodesOf", "revokeCodeOfAnybody",
     "makeCode", "revokeAnyCode", "revokeCode", "setApproval", "answerRequest", "changeSeries",
     "endSeries", "letGoOfSeries", "getSeriesReport", "listInSeveralGroups", "nameHelper",
-    "makeLiveCode", "revokeLiveCode", "makeMyCode",
+    "makeLiveCode", "revokeLiveCode", "makeMyCode", "revokeMyCode",
     "editAnnouncement", "deleteAnnouncement", "planAssignment", "applyAssignment",
 }  # fmt: skip
 """These get a group of their own, and a person who has asked for nothing yet."""
@@ -263,6 +263,7 @@ def make_world(server: Server) -> World:
     expect(creator.call("DELETE", f"{path}/{live[1]}"))
     path = f"{PREFIX}/me/codes"
     own = [expect(creator.call("POST", path, {})).body["code_id"] for _ in range(2)]
+    expect(creator.call("DELETE", f"{path}/{own[1]}"))
     server.query("DELETE FROM capgroups_owner_notices")
     server.query("INSERT INTO capgroups_owner_notices VALUES (?, 'Hello', ?)", "0" * 16, 10**13)
     path = f"{PREFIX}/series/{series_id}/announcements"

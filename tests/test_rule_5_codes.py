@@ -424,7 +424,7 @@ def test_the_group_and_its_modes_over_http(server: Server) -> None:
     path = f"{API}/groups/{quote(room, safe='')}"
     assert expect(people[1].call("GET", path)).body == {
         "mode": "open", "members": 2, "cap": 6, "code_limit": 4, "seats_left": 4,
-        "name": people[1].name.lower(), "approval": False,
+        "name": people[1].name.lower(), "approval": False, "room_name": "A group",
     }  # fmt: skip
     member = {"membership": "join", "displayname": "x", "avatar_url": "mxc://localhost/per-room"}
     expect(people[1].set_state(room, "m.room.member", member, people[1].user_id))
