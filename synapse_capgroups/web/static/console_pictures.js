@@ -2,15 +2,19 @@
 
 import { day, make, number, plain, say } from "./console_dom.js";
 
-// How full a group is, with marks where codes end and where the group is full.
-export function fullness({ members, cap, code_limit, mode }) {
-  const share = (value) => `${Math.min(100, (100 * value) / cap)}%`;
-  const bar = make("svg:svg", { class: `bar ${mode}`, "aria-hidden": "true", width: "100%", height: "14" },
+// A bar that is full to a share, from 0 to 1; with a mark at another, if there is one.
+export function bar(share, mark = null) {
+  const percent = (value) => `${Math.min(100, 100 * value)}%`;
+  return make("svg:svg", { class: "bar", "aria-hidden": "true", width: "100%", height: "14" },
     make("svg:rect", { class: "ground", x: 0, y: 4, width: "100%", height: 6, rx: 3 }),
-    make("svg:rect", { class: "full", x: 0, y: 4, width: share(members), height: 6, rx: 3 }),
-    make("svg:line", { class: "mark", x1: share(code_limit), x2: share(code_limit), y1: 0, y2: 14 }));
+    make("svg:rect", { class: "full", x: 0, y: 4, width: percent(share), height: 6, rx: 3 }),
+    mark === null ? null : make("svg:line", { class: "mark", x1: percent(mark), x2: percent(mark), y1: 0, y2: 14 }));
+}
+
+// How full a group is, with a mark where codes end.
+export function fullness({ members, cap, code_limit, mode }) {
   const text = say(`mode_${mode}`, { members: number(members), cap: number(cap), limit: number(code_limit) });
-  return make("div", { class: "fullness" }, bar, make("p", { class: "quiet" }, text));
+  return make("div", { class: "fullness" }, bar(members / cap, code_limit / cap), make("p", { class: "quiet" }, text));
 }
 
 // How many members a group had, by day.
@@ -55,9 +59,7 @@ export function bars(rows) {
   const most = Math.max(...rows.map((row) => row.most ?? row.value), 1e-9);
   return make("ul", { class: "bars", role: "list" }, rows.map(({ label, value, text }) => make("li", {},
     make("span", {}, label),
-    make("svg:svg", { class: "bar open", "aria-hidden": "true", width: "100%", height: "14" },
-      make("svg:rect", { class: "ground", x: 0, y: 4, width: "100%", height: 6, rx: 3 }),
-      make("svg:rect", { class: "full", x: 0, y: 4, width: `${(100 * value) / most}%`, height: 6, rx: 3 })),
+    bar(value / most),
     make("span", { class: "value" }, text))));
 }
 

@@ -4,6 +4,7 @@ import { at, call } from "./console_api.js";
 import { codes } from "./console_codes.js";
 import { action, form, isolated, make, moment, number, paged, plain, say, tell } from "./console_dom.js";
 import { later, section } from "./console_groups.js";
+import { bar } from "./console_pictures.js";
 
 const PROGRESS_MS = 2000;
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -36,13 +37,10 @@ async function groups(below, found) {
     const page = await call("GET", `${below}/groups?limit=50${from ? `&from=${at(from)}` : ""}`);
     return [page.groups.map((one) => {
       const text = say("places", { people: number(one.people), places: number(one.people + one.places_left) });
-      const share = `${Math.min(100, (100 * one.people) / Math.max(found.fill, 1))}%`;
       const name = make("bdi", {}, plain(one.name) || say("number_of_group", { number: one.number }));
       return make("div", { class: "row" }, make("div", { class: "wide" },
         one.is_member && one.room_id ? make("a", { href: `#/groups/${at(one.room_id)}` }, name) : make("strong", {}, name),
-        make("svg:svg", { class: "bar open", "aria-hidden": "true", width: "100%", height: "14" },
-          make("svg:rect", { class: "ground", x: 0, y: 4, width: "100%", height: 6, rx: 3 }),
-          make("svg:rect", { class: "full", x: 0, y: 4, width: share, height: 6, rx: 3 })),
+        bar(one.people / Math.max(found.fill, 1)),
         make("p", { class: "quiet" }, one.label ? `${text} · ${plain(one.label)}` : text)));
     }), page.next];
   }, say("no_groups_yet"));
@@ -113,7 +111,7 @@ function planned(below, plan) {
     make("td", {}, plain(Object.values(one.label ?? {}).join(", "))),
     make("td", {}, number(one.people.length))));
   const out = plan.left_out.map((one) => make("li", {}, make("bdi", {}, one.user), `: ${say(`left_out_${one.reason}`)}`));
-  const bar = make("progress", { max: 1, value: 0, "aria-label": say("progress") });
+  const progress = make("progress", { max: 1, value: 0, "aria-label": say("progress") });
   const state = make("p", { class: "quiet", role: "status" });
   return make("div", { class: "card" },
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("plan") },
@@ -124,10 +122,10 @@ function planned(below, plan) {
     action(say("apply"), async (button) => {
       const path = `${below}/assignments/${plan.assignment_id}`;
       await call("POST", `${path}/apply`, { hash: plan.hash });
-      button.after(bar, state);
+      button.after(progress, state);
       for (;;) {
         const now = await call("GET", path);
-        bar.value = (now.done + now.failed) / Math.max(1, now.people);
+        progress.value = (now.done + now.failed) / Math.max(1, now.people);
         state.textContent = say("done_of", { done: number(now.done), all: number(now.people), failed: number(now.failed) });
         if (now.state !== "applying") break;
         await new Promise((resolve) => setTimeout(resolve, PROGRESS_MS));
