@@ -480,7 +480,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
     routes = Api(
         nothing, PreviewCall(*[nothing] * 4), GroupCalls(*[nothing] * 3),
         ViewCalls(*[nothing] * 3),
-        CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 3), SeriesCalls(*[nothing] * 3),
+        CodeCalls(*[nothing] * 4), RequestCalls(*[nothing] * 4), SeriesCalls(*[nothing] * 3),
         LiveCodeCalls(*[nothing] * 5), AnnouncementCalls(nothing, Mock(), nothing),
         AssignmentCalls(*[nothing] * 5), ForgetCall(*[nothing] * 3),
         CodeDeskCalls(*[nothing] * 3), OwnerMailCalls(*[nothing] * 2),

@@ -146,6 +146,9 @@ def test_lists_have_a_limit(server: Server) -> None:
     person = server.person()
     answers = [look(person, "groups").status for _ in range(VIEWS.burst + 20)]
     assert set(answers) == {200, 429}
+    # Counted together.
+    together = [look(person, "me/requests").status for _ in range(VIEWS.burst)]
+    assert 429 in together
     assert look(server.person(), "groups").ok
 
 

@@ -65,7 +65,7 @@ class Consoles:
         """Open a session by the secret of a link: its token, and what is known of it.
 
         Raises:
-            NoSuchLinkError: the link opens nothing, or its owner may do nothing at present.
+            NoSuchLinkError: the link opens nothing.
         """
         if len(secret) > _LONGEST_SECRET:
             raise NoSuchLinkError

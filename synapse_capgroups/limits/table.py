@@ -83,7 +83,7 @@ ADMIN_LOOKS = Limit("admin_looks", 60, 2 * SECOND, "server admin")
 """A report on one person or group, or a page of the groups that break a rule."""
 
 VIEWS = Limit("views", 30, 2 * SECOND, "person")
-"""Listing groups, or the record and growth of one."""
+"""Listing groups, who waits in all of them, or the record and growth of one."""
 
 MEMBER_LISTS = Limit("member_lists", 10, 6 * SECOND, "person")
 """A page of a group's members: whose friends are inside takes many small statements for each."""

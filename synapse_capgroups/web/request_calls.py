@@ -7,6 +7,8 @@ from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.groups.names import group_name
+from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.limits.table import VIEWS
 from synapse_capgroups.requests.assembly import RequestParts
 from synapse_capgroups.rules.approval import REQUEST_LIFETIME_MS
 from synapse_capgroups.storage.requests import Request
@@ -20,9 +22,12 @@ _MOST_EVERYWHERE = 50
 class RequestCalls:
     """Turns approval on and off, lists requests and answers them."""
 
-    def __init__(self, api: ModuleApi, callers: Callers, requests: RequestParts) -> None:
+    def __init__(
+        self, api: ModuleApi, callers: Callers, limits: RateLimits, requests: RequestParts
+    ) -> None:
         self._api = api
         self._callers = callers
+        self._limits = limits
         self._requests = requests
 
     def routes(self) -> list[Route]:
@@ -52,6 +57,7 @@ class RequestCalls:
 
     async def _everywhere(self, request: Any) -> tuple[int, JsonDict]:
         user_id = await self._callers.person(request)
+        await self._limits.spend(VIEWS, user_id)  # The name of each group is looked up.
         found = await self._requests.waiting.of_all(user_id, _MOST_EVERYWHERE + 1)
         shown = found[:_MOST_EVERYWHERE]
         names = {

@@ -49,7 +49,7 @@ def serve(
         ViewCalls(callers, codes.sharing, deeds.views),
         CodeCalls(callers, codes.sharing, codes.pictures, config),
         PersonalCodeCalls(callers, codes.sharing, codes.pictures, config),
-        RequestCalls(api, callers, deeds.requests),
+        RequestCalls(api, callers, limits, deeds.requests),
         SeriesCalls(callers, members, series),
         AnnouncementCalls(callers, deeds.announcing, config),
         AssignmentCalls(api, callers, series.organisers, deeds.assigning, config.words),
