@@ -5,20 +5,16 @@ npm brings its published library and views, of the version and with the checksum
 """
 
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import attrs
 from playwright.sync_api import Locator, Page
 
 from synapse_capgroups.demo.person import Person
+from tests.npm_site import build, serve
 
 _SOURCE = Path(__file__).parent / "hydrogen"
 
@@ -106,29 +102,9 @@ def hydrogen(folder: Path) -> Iterator[str]:
     Raises:
         CalledProcessError: npm could not get it, or got something else.
     """
-    shutil.copytree(_SOURCE, folder)
-    subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=folder, check=True)
-    subprocess.run(
-        [
-            "node_modules/.bin/esbuild", "main.js", "--bundle", "--format=esm",
-            "--external:fs", "--external:path", "--external:crypto", "--outfile=site/client.js",
-            "--log-level=error",
-        ],
-        cwd=folder, check=True,
-    )  # fmt: skip
-    site, package = folder / "site", folder / "node_modules/hydrogen-view-sdk"
+    site = build(_SOURCE, folder, "--external:fs", "--external:path", "--external:crypto")
+    package = folder / "node_modules/hydrogen-view-sdk"
     shutil.copytree(package / "asset-build/assets", site / "assets")
     shutil.copy(package / "lib-build/sw.js", site)
-    shutil.copy(folder / "index.html", site)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    with serve(site) as address:
+        yield address
