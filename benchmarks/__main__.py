@@ -2,6 +2,8 @@
 
 With `--beside`, servers with another checkout's module run beside those with this one's, and what
 comes out is written to benchmarks/results/beside.md only.
+
+`python -m benchmarks society` is a simulation, without servers, with options of its own.
 """
 
 import argparse
@@ -48,6 +50,11 @@ _BESIDE = ("messages", "members", "scans")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "society":
+        from benchmarks.society import command  # Needs a graph library, which others do not.
+
+        return command.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="small and rough: for a first look")

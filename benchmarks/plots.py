@@ -12,7 +12,7 @@ from benchmarks.results import Comparison, Reading, Results
 mpl.use("svg")
 from matplotlib import pyplot
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "svg.hashsalt": "capgroups",
@@ -23,7 +23,7 @@ _STYLE: Any = {
     "svg.fonttype": "none",
 }
 _OF_ANOTHER_KIND = re.compile("against|^remote")
-_INK, _OURS, _OTHER, _TARGET = "#333333", "#1b6ca8", "#8a8a8a", "#c0392b"
+INK, OURS, OTHER, TARGET = "#333333", "#1b6ca8", "#8a8a8a", "#c0392b"
 
 
 def draw(results: Results, folder: Path) -> list[tuple[str, str]]:
@@ -60,7 +60,7 @@ def draw(results: Results, folder: Path) -> list[tuple[str, str]]:
     drawn = []
     for name, text, paint, values in plots:
         if values:
-            with pyplot.rc_context(_STYLE):
+            with pyplot.rc_context(STYLE):
                 paint(values)
                 pyplot.savefig(folder / name, bbox_inches="tight", metadata={"Date": None})
                 pyplot.close()
@@ -72,10 +72,10 @@ def _ratios(comparisons: Sequence[Comparison]) -> None:
     axes = pyplot.figure(figsize=(7, 0.8 + 0.3 * len(comparisons))).add_subplot()
     for row, c in enumerate(reversed(comparisons)):
         r = c.cpu_ratio
-        axes.plot([r.low, r.high], [row, row], color=_OURS, linewidth=3, alpha=0.4)
-        axes.plot(r.median, row, "o", color=_OURS)
+        axes.plot([r.low, r.high], [row, row], color=OURS, linewidth=3, alpha=0.4)
+        axes.plot(r.median, row, "o", color=OURS)
         axes.annotate(f"{r.median:.2f}", (r.high, row), (6, -3), textcoords="offset points")
-    axes.axvline(1, color=_INK, linewidth=0.8)
+    axes.axvline(1, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(comparisons)), [c.name for c in reversed(comparisons)])
     axes.set_xlabel("processor time of Synapse, with the module ÷ without: median and quartiles")
     axes.set_xlim(left=min(0.9, *(c.cpu_ratio.low - 0.02 for c in comparisons)))
@@ -87,8 +87,8 @@ def _messages(comparisons: Sequence[Comparison]) -> None:
     labels, row = [], 0.0
     for name in reversed(names):
         of = [c for c in comparisons if c.name == name]
-        bars = [(c.subject, c.cpu, _OURS if c.subject == "this module" else _OTHER) for c in of]
-        for subject, value, colour in [*reversed(bars), ("without", of[0].cpu_without, _INK)]:
+        bars = [(c.subject, c.cpu, OURS if c.subject == "this module" else OTHER) for c in of]
+        for subject, value, colour in [*reversed(bars), ("without", of[0].cpu_without, INK)]:
             axes.barh(row, value.median, 0.8, color=colour)
             axes.plot([value.low, value.high], [row, row], color="black", linewidth=1)
             axes.annotate(
@@ -114,7 +114,7 @@ def _decisions(readings: Sequence[Reading]) -> None:
             [r.value.high - r.value.median for r in of],
         )
         axes.errorbar(at, middle, spread, marker="o", capsize=3, label=name)
-    axes.axhline(2, color=_TARGET, linewidth=0.8, linestyle="--", label="target")
+    axes.axhline(2, color=TARGET, linewidth=0.8, linestyle="--", label="target")
     axes.set_xticks(range(len(sizes)), [f"{size:,.0f}" for size in sizes])
     axes.set_xlabel("groups in the database; admissions and direct chats grow with them")
     axes.set_ylabel("decision, ms")

@@ -35,14 +35,22 @@ def write(results: Results, out: Path) -> None:
     for figures in results.figures.values():
         for name, text in figures.documents.items():
             (folder / name).write_text(text)
-    page = out / PAGE
+    between(out / PAGE, "# Performance\n", BEGIN, END, markdown(results, drawn))
+
+
+def between(page: Path, title: str, begin: str, end: str, text: str) -> None:
+    """Write what stands between two markers of a page.
+
+    Args:
+        title: of the page, if it does not exist. If it has no markers, they are appended.
+    """
     page.parent.mkdir(parents=True, exist_ok=True)
-    text = page.read_text() if page.exists() else "# Performance\n"
-    if BEGIN not in text:
-        text += f"\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{markdown(results, drawn)}\n{END}{after}")
+    found = page.read_text() if page.exists() else title
+    if begin not in found:
+        found += f"\n{begin}\n{end}\n"
+    before, _, rest = found.partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
 def write_beside(results: Results, checkouts: Sequence[Checkout], out: Path) -> None:
