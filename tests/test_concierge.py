@@ -681,5 +681,5 @@ def test_quiet_is_switched_on_and_off(server: Server) -> None:
     assert [bool(row[0]) for row in server.query(who, chat.person.user_id)] == [True]
     assert chat.ask("quiet on!") == ENGLISH.say("quiet_on")
     assert chat.ask("quiet about chess") == ENGLISH.say("which_quiet")
-    assert chat.ask("Ruhe aus") == ENGLISH.say("quiet_off")
+    assert chat.ask("Ruhe aus") == Words("de").say("quiet_off")
     assert [bool(row[0]) for row in server.query(who, chat.person.user_id)] == [False]

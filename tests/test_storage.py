@@ -296,6 +296,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Chats.among(txn, ["@a", "@b"]),
     lambda txn: Readers.quiet_among(txn, ["@a", "@b"]),
     lambda txn: Readers.told_at(txn, "@a"),
+    lambda txn: Readers.language(txn, "@a"),
     lambda txn: Readers.forget(txn, 5),
     lambda txn: News.find_dead_codes(txn, 5, 5),
     lambda txn: News.find_arrivals(txn, 5, 5),

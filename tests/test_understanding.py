@@ -49,6 +49,7 @@ DO = {
         give me a qr code / show me the link / I need an invite link / how do I add people
         get me a new code
         code bitte / Einladung / Einladungslink / Wie kann ich Leute einladen?
+        Wie lade ich Leute ein? / wie lade ich jemanden ein
         Ich brauche einen QR-Code
         gib mir einen Code / Ich möchte jemanden einladen / teilen
         二维码 / 邀请 / 给我二维码 / 怎么邀请人？ / 我要邀请朋友 / 邀请链接 / 生成一个二维码
@@ -258,3 +259,39 @@ def test_who_has_one_group_need_not_name_it(server: Server) -> None:
     named = ENGLISH.say("named", group="Tea on Sundays", name="Bob")
     assert chat.ask("name Tea on Sundays: Bob") == named
     assert chat.ask("cod 1").startswith("I did not understand “cod 1”. Perhaps you mean “code 1”")
+
+
+LANGUAGE = {
+    "en": """
+        how do I invite people? / hello / please, code 3 / code for chess / who is in chess / thanks
+        tell me who joined / English / Englisch / be quiet, please / i do not understand this
+    """,
+    "de": """
+        Hilfe / Wie kann ich Leute einladen? / Code für chess / Meine Gruppen / Danke / deutsch
+        German / QR-Code für Gruppe 3 / Zeig mir die Codes von chess / bitte code 3
+        Wo ist denn hier der Ausgang?
+    """,
+    "zh-Hans": """
+        帮助 / 二维码 1 / 3号群的二维码 / 谢谢 / 中文 / Chinese / 今天天气很好 / 怎么邀请人？
+    """,  # noqa: RUF001
+    None: """
+        help / code 3 / code / groups / code A group / code Hilfe für Kinder / name 3 Der Schreiner
+        yes 3 / 3 code / code 茶 / code 3 7d / asdf / お茶をください / qwertz 12 / qr-code
+        remark @a:b Der Bruder / announce tea Danke für alles / code
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "language"),
+    [
+        (" ".join(line.split()), language)
+        for language, lines in LANGUAGE.items()
+        for line in lines.replace("\n", " / ").split(" / ")
+        if line.strip()
+    ],
+)
+def test_the_language_of_a_line_is_that_of_its_phrases_and_not_of_names(
+    line: str, language: str | None
+) -> None:
+    assert understood(line).language == language

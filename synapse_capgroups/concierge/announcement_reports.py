@@ -30,10 +30,12 @@ class AnnouncementReports:
             return
         series, progress = found
         chat = progress.announcement.chat
-        if chat is None or self._chats.person_of(chat) is None:
+        reader = self._chats.person_of(chat) if chat is not None else None
+        if chat is None or reader is None:
             return
         with contextlib.suppress(SynapseError):  # They have left it.
-            await self._chats.say(chat, self._text(series, progress))
+            async with self._chats.languages.speaking_to(reader):
+                await self._chats.say(chat, self._text(series, progress))
 
     def _text(self, series: Series, progress: Progress) -> str:
         said = progress.announcement

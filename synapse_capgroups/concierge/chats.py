@@ -13,6 +13,7 @@ from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.concierge.chat_rooms import ChatRooms
+from synapse_capgroups.concierge.languages_spoken import Languages
 from synapse_capgroups.concierge.voice import one_line
 from synapse_capgroups.groups.names import group_name
 from synapse_capgroups.inside.creations import create_plain_room
@@ -45,13 +46,14 @@ class ConciergeChats:
         """
         Args:
             user_id: the concierge's.
-            words: what it says, in the server's language.
+            words: what it says.
         """
         self._api = api
         self._database = database
         self._limits = limits
         self.user_id = user_id
         self._words = words
+        self.languages = Languages(api, database, words.language)
         self._rooms = ChatRooms()
         self._visited: set[str] = set()
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]
@@ -131,7 +133,8 @@ class ConciergeChats:
             logger.info("The concierge cannot invite %s: %s", user_id, e)
             await self.close(Chat(user_id, room_id, True))
             return
-        await self.say(room_id, await _greeting(self._api, self._words, made))
+        async with self.languages.speaking_to(user_id):
+            await self.say(room_id, await _greeting(self._api, self._words, made))
 
     async def room_of(self, user_id: str) -> str | None:
         """The chat with a local person, opened if they have none; None if they do not want one."""

@@ -14,7 +14,7 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.concierge.asking import FORWARDED, Answer, Asked, Misunderstanding, sorry
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.forwarding import MEDIA
-from synapse_capgroups.concierge.lines import MOST_LINES, commands, dropped
+from synapse_capgroups.concierge.lines import MOST_LINES, commands, dropped, language
 from synapse_capgroups.concierge.understanding import Understood
 from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
@@ -41,12 +41,18 @@ class Concierge:
     ) -> None:
         """
         Args:
-            answers: the commands by their words; `help` and `courtesy` are the concierge's own.
+            answers: the commands by their words; `help`, `courtesy` and `language` are the
+                concierge's own.
         """
         self._api = api
         self._chats = chats
         self._limits = limits
-        self._answers = {"help": self._help, "courtesy": self._welcome, **answers}
+        self._answers = {
+            "help": self._help,
+            "courtesy": self._welcome,
+            "language": self._language,
+            **answers,
+        }
         self._enforce = config.enforce
         self._words = config.words
         self._told_off: set[str] = set()
@@ -71,6 +77,12 @@ class Concierge:
             logger.info("The concierge cannot answer in %s: %s", event.room_id, e)
 
     async def _answer_all(self, room_id: str, user_id: str, event: EventBase) -> None:
+        body = event.content.get("body")
+        wrote = language(body) if isinstance(body, str) else None
+        async with self._chats.languages.speaking_to(user_id, wrote):
+            await self._answer_each(room_id, user_id, event)
+
+    async def _answer_each(self, room_id: str, user_id: str, event: EventBase) -> None:
         kind, body = event.content.get("msgtype"), event.content.get("body")
         if not self._enforce:
             await self._say_if_allowed(room_id, user_id, self._words.say("trial"))
@@ -149,6 +161,9 @@ class Concierge:
 
     async def _welcome(self, asked: Asked) -> str:
         return self._words.say("welcome")
+
+    async def _language(self, asked: Asked) -> str:
+        return self._words.say("language")
 
 
 def _unclear(words: Words, command: Understood) -> Misunderstanding:

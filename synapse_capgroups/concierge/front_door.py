@@ -60,17 +60,21 @@ class FrontDoor:
         # So the inviter's client says that it is a chat for two.
         is_direct = isinstance(content, dict) and content.get("is_direct") is True
         try:
-            if not (is_direct and await self._is_for_two(room_id, inviter)):
-                await self._chats.decline(room_id, inviter)
-            elif not await self._can_be_read(room_id):
-                await self._visit(room_id, inviter, "encrypted_here")
-            elif not await self._chats.adopt(room_id, inviter):
-                await self._visit(room_id, inviter, "have_chat")
+            async with self._chats.languages.speaking_to(inviter):
+                await self._come(room_id, inviter, is_direct=is_direct)
         except SynapseError as e:
             # They have left too many chats, have taken the invitation back, or do not want one.
             logger.info("The concierge does not come into %s: %s", room_id, e)
             with contextlib.suppress(SynapseError):
                 await self._chats.turn_down(room_id, "too_often" if e.code == 429 else "declined")
+
+    async def _come(self, room_id: str, inviter: str, *, is_direct: bool) -> None:
+        if not (is_direct and await self._is_for_two(room_id, inviter)):
+            await self._chats.decline(room_id, inviter)
+        elif not await self._can_be_read(room_id):
+            await self._visit(room_id, inviter, "encrypted_here")
+        elif not await self._chats.adopt(room_id, inviter):
+            await self._visit(room_id, inviter, "have_chat")
 
     async def _is_for_two(self, room_id: str, inviter: str) -> bool:
         """Whether a room of this server holds only those two, and is a group in which rules hold.

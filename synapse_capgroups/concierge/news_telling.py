@@ -101,7 +101,8 @@ class NewsTelling:
         """Write to somebody who has a chat; returns whether there was anything to write."""
         try:
             chat = await self._chats.chat_with(due.user_id)
-            text = await self._writing.text(due.user_id, due.items, due.until)
+            async with self._chats.languages.speaking_to(due.user_id):
+                text = await self._writing.text(due.user_id, due.items, due.until)
             if chat is None or not text:
                 return False
             await self._chats.say(chat, text)

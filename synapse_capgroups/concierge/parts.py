@@ -14,6 +14,7 @@ from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.commands import all_commands
 from synapse_capgroups.concierge.conversation import Concierge
 from synapse_capgroups.concierge.front_door import FrontDoor
+from synapse_capgroups.concierge.languages_spoken import SpokenConfig
 from synapse_capgroups.concierge.moving import Moving
 from synapse_capgroups.concierge.newcomers import Newcomers
 from synapse_capgroups.concierge.news_finding import NewsFinding
@@ -60,6 +61,7 @@ def assemble_concierge(
     Args:
         bell: rings when there is somebody to be told of a request.
     """
+    config = SpokenConfig.of(config)
     enforce, words = config.enforce, config.words
     chats = ConciergeChats(api, database, limits, scope.concierge, words)
     front_door = FrontDoor(api, database, scope, chats, words)

@@ -122,9 +122,10 @@ class ModeratorNotices:
         if not requests:
             return
         if (chat := await self._chats.room_of(reader)) is not None:
-            lines = await self._newcomers.lines(reader, requests[:_MOST_LINES])
-            if len(requests) > _MOST_LINES:
-                lines.append(self._newcomers.more())
+            async with self._chats.languages.speaking_to(reader):
+                lines = await self._newcomers.lines(reader, requests[:_MOST_LINES])
+                if len(requests) > _MOST_LINES:
+                    lines.append(self._newcomers.more())
             try:
                 await self._chats.say(chat, "\n".join(lines))
             except SynapseError as e:
@@ -201,5 +202,6 @@ class RefusalNotices:
     async def _say(self, request: Request) -> None:
         chat = await self._chats.room_of(request.user_id)
         if chat is not None:
-            group = await self._newcomers.group(request.room_id)
-            await self._chats.say(chat, self._words.say("request_refused", group=group))
+            async with self._chats.languages.speaking_to(request.user_id):
+                group = await self._newcomers.group(request.room_id)
+                await self._chats.say(chat, self._words.say("request_refused", group=group))

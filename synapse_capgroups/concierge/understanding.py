@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import attrs
@@ -39,15 +40,22 @@ class Understood:
         word: the command; empty if it is not clear.
         rest: what follows it.
         perhaps: if it is not clear, the likeliest one or two commands, as they would be written.
+        language: in which it is written, if its phrases say it.
     """
 
     word: str
     rest: str = ""
     perhaps: tuple[str, ...] = ()
+    language: str | None = attrs.field(default=None, eq=False)
 
 
 def understood(line: str) -> Understood:
     """What a line means."""
+    meant = _understood(line)
+    return attrs.evolve(meant, language=_language(line, meant))
+
+
+def _understood(line: str) -> Understood:
     said, marks = _unwrapped(line)
     head = plain(said[:LONGEST])
     for start in _starts(head):
@@ -57,6 +65,32 @@ def understood(line: str) -> Understood:
             if found is not None:
                 return found
     return _elsewhere(said[:LONGEST].strip())
+
+
+def _language(line: str, meant: Understood) -> str | None:
+    """The language of most phrases in a line, without what it is about: that is somebody's name."""
+    text, rest = plain(line[:LONGEST]), plain(meant.rest[:LONGEST])
+    if meant.word and rest and (start := text.rfind(rest)) > 0:
+        link = beginning(rest, 0, everywhere().links)
+        text = text[: start + (link or 0)]
+    languages = everywhere().languages
+    said: Counter[str] = Counter()
+    start = 0
+    while start < len(text):
+        end = beginning(text, start, languages) if is_start(text, start) else None
+        if end is not None and (language := languages[text[start:end]]) is not None:
+            said[language] += end - start
+        start = end or start + 1
+    (first, most), (_, second) = [*said.most_common(2), ("", 0), ("", 0)][:2]
+    if most > second:
+        return first
+    return "zh-Hans" if not meant.word and _is_chinese(text) else None
+
+
+def _is_chinese(text: str) -> bool:
+    """Whether all letters are Chinese characters, without Japanese ones."""
+    letters = [c for c in text if c.isalpha()]
+    return bool(letters) and all("\u3400" <= c <= "\u9fff" for c in letters)
 
 
 def _unwrapped(text: str) -> tuple[str, str]:
@@ -139,7 +173,7 @@ def _likeliest(text: str) -> tuple[str, ...]:
     single = [phrase for phrase in phrases.commands if " " not in phrase]
     for place, word in enumerate(words[:2]):
         close = difflib.get_close_matches(word, single, n=6, cutoff=_CLOSE)
-        if len(word) >= 3 and close:
+        if len(word) >= 3 and word not in phrases.fillers and close:
             rest = about(" ".join(text.split()[place + 1 :]))
             commands = dict.fromkeys(phrases.commands[phrase] for phrase in close)
             return tuple(f"{command} {rest}".strip() for command in list(commands)[:2])

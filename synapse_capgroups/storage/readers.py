@@ -1,4 +1,4 @@
-"""What people want to hear from the concierge unasked, and when they heard something last."""
+"""What people want to hear from the concierge, in which language, and when they heard something."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,10 @@ from synapse_capgroups.inside.transactions import batches
 
 
 class Readers:
-    """The statements on `capgroups_readers`. Who has no row hears everything."""
+    """The statements on `capgroups_readers`.
+
+    Who has no row hears everything, in the server's language.
+    """
 
     @staticmethod
     def set_quiet(txn: LoggingTransaction, user_id: str, *, is_quiet: bool) -> None:
@@ -56,7 +59,30 @@ class Readers:
 
     @staticmethod
     def forget(txn: LoggingTransaction, told_before: int) -> None:
-        """Forget who was told news before a time, of those who want to hear them."""
+        """Forget who was told news before a time, if nothing else is known of them."""
         txn.execute(
-            "DELETE FROM capgroups_readers WHERE NOT is_quiet AND told_at < ?", (told_before,)
+            """
+            DELETE FROM capgroups_readers
+            WHERE NOT is_quiet AND language IS NULL AND told_at < ?
+            """,
+            (told_before,),
+        )
+
+    @staticmethod
+    def language(txn: LoggingTransaction, user_id: str) -> str | None:
+        """The language that somebody writes in; None for the server's."""
+        txn.execute("SELECT language FROM capgroups_readers WHERE user_id = ?", (user_id,))
+        row = txn.fetchone()
+        return row[0] if row else None
+
+    @staticmethod
+    def set_language(txn: LoggingTransaction, user_id: str, language: str | None) -> None:
+        """Note the language that somebody writes in; None for the server's."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_readers (user_id, is_quiet, told_at, language)
+            VALUES (?, ?, 0, ?)
+            ON CONFLICT (user_id) DO UPDATE SET language = EXCLUDED.language
+            """,
+            (user_id, False, language),
         )

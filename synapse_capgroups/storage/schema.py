@@ -488,12 +488,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         WHERE state = 'due'
         """,
         "CREATE INDEX capgroups_owner_outbox_user ON capgroups_owner_outbox (user_id)",
-        # Who wants to hear nothing unasked, and when somebody was told news last, or 0.
+        # Who wants to hear nothing unasked, when somebody was told news last, or 0, and the
+        # language that they write to the concierge in, unless it is the server's.
         """
         CREATE TABLE capgroups_readers (
             user_id TEXT NOT NULL PRIMARY KEY,
             is_quiet BOOLEAN NOT NULL,
-            told_at BIGINT NOT NULL
+            told_at BIGINT NOT NULL,
+            language TEXT
         )
         """,
         # What people are to be told unasked, a row for each thing and person. What it is about is
@@ -509,7 +511,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX capgroups_news_due ON capgroups_news (due_at)",
-        "CREATE INDEX capgroups_readers_age ON capgroups_readers (told_at) WHERE NOT is_quiet",
+        """
+        CREATE INDEX capgroups_readers_age ON capgroups_readers (told_at)
+        WHERE NOT is_quiet AND language IS NULL
+        """,
         # Groups whose owners know that they are nearly full, and of which of the two limits.
         """
         CREATE TABLE capgroups_nearly_full (

@@ -10,7 +10,7 @@ from synapse_capgroups.words.languages import LANGUAGES, own_texts
 COMMANDS = (
     "help", "groups", "code", "codes", "me", "revoke", "name", "who", "approval", "requests", "yes",
     "no", "remark", "series", "announce", "assign", "twice", "quiet", "console",
-    "courtesy",
+    "courtesy", "language",
 )  # fmt: skip
 """The keys of `phrases` in the languages' files that are commands; each is a phrase for itself."""
 
@@ -23,6 +23,7 @@ class Phrases:
 
     Attributes:
         commands: the command that a phrase stands for.
+        languages: the language of a phrase that belongs to one only; None if to several.
         fillers: what people say around that, and means nothing here.
         links: the same between a command and what it is about.
         units: milliseconds of a unit of time.
@@ -32,6 +33,7 @@ class Phrases:
     """
 
     commands: Mapping[str, str]
+    languages: Mapping[str, str | None]
     fillers: frozenset[str]
     links: frozenset[str]
     units: Mapping[str, int]
@@ -72,6 +74,7 @@ def everywhere() -> Phrases:
         commands |= dict.fromkeys(_all(command), command)
     return Phrases(
         commands=commands,
+        languages=_languages(),
         fillers=frozenset(_all("fillers")),
         links=frozenset(_all("links")),
         units={said: ms for unit, ms in _MS.items() for said in _all(unit)},
@@ -86,12 +89,22 @@ def everywhere() -> Phrases:
 
 
 def _all(key: str) -> list[str]:
-    return [
-        " ".join(plain(said).split())
-        for language in LANGUAGES
-        for said in own_texts(language)["phrases"][key].split(",")
-        if said.strip()
-    ]
+    return [said for language in LANGUAGES for said in _own(language, key)]
+
+
+def _own(language: str, key: str) -> list[str]:
+    said_so = own_texts(language)["phrases"][key].split(",")
+    return [" ".join(plain(said).split()) for said in said_so if said.strip()]
+
+
+def _languages() -> dict[str, str | None]:
+    # The commands themselves are the same in all languages.
+    found: dict[str, str | None] = dict.fromkeys(COMMANDS)
+    for language in LANGUAGES:
+        for key in (*COMMANDS, "fillers", "links"):
+            for said in _own(language, key):
+                found[said] = language if found.get(said, language) == language else None
+    return found
 
 
 def _numbers() -> dict[str, int]:
