@@ -49,6 +49,17 @@ def be_without_login(server: Server) -> None:
         server.query(f"DELETE FROM {table} WHERE user_id = ?", CONCIERGE)
 
 
+def avatar_on_invitation(person: Person, room: str) -> str:
+    """The picture of whoever invites, as a client is given it with the invitation."""
+    invited = expect(person.call("GET", "/sync?timeout=0")).body["rooms"]["invite"][room]
+    (avatar,) = [
+        event["content"].get("avatar_url", "")
+        for event in invited["invite_state"]["events"]
+        if event["type"] == "m.room.member" and event["state_key"] == CONCIERGE
+    ]
+    return str(avatar)
+
+
 def has_started(server: Server) -> bool:
     return eventually(lambda: on_record(server) == [(CONCIERGE,)], 60)
 
@@ -271,3 +282,43 @@ def answered(chat: Chat) -> bool:
     before = len(chat.messages())
     expect(chat.person.send(chat.room, "help"))
     return eventually(lambda: len(chat.messages()) > before, 1)
+
+
+def test_the_concierges_invitation_has_a_picture(start: Starter) -> None:
+    server = start(module={})
+    person = server.person()
+    person.new_room(name="Tea")
+    assert eventually(lambda: invitations(person) != [])
+    (room,) = invitations(person)
+    shown = avatar_on_invitation(person, room)
+    assert shown.startswith("mxc://localhost/")
+    # It is kept as long as it can be shown.
+    server.homeserver.stop()
+    server.homeserver.start()
+    other = server.person()
+    other.new_room(name="Chess")
+    assert eventually(lambda: invitations(other) != [])
+    assert avatar_on_invitation(other, invitations(other)[0]) == shown
+    # Somebody has deleted old media.
+    server.homeserver.stop()
+    server.query("DELETE FROM local_media_repository WHERE media_id = ?", shown.rpartition("/")[2])
+    server.homeserver.start()
+    profile = f"/profile/{CONCIERGE}/avatar_url"
+    assert eventually(
+        lambda: expect(person.call("GET", profile)).body["avatar_url"] not in ("", shown)
+    )
+
+
+def test_an_avatar_that_a_server_admin_has_chosen_stays(start: Starter) -> None:
+    server = start(module={})
+    admin = server.person(admin=True)
+    path = f"/_synapse/admin/v2/users/{CONCIERGE}"
+    chosen = "mxc://elsewhere.example/logo"
+    profile = f"/profile/{CONCIERGE}/avatar_url"
+    assert eventually(lambda: "avatar_url" in admin.call("GET", profile).body)
+    expect(admin.call("PUT", path, {"avatar_url": chosen}))
+    server.homeserver.stop()
+    server.homeserver.start()
+    admin.new_room(name="Tea")
+    assert eventually(lambda: invitations(admin) != [])
+    assert expect(admin.call("GET", profile)).body["avatar_url"] == chosen

@@ -16,6 +16,15 @@ async def upload(api: ModuleApi, user_id: str, media_type: str, content: bytes) 
     return str(uri)
 
 
+async def is_uploaded(api: ModuleApi, uri: str) -> bool:
+    """Whether media is there. That of other servers is taken for it."""
+    server, _, media_id = uri.removeprefix("mxc://").partition("/")
+    if server != api.server_name:
+        return True
+    media = await api._hs.get_datastores().main.get_local_media(media_id)
+    return media is not None and media.quarantined_by is None
+
+
 @attrs.frozen
 class SmallPicture:
     """One of the thumbnails that Synapse made of a picture when it was uploaded.

@@ -140,6 +140,10 @@ REQUIREMENTS = (
         "target_user", "requester", "new_displayname", named=("by_admin",),
     ),
     _called(
+        "handlers.profile:ProfileHandler", "set_avatar_url",
+        "target_user", "requester", "new_avatar_url", named=("by_admin", "propagate"),
+    ),
+    _called(
         "storage.databases.main.registration:RegistrationWorkerStore", "set_user_type",
         "user", "user_type",
     ),

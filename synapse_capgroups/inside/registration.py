@@ -66,6 +66,18 @@ async def revive_account(api: ModuleApi, user_id: str, name: str) -> None:
     )
 
 
+async def set_avatar(api: ModuleApi, user_id: str, uri: str) -> None:
+    """Give an account of the module's a picture, which the rooms that it is in do not show."""
+    user = UserID.from_string(user_id)
+    await api._hs.get_profile_handler().set_avatar_url(
+        target_user=user,
+        requester=create_requester(user),
+        new_avatar_url=uri,
+        by_admin=True,
+        propagate=False,
+    )
+
+
 async def make_support(api: ModuleApi, user_id: str) -> None:
     """Let Synapse count an account that exists among no people.
 
