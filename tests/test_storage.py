@@ -369,6 +369,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Users.is_support(txn, "@a"),
     lambda txn: StateHistory.latest_stream_ordering(txn),
     lambda txn: StateHistory.became_state(txn, "$e"),
+    lambda txn: StateHistory.came_by(txn, "!r", "@a", "$e"),
     lambda txn: StateHistory.rights_since(txn, "!r", 5),
     lambda txn: StateHistory.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
     lambda txn: StateHistory.was_out_since(txn, "!r", "@a", place=None, time=5, by_others=False),

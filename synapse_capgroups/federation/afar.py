@@ -13,7 +13,7 @@ from synapse_capgroups.federation.levels import Levels
 from synapse_capgroups.federation.removing import Removing
 from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.power_levels import send_state
-from synapse_capgroups.inside.received import becomes_state
+from synapse_capgroups.inside.received import becomes_state, lets_in
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.federation import put_right
 from synapse_capgroups.rules.power_levels import POWER_LEVELS
@@ -62,26 +62,25 @@ class Afar:
         group = await self._scope.group(event.room_id)
         if group is None:
             return
-        if not await becomes_state(self._api, event):
+        takes_effect = lets_in if _is_invitation(event) else becomes_state
+        if not await takes_effect(self._api, event):
             self._joined.pop((event.room_id, event.state_key), None)
             return
         try:
             await self._levels.ensure(group)
-            if event.type == _MEMBER:
+            if _is_invitation(event):
                 await self._brought_in(group, event)
-            elif event.type != POWER_LEVELS:
+            elif event.type in seclusion.SECLUDING:
                 await self._opened(group, event)
         except Exception:
             logger.exception("Could not put right what %s did", event.event_id)
 
     async def _brought_in(self, group: Group, event: EventBase) -> None:
-        """Remove somebody whom another server has invited."""
-        who = event.state_key
-        invited = event.content.get("membership") == "invite" and who != event.sender
-        if invited and who != self._scope.concierge:
+        """Remove somebody whom another server has invited, if they have come already or not."""
+        if event.state_key != self._scope.concierge:
             by_email = self._api.is_mine(event.sender)  # Else it would be made here.
             reason = Reason.INVITE_REQUIRED if by_email else Reason.REMOTE_NO_INVITE
-            await self._removing.remove(group, who, Refusal(reason))
+            await self._removing.remove(group, event.state_key, Refusal(reason))
 
     async def _opened(self, group: Group, event: EventBase) -> None:
         """Close a group that a person of another server has opened."""
@@ -95,3 +94,7 @@ class Afar:
         done = sender is not None
         metrics.PUT_RIGHT.labels("yes" if done else "no").inc()
         journal.put_right(group.room_id, event.sender, event.type, done=done)
+
+
+def _is_invitation(event: EventBase) -> bool:
+    return event.type == _MEMBER and event.content.get("membership") == "invite"

@@ -70,6 +70,34 @@ def test_an_old_group_gets_its_form_with_the_first_change_from_afar_and_is_watch
         gets_its_form(lab, *group)
     words = [word for word, _ in lab.hs1.homeserver.journal()]
     assert "withdrawn" in words
+    # What docs/alerts.yml asks for.
+    metrics = lab.hs1.homeserver.metrics()
+    assert metrics['capgroups_withdrawn_total{reason="remote_no_invite"}'] == len(before)
+    assert metrics['capgroups_put_right_total{done="yes"}'] >= 1
+
+
+def is_removed(lab: Lab, room: str, who: Person) -> bool:
+    return eventually_everywhere(
+        lab, lambda: memberships(lab.hs1, room).get(who.user_id) == "leave", 60
+    )
+
+
+def test_whom_a_server_brings_into_an_old_group_and_joins_at_once_is_removed(
+    start_lab: Labs,
+) -> None:
+    """Case 14: the invitation is answered by the time that this server hears of it."""
+    lab = start_lab(None)
+    before = [moderated(lab, version, 0) for version in VERSIONS]
+    lab.hs1.install_module({"cap": 6, "code_limit": 6})
+    for room, alice, rosa, tom in before:
+        ruth = lab.hs2.person()
+        with lab.apart(lab.hs1, lab.hs2):
+            expect(rosa.invite(room, ruth))
+            expect(ruth.join(room))
+            expect(ruth.set_room_name_of_own(room, "Tom"))
+        assert is_removed(lab, room, ruth)
+        assert agree(lab, room) == sorted(p.user_id for p in (alice, rosa, tom))
+        assert rosa.invite(room, lab.hs2.person()).status == 403
 
 
 @pytest.mark.parametrize("version", ["11", "12", in_full("10")])
@@ -93,9 +121,10 @@ def test_a_demotion_holds_that_a_server_hears_of_late(start_lab: Labs, version: 
     assert members == sorted(p.user_id for p in (alice, rosa, tom, ruth))
 
 
+@pytest.mark.parametrize("version", ["11", in_full("10"), in_full("12")])
 @pytest.mark.parametrize("long", [False, True])
 def test_four_hundred_and_ninety_people_fit_and_ids_that_do_not_are_refused_with_a_sentence(
-    start_lab: Labs, long: bool
+    start_lab: Labs, long: bool, version: str
 ) -> None:
     """Case 18: their entries are 28 of the 64 KB of an event."""
     lab = start_lab({"cap": 500, "code_limit": 500})
@@ -103,8 +132,9 @@ def test_four_hundred_and_ninety_people_fit_and_ids_that_do_not_are_refused_with
     end = f":{lab.hs3.server_name}"
     width = LONGEST_ID - len(end) if long else len("@guest000")
     people = [f"@guest{n:03}".ljust(width, "x") + end for n in range(490)]
-    override = {"users": {alice.user_id: 100, **dict.fromkeys(people, 0)}}
-    created = alice.create_room(room_version="11", power_level_content_override=override)
+    creator = {} if version == "12" else {alice.user_id: 100}
+    override = {"users": {**creator, **dict.fromkeys(people, 0)}}
+    created = alice.create_room(room_version=version, power_level_content_override=override)
     if long:
         # With IDs of 255 characters, 240 are too many.
         assert created.status in (400, 413)

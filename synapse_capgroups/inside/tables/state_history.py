@@ -13,7 +13,7 @@ NEVER = 2**62
 
 
 class StateHistory:
-    """Statements on `events`, `room_memberships` and `current_state_delta_stream`."""
+    """Statements on `events`, `event_auth`, `room_memberships` and `current_state_delta_stream`."""
 
     @staticmethod
     def latest_stream_ordering(txn: LoggingTransaction) -> int:
@@ -62,6 +62,32 @@ class StateHistory:
         if was_out:
             return True
         return None if events > _MOST_HISTORY else False
+
+    @staticmethod
+    def came_by(txn: LoggingTransaction, room_id: str, user_id: str, invitation: str) -> bool:
+        """Whether somebody who is a member came in by the invitation with this event ID.
+
+        A join into a closed room names the invitation among the events that allow it, whoever
+        makes it, and a change of a name names the join.
+        """
+        txn.execute(
+            """
+            SELECT MAX(e.stream_ordering)
+            FROM room_memberships AS history
+            JOIN event_auth AS named ON named.event_id = history.event_id
+            JOIN events AS e ON e.event_id = history.event_id
+            WHERE history.user_id = ? AND history.room_id = ? AND history.membership = 'join'
+            AND named.auth_id = ?
+            """,
+            (user_id, room_id, invitation),
+        )
+        row = txn.fetchone()
+        if row is None or row[0] is None:
+            return False
+        was_out = StateHistory.was_out_since(
+            txn, room_id, user_id, place=row[0], time=0, by_others=False
+        )
+        return was_out is not True  # A history that is too long is one of names.
 
     @staticmethod
     def became_state(txn: LoggingTransaction, event_id: str) -> bool:
