@@ -113,7 +113,8 @@ def test_every_metric_of_the_dashboard_and_the_alerts_exists(server: Server) -> 
         "capgroups_decisions_total", "capgroups_decision_seconds_bucket",
         "capgroups_errors_total", "capgroups_groups", "capgroups_breaches_total",
         "capgroups_requests_total", "capgroups_series_groups_total", "capgroups_announced_total",
-        "capgroups_assigned_total",
+        "capgroups_assigned_total", "capgroups_remote_seats", "capgroups_withdrawn_total",
+        "capgroups_put_right_total",
     }  # fmt: skip
     assert [(what, name) for what, name in sorted(asked) if name not in registered] == []
     # A counter with labels has no series before it counts for the first time.

@@ -17,6 +17,8 @@ from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Refusal
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.remote_invitations import RemoteInvitation, RemoteInvitations
+from synapse_capgroups.storage.report_counts import ReportCounts
+from synapse_capgroups.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +98,8 @@ class Withdrawing:
         """
         before = self._api.get_current_time_msec() - _UNJUDGED_MS
         await self._judge(lambda txn: RemoteInvitations.longest_unjudged(txn, before, _SLICE))
+        held = await self._database.run("pending_invitations", ReportCounts.remote_invitations)
+        metrics.REMOTE_SEATS.set(held)
 
     async def _judge(
         self, find: Callable[[LoggingTransaction], Sequence[RemoteInvitation]]

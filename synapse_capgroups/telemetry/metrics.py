@@ -5,6 +5,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from synapse_capgroups.rules.verdict import Reason
+
 DECISIONS = Counter(
     "capgroups_decisions",
     "Decisions of the module, by what was decided and by the reason ('allowed' if nothing "
@@ -47,6 +49,11 @@ BREACHES = Counter(
     "the reason why anybody else would have been refused",
     ["reason"],
 )
+REMOTE_SEATS = Gauge(
+    "capgroups_remote_seats",
+    "Seats that invitations of people of other servers hold until they are answered; on the "
+    "process that runs background tasks",
+)
 WITHDRAWN = Counter(
     "capgroups_withdrawn",
     "People of other servers whose invitation was taken back, or who were removed, by the reason",
@@ -70,6 +77,9 @@ ASSIGNED = Counter(
 # What alerts ask for is there from the start: Prometheus sees no increase where nothing was before.
 SERIES_GROUPS.labels("not_made")
 ANNOUNCED.labels("broken")
+WITHDRAWN.labels(Reason.REMOTE_NO_INVITE.value)
+PUT_RIGHT.labels("yes")
+PUT_RIGHT.labels("no")
 FORGOTTEN = Counter(
     "capgroups_forgotten",
     "What was forgotten: 'admissions' older than record.keep, 'accounts' that were erased or named "
