@@ -142,9 +142,12 @@ def reaches(lab: Lab, reply: Reply) -> bool:
     return eventually_everywhere(lab, lambda: all(taken(server) for server in lab.servers))
 
 
-def test_a_member_from_another_server_writes_and_leaves_and_comes_back(lab: Lab) -> None:
+@NEWEST
+def test_a_member_from_another_server_writes_and_leaves_and_comes_back(
+    lab: Lab, version: str
+) -> None:
     """Case 15."""
-    room, alice, rosa, tom = with_guests(lab)
+    room, alice, rosa, tom = with_guests(lab, room_version=version)
     said = rosa.send(room, "Good morning")
     assert reaches(lab, said)
     event_id = said.body["event_id"]
@@ -236,14 +239,15 @@ def after_upgrade(lab: Lab, rosa: Person, version: str) -> tuple[str, Person]:
     return room, alice
 
 
+OTHER_WAYS = (by_member, by_ordinary_member, by_server_admin, by_door)
+
+
 @pytest.mark.parametrize(
     ("way", "version"),
     [
-        (by_member, "12"),
-        (by_ordinary_member, "12"),
-        (by_server_admin, "12"),
-        (by_door, "12"),
         *((way, version) for way in (by_creation, after_upgrade) for version in ("10", "11", "12")),
+        *((way, "12") for way in OTHER_WAYS),
+        *(in_full(way, version) for way in OTHER_WAYS for version in ("10", "11")),
     ],
 )
 def test_an_invitation_to_another_server_is_judged_by_levels_without_power(
@@ -294,12 +298,13 @@ def by_expiry(lab: Lab, room: str, alice: Person, rosa: Person) -> None:
     assert eventually_everywhere(lab, lambda: room not in invited_to(rosa))
 
 
+@NEWEST
 @pytest.mark.parametrize("end", [by_declining, by_withdrawal, by_leaving, by_expiry])
 def test_a_pending_invitation_to_another_server_holds_a_seat_until_it_ends(
-    lab: Lab, end: Callable[[Lab, str, Person, Person], None]
+    lab: Lab, end: Callable[[Lab, str, Person, Person], None], version: str
 ) -> None:
     """Case 5."""
-    room, people = lab.hs1.group(CAP - 2)
+    room, people = lab.hs1.group(CAP - 2, room_version=version)
     alice, dora, rosa = people[0], lab.hs1.person(), lab.hs2.person()
     expect(alice.invite(room, dora))
     expect(alice.invite(room, ben := lab.hs1.person()))
@@ -312,6 +317,19 @@ def test_a_pending_invitation_to_another_server_holds_a_seat_until_it_ends(
     assert eventually_everywhere(lab, lambda: seats_left(alice, room) == 1)
     expect(dora.join(room))
     assert settled(lab, room) == ids(*people, ben, dora)
+
+
+def test_the_seats_that_invitations_hold_are_a_number_for_prometheus(lab: Lab) -> None:
+    """Case 5: what `docs/operations.md` tells of."""
+    alice, rosa = lab.hs1.person(), lab.hs2.person()
+    room = alice.new_room()
+    expect(alice.invite(room, rosa))
+    lab.hs1.homeserver.stop()
+    [(held,)] = lab.hs1.query("SELECT COUNT(*) FROM capgroups_remote_invitations")
+    lab.hs1.homeserver.start()  # It sweeps at once.
+    metrics = lab.hs1.homeserver.metrics
+    assert eventually(lambda: 1 <= metrics().get("capgroups_remote_seats", 0) <= held)
+    expect(decline(rosa, room))
 
 
 @CREATORS
@@ -617,9 +635,12 @@ def test_an_invitation_among_friends_ends_with_the_friendship(
 # Servers that do not hear each other
 
 
-def test_who_joins_while_this_server_is_down_is_counted_once_on_its_return(lab: Lab) -> None:
+@NEWEST
+def test_who_joins_while_this_server_is_down_is_counted_once_on_its_return(
+    lab: Lab, version: str
+) -> None:
     """Case 6."""
-    room, alice, rosa, tom = with_guests(lab)
+    room, alice, rosa, tom = with_guests(lab, room_version=version)
     expect(alice.invite(room, ruth := lab.hs2.person()))
     assert eventually(lambda: room in invited_to(ruth))
     assert seats_left(alice, room) == CAP - 4
