@@ -90,7 +90,7 @@ def _change(arguments: argparse.Namespace, server: ServerConfig, sleep: Sleep) -
     connection = homeserver(arguments, sleep)
     if arguments.undo:
         file = UndoFile.open(Path(arguments.undo))
-    elif Path(arguments.undo_file).exists():
+    elif os.path.exists(arguments.undo_file):
         file = UndoFile.open(Path(arguments.undo_file))
     else:
         plan = _plan(arguments, server)

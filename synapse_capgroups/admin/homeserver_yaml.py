@@ -57,7 +57,7 @@ def read(paths: Sequence[str]) -> ServerConfig:
         CannotRunError: a file is missing, or Synapse or this module would not start with it.
     """
     for path in paths:
-        if not Path(path).exists():
+        if not _may_be_there(path):
             raise CannotRunError(f"There is no file {path}. Name the homeserver.yaml with -c.")
     # Synapse warns of options that have nothing to do with this.
     logging.getLogger("synapse.config").setLevel(logging.ERROR)
@@ -88,6 +88,13 @@ def read(paths: Sequence[str]) -> ServerConfig:
         module=_own(modules),
         modules=tuple(str(entry.get("module")) for entry in modules),
     )
+
+
+def _may_be_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except PermissionError:  # Of its folder: what reads it says so.
+        return True
 
 
 def _without_side_effects(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ a reader. A database without one that nobody has open is read as `immutable`: SQ
 log's files otherwise, as the user who runs this, and Synapse might not be able to open them later.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -163,7 +164,8 @@ def sqlite_path(arguments: Mapping[str, Any], folder: Path) -> Path:
     if name == ":memory:":
         raise CannotRunError("The database is `:memory:`: there is nothing to look at.")
     path = Path(name)
-    return path if path.exists() else folder / name
+    # Unlike `Path.exists`, this is no error where the folder is somebody else's.
+    return path if os.path.exists(path) else folder / name
 
 
 @contextmanager
