@@ -65,6 +65,8 @@ CALLS = {
     "DELETE v1/me/sessions/{session_id}": Budget(2),
     "GET v1/groups/{room}/avatar": Budget(2),
     "GET v1/me/requests": Budget(1),
+    "GET v1/me/remarks": Budget(1),
+    "PUT v1/me/remarks/{user}": Budget(3),
     "PUT v1/groups/{room}/name": Budget(4),
     "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
     "DELETE v1/codes/{code_id}": Budget(8),
@@ -238,10 +240,11 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
             room=quote(code.get("room", room)),
             code_id=code["code_id"],
             user_id=code.get("user_id"),
+            user=visitor.user_id,
         ).split(" ")
         body = {
             "secret": code["secret"], "displayname": code["code_id"], "link": code["code_id"],
-            "on": True, "approve": True,
+            "on": True, "approve": True, "name": code["code_id"],
         }  # fmt: skip
         who = visitor if "preview" in path else people[0]
         if path.startswith(("join", "console")):

@@ -257,6 +257,24 @@ def test_a_personal_code_is_made_and_sessions_are_ended(opened: Any, server: Ser
     expect(page.get_by_text("once you have a link")).to_be_visible()
 
 
+def test_what_somebody_calls_others_is_kept_and_removed(opened: Any, server: Server) -> None:
+    chat, _ = organiser(server)
+    other = server.person()
+    page = opened().open(link(chat))
+    page.get_by_role("link", name="Me", exact=True).click()
+    expect(page.get_by_text("You call nobody anything yet.")).to_be_visible()
+    page.get_by_label("Matrix ID").fill("@nobody:localhost")
+    page.get_by_label("What I call them").fill("Bob <b>")
+    page.get_by_role("button", name="Keep", exact=True).click()
+    expect(page.get_by_text("Nobody on this server is called @nobody:localhost.")).to_be_visible()
+    page.get_by_label("Matrix ID").fill(other.user_id)
+    page.get_by_role("button", name="Keep", exact=True).click()
+    expect(page.get_by_text("Bob <b>", exact=True)).to_be_visible()
+    assert flaws(page) == []
+    page.get_by_role("button", name="Remove “").click()
+    expect(page.get_by_text("You call nobody anything yet.")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_view_fits_a_phone_and_has_no_flaw_that_axe_finds(

@@ -39,6 +39,7 @@ from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
 from synapse_capgroups.web.personal_code_calls import PersonalCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.remark_calls import RemarkCalls
 from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
@@ -70,6 +71,8 @@ NO_TOKEN = {"401"}
 ANSWERS: dict[str, dict[str, set[str]]] = {
     "openSession": {"nobody": {"400", "403"}},
     "listSessions": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
+    "listRemarks": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
+    "setRemark": {"creator": {"200", "400"}, "nobody": NO_TOKEN},
     "endSession": {"creator": {"404"}, "member": {"404"}, "nobody": NO_TOKEN},
     "makeMyCode": {"creator": {"200", "400"}, "nobody": NO_TOKEN},
     "listMyCodes": {"creator": {"200"}, "member": {"200"}, "nobody": NO_TOKEN},
@@ -487,7 +490,7 @@ def test_every_route_is_described_and_every_description_has_a_route() -> None:
         RenamingCall(*[nothing] * 2),
         AdoptionCalls(*[nothing] * 3),
         ReportCalls(*[nothing] * 3), SessionCalls(*[nothing] * 5),
-        PersonalCodeCalls(*[nothing] * 4),
+        PersonalCodeCalls(*[nothing] * 4), RemarkCalls(*[nothing] * 3),
     )._routes  # fmt: skip
     described: dict[str, list[int]] = {}
     for method, path, operation_id in operations():

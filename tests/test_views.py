@@ -161,3 +161,37 @@ def test_members_see_a_groups_picture_and_nobody_else_does(server: Server) -> No
     small = expect(look(member, path)).picture
     assert small.startswith(b"\x89PNG")
     assert look(server.person(), path).status == 404
+
+
+def remark(person: Person, other: str, name: Any) -> Reply:
+    return person.call("PUT", f"{API}/me/remarks/{quote(other)}", {"name": name})
+
+
+def test_what_somebody_calls_others_is_theirs_alone(server: Server) -> None:
+    person, *others = server.people(4)
+    named = {other.user_id: f"Name {n}" for n, other in enumerate(others)}
+    named["@somebody:elsewhere.example"] = "A friend elsewhere"
+    for other, name in named.items():
+        expect(remark(person, other, f" {name} "))
+    for limit in (1, 3, 4, 100):
+        listed = pages(person, "me/remarks", "remarks", limit)
+        assert [(one["user_id"], one["name"]) for one in listed] == sorted(named.items())
+    assert pages(others[0], "me/remarks", "remarks", 100) == []
+    expect(remark(person, others[0].user_id, ""))
+    assert len(pages(person, "me/remarks", "remarks", 100)) == 3
+
+
+def test_a_remark_that_cannot_be_kept_is_refused_and_loses_nothing(server: Server) -> None:
+    person, other = server.people(2)
+    expect(remark(person, other.user_id, "Bob"))
+    for about, name, status in (
+        ("@nobody:localhost", "Bob", 404),
+        ("bob", "Bob", 400),
+        ("@bob", "Bob", 400),
+        (other.user_id, "x" * 257, 400),
+        (other.user_id, 5, 400),
+    ):
+        assert remark(person, about, name).status == status, (about, name)
+    assert pages(person, "me/remarks", "remarks", 100) == [
+        {"user_id": other.user_id, "name": "Bob"}
+    ]

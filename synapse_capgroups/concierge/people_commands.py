@@ -1,7 +1,12 @@
 """The command about people: `remark`."""
 
 from synapse_capgroups.concierge.asking import Answer, Asked, sorry
-from synapse_capgroups.people.remarks import NoSuchPersonError, RemarkError, Remarks
+from synapse_capgroups.people.remarks import (
+    NoSuchPersonError,
+    NotAPersonError,
+    RemarkError,
+    Remarks,
+)
 from synapse_capgroups.words.lookup import Words
 
 
@@ -19,10 +24,10 @@ class PeopleCommands:
     async def _remark(self, asked: Asked) -> str:
         other, _, name = asked.rest.partition(" ")
         name = name.strip()
-        if not (other.startswith("@") and ":" in other and other.isprintable()):
-            raise sorry(self._words, "which_person")
         try:
             await self._remarks.set(asked.user_id, other, name)
+        except NotAPersonError as e:
+            raise sorry(self._words, "which_person") from e
         except NoSuchPersonError as e:
             raise sorry(self._words, "no_such_person", user=other) from e
         except RemarkError as e:

@@ -20,6 +20,10 @@ class RemarkError(Exception):
     """The name is too long, or the person has too many remarks."""
 
 
+class NotAPersonError(Exception):
+    """What is given is no Matrix ID."""
+
+
 class NoSuchPersonError(Exception):
     """This server has no such account."""
 
@@ -40,9 +44,12 @@ class Remarks:
         """Set the name that a person has for another; an empty one removes it.
 
         Raises:
+            NotAPersonError: the other is no Matrix ID.
             NoSuchPersonError: the other would be of this server, and has no account there.
             RemarkError: the name is too long, or there are too many.
         """
+        if not (other.startswith("@") and ":" in other and other.isprintable()):
+            raise NotAPersonError
         if name and self._api.is_mine(other) and await self._api.check_user_exists(other) is None:
             raise NoSuchPersonError
         content = dict(await self._data.get_global(user_id, ACCOUNT_DATA_TYPE) or {})

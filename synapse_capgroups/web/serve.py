@@ -5,6 +5,7 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.config import Config
 from synapse_capgroups.deeds import Deeds
 from synapse_capgroups.limits.spending import RateLimits
+from synapse_capgroups.people.remarks import Remarks
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.web.adoption_calls import AdoptionCalls
 from synapse_capgroups.web.announcement_calls import AnnouncementCalls
@@ -23,6 +24,7 @@ from synapse_capgroups.web.live_code_calls import LiveCodeCalls
 from synapse_capgroups.web.owner_mail_calls import OwnerMailCalls
 from synapse_capgroups.web.personal_code_calls import PersonalCodeCalls
 from synapse_capgroups.web.preview_call import PreviewCall
+from synapse_capgroups.web.remark_calls import RemarkCalls
 from synapse_capgroups.web.renaming_call import RenamingCall
 from synapse_capgroups.web.report_calls import ReportCalls
 from synapse_capgroups.web.request_calls import RequestCalls
@@ -49,6 +51,7 @@ def serve(
         ViewCalls(callers, codes.sharing, deeds.views),
         CodeCalls(callers, codes.sharing, codes.pictures, config),
         PersonalCodeCalls(callers, codes.sharing, codes.pictures, config),
+        RemarkCalls(callers, Remarks(api), config.words),
         RequestCalls(api, callers, limits, deeds.requests),
         SeriesCalls(callers, members, series),
         AnnouncementCalls(callers, deeds.announcing, config),
