@@ -64,7 +64,7 @@ class StateHistory:
         return None if events > _MOST_HISTORY else False
 
     @staticmethod
-    def came_by(txn: LoggingTransaction, room_id: str, user_id: str, invitation: str) -> bool:
+    def came_by(txn: LoggingTransaction, room_id: str, user_id: str, event_id: str) -> bool:
         """Whether somebody who is a member came in by the invitation with this event ID.
 
         A join into a closed room names the invitation among the events that allow it, whoever
@@ -79,7 +79,7 @@ class StateHistory:
             WHERE history.user_id = ? AND history.room_id = ? AND history.membership = 'join'
             AND named.auth_id = ?
             """,
-            (user_id, room_id, invitation),
+            (user_id, room_id, event_id),
         )
         row = txn.fetchone()
         if row is None or row[0] is None:
