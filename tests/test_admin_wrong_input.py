@@ -90,6 +90,7 @@ def test_files_and_folders_of_somebody_else_are_told(
 ) -> None:
     """As whoever runs a command with another account than Synapse has."""
     mine = yaml_of(engine)
+    main([command, "-c", str(mine)])  # Afterwards, nothing is to be imported.
     with without_rights(mine):
         cannot_run("Run this as the user that runs Synapse", command, mine)
     with without_rights(mine.parent):
@@ -159,3 +160,24 @@ def test_a_role_without_rights_is_told(
         cannot_run("GRANT SELECT ON ALL TABLES", command, yaml_of(engine), more)
     finally:
         engine.query("DROP ROLE wrong_input")
+
+
+@COMMANDS
+@on_postgres
+def test_a_role_that_may_only_select_is_enough_to_look(
+    engine: Server, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert engine._database is not None
+    engine.query("CREATE ROLE only_looks LOGIN")
+    engine.query("GRANT SELECT ON ALL TABLES IN SCHEMA public TO only_looks")
+    arguments = {**engine._database["args"], "user": "only_looks"}
+    more = tmp_path / "more.yaml"
+    more.write_text(yaml.safe_dump({"database": {**engine._database, "args": arguments}}))
+    try:
+        assert main([command, "-c", str(yaml_of(engine))]) in (0, 1)
+        everything = capsys.readouterr().out
+        assert main([command, "-c", str(yaml_of(engine)), "-c", str(more)]) in (0, 1)
+        assert capsys.readouterr().out == everything != ""
+    finally:
+        engine.query("DROP OWNED BY only_looks")
+        engine.query("DROP ROLE only_looks")
