@@ -1,6 +1,7 @@
 """The commands: each says what it does on one screen, with an example."""
 
 import builtins
+import io
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from synapse_capgroups import cli
+from synapse_capgroups.client import terminal
 
 LINES, COLUMNS = 40, 80
 
@@ -61,6 +63,40 @@ def test_where_synapse_is_not_installed_the_command_says_where_to_run_it(
         "capgroups check: synapse is not installed here. Run this in Synapse's own environment, "
         "where the module is or would be installed.\n"
     )
+
+
+class Screen(io.StringIO):
+    """Standard error as a terminal, or as a file."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.mark.parametrize("columns", [20, 60, 200])
+def test_a_terminal_shows_a_bar_that_fits_and_a_log_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = {}
+    for is_terminal in (True, False):
+        screen = shown[is_terminal] = Screen(is_terminal=is_terminal)
+        monkeypatch.setattr(sys, "stderr", screen)
+        with terminal.Progress(200, "rooms") as progress:
+            for done in (0, 100, 200):
+                progress.show(done)
+        if is_terminal and columns > 40:
+            first, half, whole = screen.getvalue().rstrip("\n").split("\r")[1:]
+            assert first.endswith(".] 0 of 200 rooms")
+            assert half.count("#") == half.count(".") > 0
+            assert whole.endswith("#] 200 of 200 rooms")
+            assert max(map(len, (first, half, whole))) <= columns
+            assert screen.getvalue().endswith("\n")
+        else:
+            assert screen.getvalue() == ""  # It took no five seconds.
 
 
 def test_a_shell_completes_the_commands() -> None:

@@ -19,11 +19,10 @@ from synapse_capgroups.admin.reading import main_database
 from synapse_capgroups.admin.undo_file import Json, UndoFile
 from synapse_capgroups.client.connection import CallError, Homeserver
 from synapse_capgroups.client.environment import homeserver
-from synapse_capgroups.client.terminal import complain, note
+from synapse_capgroups.client.terminal import Progress, complain, note
 
 _TRIES = 10
 _WAIT = 3.0  # Seconds until a server that does not answer is asked again.
-_TOLD_EVERY = 5.0  # Seconds.
 _INTERRUPTED = 130
 
 Sleep = Callable[[float], None]
@@ -143,10 +142,11 @@ class _Work:
             for room_id, room in self._file.rooms.items()
             if self._file.ends.get(room_id, {}).get("kind") not in ended
         ]
-        for room in self._paced(todo):
-            self._file.note("begun", room["room_id"])
-            notice = {"people": room["people"], "text": room["text"]}
-            self._one(room, notice, undo=False, done="done", left="left")
+        with Progress(len(todo), "rooms") as progress:
+            for room in self._paced(todo, progress):
+                self._file.note("begun", room["room_id"])
+                notice = {"people": room["people"], "text": room["text"]}
+                self._one(room, notice, undo=False, done="done", left="left")
         return self._end("done", "left", "changed as planned")
 
     def undo(self, server: ServerConfig) -> int:
@@ -158,21 +158,20 @@ class _Work:
             if end and end["kind"] != "undone" and not untouched:
                 todo.append(room)
         words = server.module.words
-        for room in self._paced(todo):
-            name = " ".join((room["name"] or "").split()) or words.say("unnamed")
-            notice = {"people": room["people"], "text": words.say("adopt_undone", group=name)}
-            self._one(room, notice, undo=True, done="undone", left="kept")
+        with Progress(len(todo), "rooms") as progress:
+            for room in self._paced(todo, progress):
+                name = " ".join((room["name"] or "").split()) or words.say("unnamed")
+                notice = {"people": room["people"], "text": words.say("adopt_undone", group=name)}
+                self._one(room, notice, undo=True, done="undone", left="kept")
         return self._end("undone", "kept", "as before")
 
-    def _paced(self, rooms: list[Json]) -> Iterable[Json]:
-        told = time.monotonic()
+    def _paced(self, rooms: list[Json], progress: Progress) -> Iterable[Json]:
         for number, room in enumerate(rooms):
             if number:
                 self._sleep(self._pause)
-            if time.monotonic() - told > _TOLD_EVERY:
-                told = time.monotonic()
-                note(f"{number} of {len(rooms)} rooms")
+            progress.show(number)
             yield room
+        progress.show(len(rooms))
 
     def _one(self, room: Json, notice: Json, *, undo: bool, done: str, left: str) -> None:
         room_id = room["room_id"]
