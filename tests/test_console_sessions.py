@@ -1,11 +1,13 @@
 """Who gets into the console, with what, and for how long."""
 
 import re
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from synapse_capgroups.concierge.console_commands import WIDGET
 from synapse_capgroups.console.sessions import (
     LINK_LIFETIME_MS,
     MOST_SESSIONS,
@@ -240,3 +242,114 @@ def test_no_token_and_no_link_is_in_a_log_or_in_the_modules_tables(start: Starte
         assert each not in logged
         assert not any(each in row for row in stored)
     assert len(stored) == 2
+
+
+# As a widget.
+
+_WIDGET = re.compile(r"http\S+/_synapse/client/capgroups/widget#widget=([a-z2-7]{28})")
+
+
+def widget(chat: Chat) -> str:
+    """The key of a widget that the concierge puts into the chat."""
+    assert chat.ask("console widget") == ENGLISH.say("console_widget")
+    content = expect(chat.person.state(chat.room, *WIDGET)).body
+    assert content["creatorUserId"] == "@groups:localhost"
+    found = _WIDGET.fullmatch(content["url"])
+    assert found
+    return found[1]
+
+
+def open_id_token(person: Person) -> str:
+    path = f"/user/{person.user_id}/openid/request_token"
+    return str(expect(person.call("POST", path, {})).body["access_token"])
+
+
+def open_widget(server: Server, key: Any, token: Any) -> Reply:
+    body = {"widget": key, "openid_token": token}
+    return in_browser(server, "nothing").call("POST", f"{API}/session", body)
+
+
+def test_a_widget_opens_a_session_for_its_own_person_and_nobody_else(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    other, _ = person_with_group(server)
+    key, others = widget(chat), widget(other)
+    for _ in range(2):  # It works as often as it is looked at.
+        opened = expect(open_widget(server, key, open_id_token(chat.person))).body
+        assert opened["user_id"] == chat.person.user_id
+        assert is_in(in_browser(server, opened["token"]))
+    for wrong in (
+        open_widget(server, key, open_id_token(other.person)),
+        open_widget(server, others, open_id_token(chat.person)),
+        open_widget(server, key, chat.person._token),
+        open_widget(server, key, ""),
+        open_widget(server, "a" * 28, open_id_token(chat.person)),
+        open_widget(server, "x" * 10_000, "y" * 10_000),
+        open_console(server, key),
+    ):
+        assert (wrong.status, wrong.body["errcode"]) == (403, "M_FORBIDDEN")
+    assert open_widget(server, key, None).status == 400
+    assert open_widget(server, {}, open_id_token(chat.person)).status == 400
+
+
+def test_an_old_open_id_token_opens_nothing(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    key, token = widget(chat), open_id_token(chat.person)
+    server.query("UPDATE open_id_tokens SET ts_valid_until_ms = 1 WHERE token = ?", token)
+    assert open_widget(server, key, token).status == 403
+
+
+def test_a_newer_widget_and_console_end_take_an_older_one_away(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    first = widget(chat)
+    second = widget(chat)
+    assert open_widget(server, first, open_id_token(chat.person)).status == 403
+    expect(open_widget(server, second, open_id_token(chat.person)))
+    assert chat.ask("console end") == ENGLISH.say("console_ended", sessions=1)
+    assert expect(chat.person.state(chat.room, *WIDGET)).body == {}
+    assert open_widget(server, second, open_id_token(chat.person)).status == 403
+    assert chat.ask("console end") == ENGLISH.say("console_ended", sessions=0)
+
+
+def test_nobody_else_reads_the_key_or_writes_the_widget(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    key = widget(chat)
+    assert server.person().state(chat.room, *WIDGET).status == 403
+    written = chat.person.set_state(
+        chat.room, WIDGET[0], {"url": "https://evil.example"}, WIDGET[1]
+    )
+    assert written.status == 403
+    assert key not in server.homeserver.log.read_text()
+    for table in ("links", "widgets", "sessions"):
+        assert key not in str(server.query(f"SELECT * FROM capgroups_console_{table}"))
+
+
+def test_in_a_chat_that_its_person_opened_they_add_the_widget_themselves(server: Server) -> None:
+    person = server.person()
+    body = {"invite": ["@groups:localhost"], "is_direct": True, "preset": "private_chat"}
+    room = str(expect(person.call("POST", "/createRoom", body)).body["room_id"])
+    chat = Chat(person, room)
+    assert eventually(lambda: chat.messages() != [])
+    answer = chat.ask("console widget")
+    found = _WIDGET.search(answer)
+    assert found, answer
+    assert answer == ENGLISH.say("console_widget_by_hand", url=found[0])
+    expect(open_widget(server, found[1], open_id_token(person)))
+    assert chat.ask("console end") == ENGLISH.say("console_ended", sessions=1)
+    assert open_widget(server, found[1], open_id_token(person)).status == 403
+
+
+def test_a_deactivated_accounts_widget_is_forgotten(server: Server) -> None:
+    chat, _ = person_with_group(server)
+    widget(chat)
+    count = "SELECT COUNT(*) FROM capgroups_console_widgets WHERE user_id = ?"
+    assert server.query(count, chat.person.user_id) == [(1,)]
+    deactivate(chat.person, None, erase=False)
+    assert eventually(lambda: server.query(count, chat.person.user_id) == [(0,)])
+
+
+def test_only_the_configured_client_may_show_the_widget_in_a_frame(server: Server) -> None:
+    folder = f"{server.homeserver.url}/_synapse/client/capgroups"
+    for page, framed_by in (("console", "'none'"), ("widget", "https://app.element.io")):
+        with urllib.request.urlopen(f"{folder}/{page}") as answer:
+            policy = str(answer.headers["Content-Security-Policy"])
+        assert f"frame-ancestors {framed_by};" in policy

@@ -474,7 +474,7 @@ def test_a_name_that_is_no_text_is_refused(server: Server, world: World, name: s
 
 
 def test_the_pages_are_as_described(server: Server) -> None:
-    for page in ("getJoinPage", "getConsole"):
+    for page in ("getJoinPage", "getConsole", "getWidget"):
         assert check(server, request(page), None).status_code == 200
 
 

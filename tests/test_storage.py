@@ -150,6 +150,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_would_be", "capgroups_owner_notices", "capgroups_owner_outbox",
         "capgroups_readers", "capgroups_news", "capgroups_nearly_full",
         "capgroups_console_links", "capgroups_console_sessions",
+        "capgroups_console_widgets",
     }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def all_commands(
         **series_commands.answers(),
         **PeopleCommands(remarks, words).answers(),
         **QuietCommands(database, words).answers(),
-        **ConsoleCommands(deeds.consoles, words).answers(),
+        **ConsoleCommands(api, deeds.consoles, chats.user_id, words).answers(),
     }
     both = {
         word: _alone_or_about(announcements[word], answers[word])

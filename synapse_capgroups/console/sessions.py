@@ -1,15 +1,20 @@
 """Opens and ends sessions of the console.
 
-Somebody asks the concierge for a link, which works once. Their browser gets a token for it that is
-good for the module's own calls, and for nothing of Synapse's.
+Somebody asks the concierge for a link, which works once, or for a widget. Their browser gets a
+token for it that is good for the module's own calls, and for nothing of Synapse's.
+
+A widget has a key, and tells by an OpenID token who looks at it. The token alone would not do:
+whatever other widget somebody allows to know who they are has one, too.
 """
 
 import hashlib
 import secrets
+from collections.abc import Callable
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.codes.links import new_secret
+from synapse_capgroups.inside.tables.users import of_open_id_token
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import CONSOLE_LINKS
 from synapse_capgroups.storage.console_sessions import ConsoleSession, ConsoleSessions
@@ -28,6 +33,10 @@ _LONGEST_SECRET = 100
 
 class NoSuchLinkError(Exception):
     """A link is unknown, used, or too old. Which of these is not told."""
+
+
+class NoSuchWidgetError(Exception):
+    """A key is not that of a widget of whoever the OpenID token belongs to."""
 
 
 class NoSuchSessionError(Exception):
@@ -61,6 +70,20 @@ class Consoles:
         # What follows the # is never sent to a server, so no log has it.
         return f"{base}_synapse/client/capgroups/console#{secret}"
 
+    async def widget(self, user_id: str) -> str:
+        """The address of somebody's widget, with its key. One from before opens nothing any more.
+
+        Raises:
+            SynapseError: 429, they ask too often.
+        """
+        await self._limits.spend(CONSOLE_LINKS, user_id)
+        key = new_secret()
+        await self._database.run(
+            "console_widget",
+            lambda txn: ConsoleSessions.offer_widget(txn, user_id, _hash(key)),
+        )
+        return f"{self._api.public_baseurl}_synapse/client/capgroups/widget#widget={key}"
+
     async def open(self, secret: str) -> tuple[str, ConsoleSession]:
         """Open a session by the secret of a link: its token, and what is known of it.
 
@@ -69,19 +92,52 @@ class Consoles:
         """
         if len(secret) > _LONGEST_SECRET:
             raise NoSuchLinkError
-        token, now = TOKEN_PREFIX + new_secret(), self._api.get_current_time_msec()
+        now = self._api.get_current_time_msec()
+        opened = await self._open(lambda txn: ConsoleSessions.redeem(txn, _hash(secret), now), now)
+        if opened is None:
+            raise NoSuchLinkError
+        return opened
 
-        def redeem(txn: LoggingTransaction) -> ConsoleSession | None:
-            user_id = ConsoleSessions.redeem(txn, _hash(secret), now)
+    async def open_in_widget(self, key: str, open_id_token: str) -> tuple[str, ConsoleSession]:
+        """Open a session in a widget: its token, and what is known of it.
+
+        Args:
+            open_id_token: what the client gave the widget, to tell who looks at it.
+
+        Raises:
+            NoSuchWidgetError: the widget is not theirs.
+        """
+        if max(len(key), len(open_id_token)) > _LONGEST_SECRET:
+            raise NoSuchWidgetError
+        now = self._api.get_current_time_msec()
+
+        def owner(txn: LoggingTransaction) -> str | None:
+            user_id = of_open_id_token(txn, open_id_token, now)
+            if user_id is None or not ConsoleSessions.has_widget(txn, user_id, _hash(key)):
+                return None
+            return user_id
+
+        opened = await self._open(owner, now)
+        if opened is None:
+            raise NoSuchWidgetError
+        return opened
+
+    async def _open(
+        self, owner: Callable[[LoggingTransaction], str | None], now: int
+    ) -> tuple[str, ConsoleSession] | None:
+        token = TOKEN_PREFIX + new_secret()
+
+        def begin(txn: LoggingTransaction) -> ConsoleSession | None:
+            user_id = owner(txn)
             if user_id is None:
                 return None
             session = ConsoleSession(secrets.token_hex(8), user_id, now, now + SESSION_LIFETIME_MS)
             ConsoleSessions.open(txn, session, _hash(token), most=MOST_SESSIONS)
             return session
 
-        session = await self._database.run("console_open", redeem)
+        session = await self._database.run("console_open", begin)
         if session is None:
-            raise NoSuchLinkError
+            return None
         journal.console("open", session.user_id, session.session_id)
         return token, session
 
@@ -119,7 +175,7 @@ class Consoles:
         journal.console("end", user_id, session_id)
 
     async def end_all(self, user_id: str) -> int:
-        """End all of a person's sessions, and the link that was not used; how many it were."""
+        """End somebody's sessions, their link and their widget; how many sessions it were."""
         number = await self._database.run(
             "console_end", lambda txn: ConsoleSessions.end_all(txn, user_id)
         )

@@ -1,6 +1,6 @@
-"""Who may use the console: links that work once, and the sessions that they open.
+"""Who may use the console: links that work once, keys of widgets, and the sessions that they open.
 
-Of both, only a hash is here: whoever reads the tables can open nothing.
+Of all, only a hash is here: whoever reads the tables can open nothing.
 """
 
 import attrs
@@ -24,7 +24,7 @@ class ConsoleSession:
 
 
 class ConsoleSessions:
-    """The statements on `capgroups_console_links` and `capgroups_console_sessions`."""
+    """The statements on `capgroups_console_links`, `…_widgets` and `…_sessions`."""
 
     @staticmethod
     def offer(txn: LoggingTransaction, user_id: str, link_hash: str, expires_at: int) -> None:
@@ -49,6 +49,26 @@ class ConsoleSessions:
         txn.execute("DELETE FROM capgroups_console_links WHERE link_hash = ?", (link_hash,))
         # Of two at the same moment, one finds nothing to delete.
         return str(row[0]) if row and txn.rowcount == 1 else None
+
+    @staticmethod
+    def offer_widget(txn: LoggingTransaction, user_id: str, key_hash: str) -> None:
+        """Write down the key of somebody's widget. The one before is worth nothing any more."""
+        txn.execute(
+            """
+            INSERT INTO capgroups_console_widgets (user_id, key_hash) VALUES (?, ?)
+            ON CONFLICT (user_id) DO UPDATE SET key_hash = excluded.key_hash
+            """,
+            (user_id, key_hash),
+        )
+
+    @staticmethod
+    def has_widget(txn: LoggingTransaction, user_id: str, key_hash: str) -> bool:
+        """Whether this is the key of somebody's widget."""
+        txn.execute(
+            "SELECT 1 FROM capgroups_console_widgets WHERE key_hash = ? AND user_id = ?",
+            (key_hash, user_id),
+        )
+        return txn.fetchone() is not None
 
     @staticmethod
     def open(
@@ -116,7 +136,8 @@ class ConsoleSessions:
 
     @staticmethod
     def end_all(txn: LoggingTransaction, user_id: str) -> int:
-        """End somebody's sessions, and their link; returns how many sessions it were."""
+        """End somebody's sessions, link and widget; returns how many sessions it were."""
+        txn.execute("DELETE FROM capgroups_console_widgets WHERE user_id = ?", (user_id,))
         txn.execute("DELETE FROM capgroups_console_links WHERE user_id = ?", (user_id,))
         txn.execute("DELETE FROM capgroups_console_sessions WHERE user_id = ?", (user_id,))
         return txn.rowcount

@@ -71,6 +71,7 @@ PEOPLE = (
     ("capgroups_news", "user_id"),
     ("capgroups_console_links", "user_id"),
     ("capgroups_console_sessions", "user_id"),
+    ("capgroups_console_widgets", "user_id"),
 )
 """The columns that name people."""
 
@@ -98,7 +99,7 @@ class Forgetting:
         DeadCodes.kill_of_account(txn, user_id, Reason.CODE_REVOKED, now)
         for table in (
             "visits", "requests", "told", "notices", "owner_outbox", "readers", "news",
-            "console_links", "console_sessions",
+            "console_links", "console_sessions", "console_widgets",
         ):  # fmt: skip
             txn.execute(f"DELETE FROM capgroups_{table} WHERE user_id = ?", (user_id,))
         Announcements.forget_author(txn, user_id)

@@ -546,6 +546,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX capgroups_console_sessions_end ON capgroups_console_sessions (expires_at)",
+        # Of the key of somebody's widget too, only a SHA-256.
+        """
+        CREATE TABLE capgroups_console_widgets (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            key_hash TEXT NOT NULL UNIQUE
+        )
+        """,
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),

@@ -10,6 +10,7 @@ token of a session (`session_calls`).
 import html
 import json
 from string import Template
+from urllib.parse import urlsplit
 
 from twisted.web.server import Request
 
@@ -20,20 +21,23 @@ from synapse_capgroups.words.lookup import in_language
 _SCRIPTS = (
     "console.js", "console_api.js", "console_codes.js", "console_dom.js", "console_groups.js",
     "console_me.js", "console_pictures.js", "console_series.js", "console_server.js",
+    "console_widget.js",
 )  # fmt: skip
 
 
 class ConsolePage(Secured):
     """`/console` and, below it, its scripts and its style."""
 
-    def __init__(self, server_name: str, concierge: str) -> None:
+    def __init__(self, server_name: str, concierge: str, client: str | None = None) -> None:
         """
         Args:
             concierge: its Matrix ID.
+            client: the origin of the client that shows it as a widget; none may otherwise.
         """
-        super().__init__()
+        super().__init__(client)
         template = Template(static("console.html").decode())
-        self._pages = {lang: _page(template, lang, server_name, concierge) for lang in LANGUAGES}
+        data = {"server": server_name, "concierge": concierge, "client": client}
+        self._pages = {lang: _page(template, lang, data) for lang in LANGUAGES}
         for name in _SCRIPTS:
             # mypy does not know zope.interface, by which a Resource is an IResource.
             self.putChild(name.encode(), Asset(name, "text/javascript"))  # type: ignore[arg-type]
@@ -48,11 +52,15 @@ class ConsolePage(Secured):
         return self._pages[lang]
 
 
-def _page(template: Template, lang: str, server_name: str, concierge: str) -> bytes:
+def origin(address: str) -> str:
+    """The origin of a page: what a browser compares when one page talks to another."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _page(template: Template, lang: str, about: dict[str, str | None]) -> bytes:
     words = in_language(lang).console()
-    data = json.dumps(
-        {"server": server_name, "concierge": concierge, "words": words}, ensure_ascii=False
-    )
+    data = json.dumps({**about, "words": words}, ensure_ascii=False)
     return template.substitute(
         {key: html.escape(value) for key, value in words.items() if isinstance(value, str)},
         lang=lang,

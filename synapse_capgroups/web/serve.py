@@ -15,7 +15,7 @@ from synapse_capgroups.web.avatars import Avatars
 from synapse_capgroups.web.calls import PREFIX, Callers
 from synapse_capgroups.web.code_calls import CodeCalls
 from synapse_capgroups.web.code_desk_calls import CodeDeskCalls
-from synapse_capgroups.web.console_page import ConsolePage
+from synapse_capgroups.web.console_page import ConsolePage, origin
 from synapse_capgroups.web.forget_call import ForgetCall
 from synapse_capgroups.web.group_calls import GroupCalls
 from synapse_capgroups.web.health import Health
@@ -72,4 +72,7 @@ def serve(
     api.register_web_resource(
         "/_synapse/client/capgroups/console", ConsolePage(api.server_name, me)
     )
+    # Beside it, so that the page finds its scripts and the calls by the same names.
+    widget = ConsolePage(api.server_name, me, origin(config.codes.element_url))
+    api.register_web_resource("/_synapse/client/capgroups/widget", widget)
     api.register_web_resource("/_synapse/client/capgroups/health", Health(api, database))

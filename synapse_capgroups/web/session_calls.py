@@ -6,7 +6,12 @@ from synapse.module_api import JsonDict, ModuleApi
 from synapse.module_api.errors import Codes as ErrorCodes
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.console.sessions import Consoles, NoSuchLinkError, NoSuchSessionError
+from synapse_capgroups.console.sessions import (
+    Consoles,
+    NoSuchLinkError,
+    NoSuchSessionError,
+    NoSuchWidgetError,
+)
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import CONSOLE_SESSIONS
 from synapse_capgroups.limits.visitors import visitor
@@ -44,15 +49,22 @@ class SessionCalls:
     async def _open(self, request: Any) -> tuple[int, JsonDict]:
         if not self._limits.allows(CONSOLE_SESSIONS, visitor(request)):
             raise self._limits.too_many(CONSOLE_SESSIONS)
-        link = body(request).get("link")
-        if not isinstance(link, str):
-            raise SynapseError(400, "'link' must be a string", ErrorCodes.BAD_JSON)
+        asked = body(request)
+        link, key, open_id_token = map(asked.get, ("link", "widget", "openid_token"))
         try:
-            token, session = await self._consoles.open(link)
+            if isinstance(link, str):
+                token, session = await self._consoles.open(link)
+            elif isinstance(key, str) and isinstance(open_id_token, str):
+                token, session = await self._consoles.open_in_widget(key, open_id_token)
+            else:
+                raise SynapseError(
+                    400, "'link', or 'widget' and 'openid_token', must be strings",
+                    ErrorCodes.BAD_JSON,
+                )  # fmt: skip
         except NoSuchLinkError as e:
-            raise SynapseError(
-                403, self._words.say("console_link_used"), ErrorCodes.FORBIDDEN
-            ) from e
+            raise self._forbidden("console_link_used") from e
+        except NoSuchWidgetError as e:
+            raise self._forbidden("console_widget_unknown") from e
         return 200, {
             "token": token,
             "user_id": session.user_id,
@@ -60,6 +72,9 @@ class SessionCalls:
             "expires_at": session.expires_at,
             "server_admin": await self._api.is_user_admin(session.user_id),
         }
+
+    def _forbidden(self, key: str) -> SynapseError:
+        return SynapseError(403, self._words.say(key), ErrorCodes.FORBIDDEN)
 
     async def _list(self, request: Any) -> tuple[int, JsonDict]:
         user_id = await self._callers.person(request)

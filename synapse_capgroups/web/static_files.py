@@ -30,8 +30,20 @@ _HEADERS = {
 class Secured(Resource):
     """A resource with the headers above. Any method but GET and HEAD gets a 405."""
 
+    def __init__(self, framed_by: str | None = None) -> None:
+        """
+        Args:
+            framed_by: the origin whose pages may show it in a frame; else none may.
+        """
+        super().__init__()
+        ancestors = f"frame-ancestors {framed_by}"
+        self._headers = {
+            name: value.replace("frame-ancestors 'none'", ancestors) if framed_by else value
+            for name, value in _HEADERS.items()
+        }
+
     def render(self, request: Request) -> int | bytes:
-        for name, value in _HEADERS.items():
+        for name, value in self._headers.items():
             request.setHeader(name, value)
         if request.method not in (b"GET", b"HEAD"):
             # Twisted would answer some of the other methods with a 501.

@@ -43,6 +43,7 @@ class Phrases:
     off: frozenset[str]
     page: frozenset[str]
     end: frozenset[str]
+    widget: frozenset[str]
     before: frozenset[str]
 
 
@@ -84,6 +85,7 @@ def everywhere() -> Phrases:
         off=frozenset(_all("off")),
         page=frozenset(_all("page")),
         end=frozenset(_all("end")),
+        widget=frozenset(_all("widget")),
         before=frozenset(_all("before_amounts")),
     )
 

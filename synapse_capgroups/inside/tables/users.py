@@ -9,6 +9,19 @@ from synapse.module_api import LoggingTransaction
 from synapse_capgroups.inside.transactions import batches
 
 
+def of_open_id_token(txn: LoggingTransaction, token: str, now: int) -> str | None:
+    """Who an OpenID token tells others that they are; None if it is none, or too old.
+
+    A client asks Synapse for it (`POST …/openid/request_token`) and gives it to a widget.
+    """
+    txn.execute(
+        "SELECT user_id FROM open_id_tokens WHERE token = ? AND ts_valid_until_ms >= ?",
+        (token, now),
+    )
+    row = txn.fetchone()
+    return None if row is None else str(row[0])
+
+
 @attrs.frozen
 class Account:
     """What a local account may do.

@@ -6,12 +6,14 @@ import { concierge, make, say, server } from "./console_dom.js";
 import { group, groups } from "./console_groups.js";
 import { me } from "./console_me.js";
 import { allSeries, series } from "./console_series.js";
+import { isWidget, open } from "./console_widget.js";
 import { server as wholeServer } from "./console_server.js";
 
 const main = document.getElementById("main");
 const tabs = document.getElementById("tabs");
 const SECRET = /^#([a-z2-7]{28})$/;
 
+let opened = false; // Whether this widget has opened a session since it was loaded.
 let latest = 0; // Counts what was asked for; only the latest is shown.
 
 whenEnded(() => outside("session_over"));
@@ -30,8 +32,23 @@ async function begin() {
       if (!session()) return outside(null, problem.message);
     }
   }
+  if (isWidget() && !(opened && session()) && !(await openWidget())) return;
   if (!session()) return outside("how_to_open");
   return go();
+}
+
+// A widget opens a session by itself, whoever looked at it before.
+async function openWidget() {
+  show([make("p", { class: "quiet" }, say("opening"))]);
+  keep(null);
+  try {
+    keep(await open());
+    opened = true;
+    return true;
+  } catch (problem) {
+    outside(null, problem.message);
+    return false;
+  }
 }
 
 async function go() {

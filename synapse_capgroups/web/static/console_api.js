@@ -20,19 +20,27 @@ export function whenEnded(work) {
   ended = work;
 }
 
+let here = null; // Where a browser stores nothing for a page in a frame.
+
 export function session() {
+  let kept = here;
   try {
-    const kept = JSON.parse(sessionStorage.getItem(KEPT));
-    return kept && kept.expires_at > Date.now() ? kept : null;
+    kept = JSON.parse(sessionStorage.getItem(KEPT)) ?? here;
   } catch {
-    return null;
+    // It is in memory.
   }
+  return kept && kept.expires_at > Date.now() ? kept : null;
 }
 
 // Of this tab alone, and only until it is closed.
 export function keep(kept) {
-  if (kept) sessionStorage.setItem(KEPT, JSON.stringify(kept));
-  else sessionStorage.removeItem(KEPT);
+  here = kept;
+  try {
+    if (kept) sessionStorage.setItem(KEPT, JSON.stringify(kept));
+    else sessionStorage.removeItem(KEPT);
+  } catch {
+    // It is in memory.
+  }
 }
 
 export async function call(method, path, body) {

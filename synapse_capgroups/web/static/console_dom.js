@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const pageLanguage = document.documentElement.lang;
 
-export const { server, concierge } = data;
+export const { server, concierge, client } = data;
 
 // A text of the page's, with what stands for the names in braces. One that counts has two forms.
 export function say(key, values = {}) {
