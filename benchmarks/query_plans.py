@@ -50,6 +50,7 @@ from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.news import News, NewsItem
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.readers import Readers
+from synapse_capgroups.storage.registration_tokens import RegistrationTokens
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import Hold, Seats
@@ -67,7 +68,8 @@ from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 
 TABLES = (
-    Situations, Seats, Admissions, Groups, Codes, DeadCodes, CodeUses, CodeInvitations, Visits,
+    Situations, Seats, Admissions, Groups, Codes, DeadCodes, RegistrationTokens, CodeUses,
+    CodeInvitations, Visits,
     RemoteInvitations, Approval, Requests, Notices, News, Readers, SeriesRows, SeriesHelpers,
     SeriesGroups, SeriesSpaces, SeriesCounts, Announcements, Outbox, Assignments, Targets,
     AssignmentRows,

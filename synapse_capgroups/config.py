@@ -195,6 +195,7 @@ class CodesConfig:
     share_level: int = 50
     door_stay: int = 5 * _MS_PER_UNIT["m"]  # ms
     element_url: str = "https://app.element.io"
+    registration: bool = False
 
     @classmethod
     def take(cls, section: _Section) -> "CodesConfig":
@@ -211,6 +212,7 @@ class CodesConfig:
                 lambda v: v if isinstance(v, str) and _WEB_ADDRESS.fullmatch(v) else None,
                 "an address that starts with https:// or http:// and has no ? or #",
             ),
+            registration=section.boolean("registration", default.registration),
         )
         section.finish()
         if config.lifetime > config.max_lifetime:

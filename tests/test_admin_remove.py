@@ -110,6 +110,9 @@ def test_nothing_is_left_but_the_groups_and_installing_again_works(
     server, owner, member, room = at.server, at.owner, at.member, at.room
     before = at.state()
     at.uninstall()
+    for token in ("of a code", "of an admin"):
+        server.query("INSERT INTO registration_tokens VALUES (?, 1, 0, 0, NULL)", token)
+    server.query("UPDATE capgroups_codes SET registration_token = 'of a code'")
 
     code, out, err = at.remove()
     assert code == 0
@@ -127,6 +130,7 @@ def test_nothing_is_left_but_the_groups_and_installing_again_works(
     assert tables(server) == []
     assert at.rooms_of_the_concierge() == 0
     assert server.query("SELECT room_alias FROM room_aliases") == []
+    assert server.query("SELECT token FROM registration_tokens") == [("of an admin",)]
     gone = "SELECT deactivated FROM users WHERE name = ?"
     assert server.query(gone, CONCIERGE) == [(1,)]
     assert server.query("SELECT user_id FROM erased_users") == [(CONCIERGE,)]

@@ -81,6 +81,7 @@ from tests.conftest import Server
         "room_aliases: room_id, room_alias, creator",
         "room_alias_servers: room_alias, server",
         "rooms: room_id, is_public, creator, room_version",
+        "registration_tokens: token, uses_allowed, pending, completed, expiry_time",
     ],
 )
 def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
@@ -104,6 +105,7 @@ def test_the_columns_of_synapses_tables(server: Server, columns: str) -> None:
         ("room_aliases", ["room_id"]),
         ("room_aliases", ["room_alias"]),
         ("room_alias_servers", ["room_alias"]),
+        ("registration_tokens", ["token"]),
     ],
 )
 def test_the_indexes_that_the_statements_rely_on(

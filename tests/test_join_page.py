@@ -32,6 +32,7 @@ from tests.browser import (
 )
 
 LONG = {"name": "W" * 500, "topic": "W" * 256, "avatar": None}
+TOKEN = "kz7uc26d6ippfhgmlpnssn33jaaq"
 NAMELESS = {"name": None, "avatar": None}
 HOSTILE = "\u202e<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
@@ -142,6 +143,37 @@ def test_how_to_get_an_account_is_said(browser: Browser, offer: Offer, shown: st
             assert register.get_attribute("href") == offer.url
         assert ("any other Matrix server" in text(page)) == offer.elsewhere
         assert "any other Matrix server" not in text(phone.scan(alive(group=None)))
+        phone.close()
+
+
+@pytest.mark.parametrize("offer", [Offer("app", token=True), Offer("page", "https://a.example/")])
+def test_a_registration_token_that_the_code_carries_can_be_copied(
+    browser: Browser, offer: Offer
+) -> None:
+    with site(offer=offer) as served:
+        phone = Phone(browser, served)
+        page = phone.scan(
+            alive(registration_token=TOKEN), permissions=["clipboard-read", "clipboard-write"]
+        )
+        assert "Use this one, which came with the code" in text(page)
+        assert "may have one" not in text(page)
+        assert page.get_by_label("Registration token").input_value() == TOKEN
+        page.get_by_role("button", name="Copy token").click()
+        expect(page.locator("#token-copied")).to_have_text("The token is copied.")
+        assert page.evaluate("navigator.clipboard.readText()") == TOKEN
+        assert flaws(page) == []
+        # The next code has none.
+        page = phone.scan(alive())
+        assert not page.get_by_label("Registration token").is_visible()
+        assert ("may have one" in text(page)) == offer.token
+        phone.close()
+
+
+def test_where_an_admin_offers_no_registration_no_token_is_shown(browser: Browser) -> None:
+    with site(offer=Offer("ask")) as served:
+        phone = Phone(browser, served)
+        page = phone.scan(alive(registration_token=TOKEN))
+        assert not page.get_by_label("Registration token").is_visible()
         phone.close()
 
 

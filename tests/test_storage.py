@@ -74,6 +74,7 @@ from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.news import News
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.readers import Readers
+from synapse_capgroups.storage.registration_tokens import RegistrationTokens
 from synapse_capgroups.storage.remote_invitations import RemoteInvitations
 from synapse_capgroups.storage.report_counts import ReportCounts
 from synapse_capgroups.storage.requests import Requests
@@ -310,6 +311,16 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Admissions.came_by_codes(txn, "@a", 5, 5),
     lambda txn: Admissions.some_who_came(txn, "@a", "!r", (5, 5), 5),
     lambda txn: DeadCodes.is_ended_by_sharer(txn, "c"),
+    lambda txn: RegistrationTokens.given_since(txn, "@a", 5),
+    lambda txn: RegistrationTokens.give(txn, "c", "t", 5),
+    lambda txn: RegistrationTokens.is_carried(txn, "c"),
+    lambda txn: RegistrationTokens.usable(txn, "c", 5),
+    lambda txn: RegistrationTokens.of_dead(txn, 5),
+    lambda txn: RegistrationTokens.of_all(txn, 5),
+    lambda txn: RegistrationTokens.ended_before(txn, 5, 5),
+    lambda txn: RegistrationTokens.end(txn, "c", 5),
+    lambda txn: RegistrationTokens.forget(txn, "c"),
+    lambda txn: RegistrationTokens.remove_all(txn),
     lambda txn: PowerTables.levels(txn, "!r"),
     lambda txn: Notices.news(txn, "!r", "@a", 5),
     lambda txn: Notices.forget_if_nobody_waits(txn, "!r"),

@@ -16,6 +16,7 @@ from synapse_capgroups.admin.opening import (
     first_line,
     sqlite_path,
 )
+from synapse_capgroups.storage.registration_tokens import RegistrationTokens
 
 _WAIT_SECONDS = 10
 _NAME = re.compile("capgroups_[a-z_]+")
@@ -43,6 +44,8 @@ def drop_tables(
     with opened as writing:
         check(writing)
         names = writing.own_tables()
+        if "capgroups_codes" in names:
+            RegistrationTokens.remove_all(writing.transaction)
         for name in names:
             if not _NAME.fullmatch(name):
                 raise CannotRunError(f"{name} is no table of the module's. Rename it first.")

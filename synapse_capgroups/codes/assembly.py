@@ -6,6 +6,7 @@ from synapse.module_api import ModuleApi
 from synapse_capgroups.admission.assembly import AdmissionParts
 from synapse_capgroups.admission.code_states import CodeStates
 from synapse_capgroups.admission.contacts import Contacts
+from synapse_capgroups.codes.account_tokens import AccountTokens
 from synapse_capgroups.codes.bringing_in import BringingIn
 from synapse_capgroups.codes.cards import Cards
 from synapse_capgroups.codes.closing import Closing
@@ -77,9 +78,10 @@ def assemble(
     contacts = Contacts(api, database, config.verified_contact)
     rights = SharingRights(api, database, config.codes.share_level)
     dead_ends = DeadEnds(api, database, scope, concierge, words)
-    closing = Closing(api, database, dead_ends)
+    tokens = AccountTokens(api, database, config)
+    closing = Closing(api, database, dead_ends, tokens)
     rooms = DoorRooms(api, concierge, words)
-    workshop = Workshop(api, database, limits, rooms, closing)
+    workshop = Workshop(database, limits, rooms, closing, tokens)
     personal = PersonalCodes(api, database, contacts, limits, enforce=config.enforce)
     life = CodeLife(scope, states, rights, personal, closing)
     judging = Judging(api, scope, rights, admission.deciding, filling)
@@ -106,7 +108,7 @@ def assemble(
         live=live,
         live_pictures=LiveCodePictures(live, cards, limits),
         pictures=CodePictures(sharing, cards, limits),
-        previews=Previews(api, database, life, closing, glances),
+        previews=Previews(api, database, life, closing, glances, shows_tokens=tokens.is_on),
         deaths=Deaths(api, database, scope, rights, closing),
         closing=closing,
         outcomes=outcomes,

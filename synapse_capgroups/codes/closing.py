@@ -1,23 +1,21 @@
 """Closes the doors of dead codes, and leads their addresses to the dead ends."""
 
 import contextlib
-import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
+from synapse_capgroups.codes.account_tokens import AccountTokens
 from synapse_capgroups.codes.dead_ends import DeadEnds
 from synapse_capgroups.codes.links import door_address
+from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.visits import Visits
-
-logger = logging.getLogger(__name__)
 
 MAKING_MS = 60 * 1000
 """A code that has no door so long after it was made will never get one: its process is dead."""
@@ -28,10 +26,13 @@ _AT_ONCE = 500
 class Closing:
     """Revokes codes, and clears up after dead ones."""
 
-    def __init__(self, api: ModuleApi, database: Database, dead_ends: DeadEnds) -> None:
+    def __init__(
+        self, api: ModuleApi, database: Database, dead_ends: DeadEnds, tokens: AccountTokens
+    ) -> None:
         self._api = api
         self._database = database
         self._dead_ends = dead_ends
+        self._tokens = tokens
         self.changes = 0
         """Grows whenever this process may have changed the state of a code."""
 
@@ -51,6 +52,7 @@ class Closing:
 
         dead = await self._database.run("revoke", kill)
         self.changes += 1
+        await self._end_tokens()
         if dead is not None:
             door = dead.door or code.door
             await each("dead code", partial(self._close, attrs.evolve(dead, door=door)))
@@ -66,12 +68,21 @@ class Closing:
     def clear_up_soon(self) -> None:
         """Close the doors of dead codes, after the answer that is being given."""
         self.changes += 1
-        self._api.run_as_background_process("capgroups_doors", self.close_dead)
+        self._api.run_as_background_process("capgroups_doors", self._close_soon)
 
     async def sweep(self) -> None:
         """Clear up the dead ends, and close the doors of dead codes. On one process only."""
+        await each("registration tokens", self._tokens.sweep)
         await each("dead ends", self._dead_ends.sweep)
         await self.close_dead()
+
+    async def _close_soon(self) -> None:
+        await self._end_tokens()
+        await self.close_dead()
+
+    async def _end_tokens(self) -> None:
+        if self._tokens.is_on:
+            await each("registration tokens", self._tokens.end_dead)
 
     async def close_dead(self) -> None:
         """Close the doors of dead codes."""
@@ -101,11 +112,3 @@ class Closing:
         await self._database.run(
             "door", lambda txn: DeadCodes.door_is_closed(txn, code.code_id, now)
         )
-
-
-async def each(what: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do one of many pieces of work. If it fails, the next sweep tries again; the others go on."""
-    try:
-        await work()
-    except Exception:
-        logger.exception("Could not clear up: %s", what)

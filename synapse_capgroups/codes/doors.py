@@ -7,9 +7,9 @@ from functools import partial
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.codes.closing import each
 from synapse_capgroups.codes.entry import Entry
 from synapse_capgroups.codes.judging import LEADS_NOWHERE
+from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.inside.membership_changes import MembershipChange, is_asked_of_nobody
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.limits.spending import RateLimits

@@ -12,6 +12,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.places import may_share_series
 from synapse_capgroups.admission.presence import Presence
+from synapse_capgroups.codes.account_tokens import AccountTokens
 from synapse_capgroups.codes.closing import Closing
 from synapse_capgroups.codes.door_rooms import DoorRooms
 from synapse_capgroups.codes.links import code_link, new_secret
@@ -50,27 +51,28 @@ class Terms:
 
 
 class Workshop:
-    """Makes the row of a code and its door."""
+    """Makes the row of a code, its door, and the registration token that it carries."""
 
     def __init__(
         self,
-        api: ModuleApi,
         database: Database,
         limits: RateLimits,
         rooms: DoorRooms,
         closing: Closing,
+        tokens: AccountTokens,
     ) -> None:
-        self._api = api
         self._database = database
         self._limits = limits
         self._rooms = rooms
         self._closing = closing
+        self._tokens = tokens
 
-    async def make(self, code: Code, opens: Group | Series | None) -> Code:
+    async def make(self, code: Code, opens: Group | Series | None, places: int = 0) -> Code:
         """Make a code and its door.
 
         Args:
             opens: the group or the series that the code opens; None for a personal code.
+            places: how many people can come into the group by codes yet; 0 for other codes.
 
         Raises:
             CodeRequestError: this cannot be.
@@ -93,6 +95,8 @@ class Workshop:
         door = await rooms.make(plate, code.secret)
         if await self._database.run("door", lambda txn: Codes.set_door(txn, code.code_id, door)):
             self._closing.clear_up_soon()
+        if places > 0:
+            await self._tokens.give(code, places)
         return attrs.evolve(code, door=door)
 
     @staticmethod
@@ -160,7 +164,7 @@ class Making:
         taken = await self._presence.seats_taken(group)
         if self._limits.mode(taken) is not Mode.OPEN:
             raise CodeRequestError(CodeProblem.CLOSED, taken)
-        return await self._workshop.make(code, group)
+        return await self._workshop.make(code, group, self._limits.code_limit - taken)
 
     async def make_live(self, organiser: Organiser, terms: Terms) -> Code:
         """Make a code that opens a series, and its door. Raises what `make` raises."""

@@ -14,6 +14,7 @@ from synapse_capgroups.storage.approval import Approval
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.forgetting import ERASED
+from synapse_capgroups.storage.registration_tokens import RegistrationTokens
 
 
 @attrs.frozen
@@ -31,6 +32,7 @@ class Preview:
         series: the group that a live code's series fills now; None for other codes.
         approval: whether a moderator of the group is asked then.
         topic: what the group is about; None if it does not say so, or nobody comes in.
+        token: a registration token by which the holder can make an account; None if there is none.
     """
 
     room_id: str | None
@@ -43,6 +45,7 @@ class Preview:
     series: Filled | None = None
     approval: bool = False
     topic: str | None = None
+    token: str | None = attrs.field(default=None, repr=False)
 
 
 class Previews:
@@ -55,7 +58,14 @@ class Previews:
         life: CodeLife,
         closing: Closing,
         glances: Glances,
+        *,
+        shows_tokens: bool = False,
     ) -> None:
+        """
+        Args:
+            shows_tokens: whether codes carry registration tokens.
+        """
+        self._shows_tokens = shows_tokens
         self._api = api
         self._database = database
         self._life = life
@@ -74,11 +84,15 @@ class Previews:
             NoSuchCodeError: nobody was ever given this secret, or it is forgotten.
         """
 
-        def look(txn: LoggingTransaction) -> tuple[Code | None, bool]:
-            code = Codes.by_secret(txn, secret)
-            return code, code is not None and Approval.is_on(txn, code.room_id)
+        now = self._api.get_current_time_msec()
 
-        code, approval = await self._database.run("preview", look)
+        def look(txn: LoggingTransaction) -> tuple[Code | None, bool, str | None]:
+            code, token = Codes.by_secret(txn, secret), None
+            if self._shows_tokens and code is not None:
+                token = RegistrationTokens.usable(txn, code.code_id, now)
+            return code, code is not None and Approval.is_on(txn, code.room_id), token
+
+        code, approval, token = await self._database.run("preview", look)
         if code is None:
             raise NoSuchCodeError
         died_of, members = await self._life.state(code)
@@ -97,6 +111,7 @@ class Previews:
             topic=None
             if code.is_personal or died_of
             else await group_topic(self._api, code.room_id),
+            token=None if died_of else token,
         )
 
     async def _of_series(self, code: Code, died_of: Reason | None) -> Preview:

@@ -5,8 +5,9 @@ from functools import partial
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.code_deaths import sweep_codes
-from synapse_capgroups.codes.closing import MAKING_MS, Closing, each
+from synapse_capgroups.codes.closing import MAKING_MS, Closing
 from synapse_capgroups.codes.life import CodeLife
+from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.codes.visits import DoorVisits
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database

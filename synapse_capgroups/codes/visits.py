@@ -5,8 +5,8 @@ from functools import partial
 from synapse.module_api import ModuleApi
 
 from synapse_capgroups.admission.presence import Presence
-from synapse_capgroups.codes.closing import each
 from synapse_capgroups.codes.door_rooms import DoorRooms
+from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.visits import Visits
 

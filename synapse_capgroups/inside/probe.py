@@ -147,6 +147,14 @@ REQUIREMENTS = (
         "storage.databases.main.registration:RegistrationWorkerStore", "set_user_type",
         "user", "user_type",
     ),
+    *(
+        _called("storage.databases.main.registration:RegistrationWorkerStore", *row)
+        for row in (
+            ("create_registration_token", "token", "uses_allowed", "expiry_time"),
+            ("update_registration_token", "token", "updatevalues"),
+            ("delete_registration_token", "token"),
+        )
+    ),
     # Both behind caches.
     _called(
         "storage.databases.main.registration:RegistrationWorkerStore", "is_support_user",

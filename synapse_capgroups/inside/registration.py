@@ -109,6 +109,32 @@ def asks_for_token(api: ModuleApi) -> bool:
     return bool(api._hs.config.registration.registration_requires_token)
 
 
+async def create_token(api: ModuleApi, token: str, uses: int, expires_at: int) -> bool:
+    """Make a registration token, as Synapse's Admin API does; False if there is one of that name.
+
+    Args:
+        uses: for how many accounts; 0 would be without a limit.
+        expires_at: milliseconds since 1970.
+    """
+    store = api._hs.get_datastores().main
+    return bool(await store.create_registration_token(token, uses, expires_at))
+
+
+async def expire_token(api: ModuleApi, token: str, at: int) -> bool:
+    """Let nobody begin to make an account by a registration token; False if there is none.
+
+    Who has begun can finish. Without the row, they would get an account and an error
+    (`use_registration_token`).
+    """
+    store = api._hs.get_datastores().main
+    return await store.update_registration_token(token, {"expiry_time": at}) is not None
+
+
+async def delete_token(api: ModuleApi, token: str) -> None:
+    """Delete a registration token, if it is there."""
+    await api._hs.get_datastores().main.delete_registration_token(token)
+
+
 def has_single_sign_on(api: ModuleApi) -> bool:
     """Whether a first sign-in elsewhere makes an account (`m.login.sso`)."""
     config = api._hs.config

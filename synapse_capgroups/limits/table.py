@@ -94,6 +94,10 @@ CONSOLE_LINKS = Limit("console_links", 10, MINUTE, "person")
 CONSOLE_SESSIONS = Limit("console_sessions", 60, SECOND / 5, "network address")
 """Opening a session of the console by a link."""
 
+ACCOUNTS_BY_CODES_A_DAY = 200
+"""How many accounts the codes that one person makes within 24 hours may allow together
+(`codes.registration`). No row of the table: it is counted in the database, for all processes."""
+
 ALL = (
     PREVIEWS, CODES, SCANS, CHATS_BY_CODE, CHATS_WITH_ONE, PICTURES, COMMANDS, CONCIERGE_CHATS,
     SERIES, SERIES_GROUPS, HELPERS, HELPERS_ASKED, SERIES_REPORTS, CALLS, ANNOUNCEMENTS,

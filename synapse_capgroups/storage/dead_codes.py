@@ -145,11 +145,12 @@ class DeadCodes:
 
     @staticmethod
     def forget(txn: LoggingTransaction, died_before: int) -> None:
-        """Forget the codes that died before a time, once their doors are closed."""
+        """Forget the codes that died before a time, once nothing of theirs is left."""
         txn.execute(
             """
             DELETE FROM capgroups_codes
             WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
+            AND registration_token IS NULL
             """,
             (died_before,),
         )

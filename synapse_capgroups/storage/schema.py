@@ -553,6 +553,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             key_hash TEXT NOT NULL UNIQUE
         )
         """,
+        # The registration token that a code carries, for how many accounts, and when it was ended.
+        "ALTER TABLE capgroups_codes ADD COLUMN registration_token TEXT",
+        "ALTER TABLE capgroups_codes ADD COLUMN registrations BIGINT",
+        "ALTER TABLE capgroups_codes ADD COLUMN registrations_ended_at BIGINT",
+        """
+        CREATE INDEX capgroups_codes_registrations ON capgroups_codes (sharer, created_at)
+        WHERE registrations IS NOT NULL
+        """,
+        """
+        CREATE INDEX capgroups_codes_tokens ON capgroups_codes (died_at)
+        WHERE registration_token IS NOT NULL AND registrations_ended_at IS NULL
+        """,
+        """
+        CREATE INDEX capgroups_codes_ended_tokens ON capgroups_codes (registrations_ended_at)
+        WHERE registration_token IS NOT NULL
+        """,
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
     ),

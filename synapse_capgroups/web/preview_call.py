@@ -84,4 +84,6 @@ class PreviewCall:
                 "people": filled.people,
                 "places": filled.places,
             }
+        if preview.token is not None:
+            answer["registration_token"] = preview.token
         return answer | {"door": preview.door}

@@ -94,6 +94,13 @@ IS_ACTIVE = _ACCOUNT % (
 """The same: it is there, and neither deactivated nor locked nor shadow-banned."""
 
 
+IS_OPEN_TOKEN = """
+    (COALESCE({row}.uses_allowed, 0) = 0 OR {row}.pending + {row}.completed < {row}.uses_allowed)
+    AND (COALESCE({row}.expiry_time, 0) = 0 OR {row}.expiry_time >= ?)
+"""
+"""A condition on a registration token, as Synapse decides it: an account can be made by it now."""
+
+
 _MARK = """
     (SELECT mark.event_id FROM current_state_events AS mark
         WHERE mark.room_id = {row}.room_id AND mark.type = '%s' AND mark.state_key = %s LIMIT 1)

@@ -20,8 +20,13 @@ at("retry").addEventListener("click", async () => {
   at("title").focus(); // The button is about to go; the focus must not go with it.
   await check();
 });
-at("copy").addEventListener("click", copyAddress);
-at("address").addEventListener("focus", () => at("address").select());
+for (const [button, field, status, said, failed] of [
+  ["copy", "address", "copied", words.copied, words.copy_failed],
+  ["copy-token", "carried-token", "token-copied", words.token_copied, words.token_copy_failed],
+]) {
+  at(button).addEventListener("click", () => copy(at(field), at(status), said, failed));
+  at(field).addEventListener("focus", () => at(field).select());
+}
 window.addEventListener("hashchange", check); // Another code, opened in the same tab.
 check();
 
@@ -54,10 +59,9 @@ function arrange() {
   at("first").append(at(first));
   at(first).classList.add("primary");
 
-  const { way, url, token } = facts.accounts;
+  const { way, url } = facts.accounts;
   const account = { page: words.account_page, app: words.account_app, ask: words.account_ask };
   at("account").textContent = fill(account[way], { server });
-  at("token").hidden = !token;
   at("register").hidden = way !== "page";
   if (way === "page") at("register").href = url;
   at("register").textContent = fill(words.get_account, { server });
@@ -138,6 +142,7 @@ function showGroup(code) {
   at("names").textContent = isPerson ? fill(words.names_person, { sharer }) : names;
   // A personal code is for people of this server.
   at("elsewhere").hidden = !facts.accounts.elsewhere || isPerson;
+  showToken(code.registration_token);
   const alias = encodeURIComponent(code.door.slice(1)).replace(/%3A/g, ":");
   at("app").href = `matrix:r/${alias}?action=join`;
   at("element").href = `${element_url}/#/room/#${alias}`;
@@ -145,6 +150,16 @@ function showGroup(code) {
   at("address").value = code.door;
   at("copied").textContent = "";
   at("ways").hidden = false;
+}
+
+// How somebody without an account is let into the server: by a token that the code brings, if it does.
+function showToken(carried) {
+  const { way, token } = facts.accounts;
+  const shown = typeof carried === "string" && way !== "ask";
+  at("token").hidden = !token || shown;
+  at("carried").hidden = !shown;
+  at("carried-token").value = shown ? carried : "";
+  at("token-copied").textContent = "";
 }
 
 function showRoom(code) {
@@ -249,14 +264,14 @@ function initial(name) {
   return (name.match(/[\p{L}\p{N}]\p{M}*|\p{Extended_Pictographic}/u)?.[0] ?? "").toUpperCase();
 }
 
-async function copyAddress() {
+async function copy(field, status, said, failed) {
   try {
-    await navigator.clipboard.writeText(at("address").value);
-    at("copied").textContent = words.copied;
+    await navigator.clipboard.writeText(field.value);
+    status.textContent = said;
   } catch {
     // No permission, or the page came over plain HTTP.
-    at("address").focus();
-    at("copied").textContent = words.copy_failed;
+    field.focus();
+    status.textContent = failed;
   }
 }
 

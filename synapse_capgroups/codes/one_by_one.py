@@ -1,0 +1,14 @@
+"""Many pieces of work, of which one that fails does not stop the others."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
+
+
+async def each(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do one of many pieces of work. If it fails, the next sweep tries again; the others go on."""
+    try:
+        await work()
+    except Exception:
+        logger.exception("Could not clear up: %s", what)
