@@ -155,6 +155,14 @@ def test_whoever_has_begun_can_finish_and_nothing_is_kept(start: Starter, engine
     assert eventually(lambda: server.query(kept) == [])
 
 
+def test_a_trial_ends_the_tokens_from_before(start: Starter) -> None:
+    server = start(module=MODULE, settings=BY_TOKEN)
+    room, (marta,) = server.group(1)
+    token = token_of(server, server.make_code(room, marta))
+    server.install_module({**MODULE, "enforce": False})
+    assert eventually(lambda: register(server, token) is None, 90)
+
+
 @ENGINES
 def test_what_a_killed_process_did_not_end_the_sweep_ends(start: Starter, engine: str) -> None:
     server = start(engine, module=MODULE, settings=BY_TOKEN)
