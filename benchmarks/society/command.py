@@ -17,7 +17,7 @@ import attrs
 
 from benchmarks.society import page
 from benchmarks.society.figures import key_figures, simulate
-from benchmarks.society.guesses import FULL, QUICK, TINY, VARIED, Guesses, Size
+from benchmarks.society.guesses import FULL, OTHER_LUCK, QUICK, TINY, VARIED, Guesses, Size
 from benchmarks.society.people import People, small_world
 
 
@@ -60,10 +60,11 @@ def run(size: Size, seed: int) -> dict[str, Any]:
         settings.append({"name": setting.name, "options": setting.options, **found})
     variations = []
     for name, changes, its_people in _worlds(size, guesses, people, seed):
-        by_setting = {}
+        by_setting, varied = {}, attrs.evolve(guesses, **changes)
+        luck = seed + 1 if name == OTHER_LUCK else seed
         for setting in VARIED:
             _say(f"{name}: {setting.name}")
-            found = simulate(its_people, attrs.evolve(guesses, **changes), setting, size, seed)
+            found = simulate(its_people, varied, setting, size, luck)
             asked += found.pop("asked")
             by_setting[setting.name] = key_figures(found)
         variations.append({"name": name, "guesses": changes, "settings": by_setting})

@@ -32,7 +32,6 @@ class Guesses:
         leaves: how many members leave a group in a day.
 
         accounts: how many each spammer has.
-        patience: how old the chats between a spammer's own accounts are at the start.
         writes_to: to how many strangers each account writes in a day, asking for a chat.
         accepted: how many of them accept.
         obliges: how many of these also let themselves be talked into inviting the account.
@@ -59,7 +58,6 @@ class Guesses:
     leaves: float = 0.002
 
     accounts: int = 10
-    patience: int = 0
     writes_to: int = 20
     accepted: float = 0.02
     obliges: float = 0.25
@@ -96,19 +94,22 @@ def _friends(name: str, **options: Any) -> Setting:
 
 WITHOUT = Setting("without the module", None)
 DEFAULTS = Setting("defaults")
-CAREFUL = _friends("min_age 7d, 3 vouches", min_age="7d", max_vouches_per_day=3)
+CAREFUL = _friends("min_age 7d, 3 vouches a day", min_age="7d", max_vouches_per_day=3)
 CAP_ALONE = Setting("the cap alone", {"code_limit": 500})
 CODE_LIMITS = [Setting(f"code_limit {n}", {"code_limit": n}) for n in (25, 50, 200)]
 AGES = [_friends(f"min_age {age}", min_age=age) for age in ("1d", "7d", "30d")]
-VOUCHES = [_friends(f"{n} vouches a day", max_vouches_per_day=n) for n in (10, 3, 1)]
+VOUCHES = [_friends(f"max_vouches_per_day {n}", max_vouches_per_day=n) for n in (10, 3, 1)]
 STRICT = Setting(
-    "code_limit 25, min_age 7d, 3 vouches",
+    "the same, code_limit 25",
     {"code_limit": 25, "friends": {"min_age": "7d", "max_vouches_per_day": 3}},
 )
 SETTINGS = [WITHOUT, CAP_ALONE, DEFAULTS, *CODE_LIMITS, *AGES, *VOUCHES, CAREFUL, STRICT]
 
+OTHER_LUCK = "as guessed, with other luck"
 VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "as guessed": {},
+    # How much of a difference is chance.
+    OTHER_LUCK: {},
     "6 friends each": {"friends": 6},
     "20 friends each": {"friends": 20},
     "half of all friends live far away": {"far": 0.5},
@@ -117,7 +118,7 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "nobody opens a chat only to invite": {"opens_chat": 0.0},
     "everybody opens a chat to invite": {"opens_chat": 1.0},
     "people accept 3 times as many chats": {"accepted": 0.06},
-    "spammers made their accounts 60 days ago": {"patience": 60},
+    "nobody changes their mind while they wait": {"cools": 0.0},
     "nobody removes spammers": {"removed": 0.0},
     "recruiters make one group after the other": {"restarts": True},
 }
@@ -149,6 +150,6 @@ QUICK = Size(
     40,
     4,
     [WITHOUT, DEFAULTS, CODE_LIMITS[0], AGES[1], VOUCHES[1], CAREFUL],
-    {name: VARIATIONS[name] for name in ("as guessed", "6 friends each")},
+    {name: VARIATIONS[name] for name in ("as guessed", OTHER_LUCK, "6 friends each")},
 )
 TINY = Size(2_000, 12, 30, 2, [WITHOUT, DEFAULTS, CAREFUL], {"as guessed": {}})

@@ -11,8 +11,6 @@ from benchmarks.society.guesses import CAREFUL, DEFAULTS, WITHOUT
 
 _COLOURS = {WITHOUT.name: OTHER, DEFAULTS.name: OURS, CAREFUL.name: TARGET}
 _SHADES = ("#a6c8e0", "#6fa8d0", OURS, "#0d3f66", "#062033")
-_LEFT = 8
-"""How far to the right of a bar its number stands, in points."""
 
 Found = Mapping[str, Any]
 
@@ -68,7 +66,8 @@ def _friends(found: Found) -> None:
     left.set_ylim(0, 103)
     right.set_ylabel("other members who are friends, %")
     right.set_yscale("log")
-    right.yaxis.set_major_formatter("{x:g}")
+    right.set_yticks([0.2, 0.5, 1, 2, 5, 10], ["0.2", "0.5", "1", "2", "5", "10"])
+    right.minorticks_off()
     for axes in (left, right):
         axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
         axes.set_xlabel("members of the group")
@@ -115,13 +114,12 @@ def _spammers(found: Found) -> None:
 def _guesses(found: Found) -> None:
     """A row for each variation, a dot for each setting."""
     variations = list(reversed(found["variations"]))
-    figure = pyplot.figure(figsize=(8, 1.5 + 0.3 * len(variations)))
-    axes_of_all = figure.subplots(1, 3, sharey=True)
+    figure = pyplot.figure(figsize=(8, 1.5 + 0.28 * len(variations)))
     panels = (
-        ("with_friend", 100, "members of groups of 100 or\nmore with a friend there, %"),
+        ("with_friend", 100, "members of groups of 100 or more\nwith a friend there, %"),
         ("intruders", 1, "people reached per account,\nin groups of others"),
-        ("recruiters", 1, "people reached per account,\nin groups of their own"),
     )
+    axes_of_all = figure.subplots(1, 2, sharey=True)
     for axes, (key, factor, what) in zip(axes_of_all, panels, strict=True):
         for name, colour in _COLOURS.items():
             points = [
@@ -136,9 +134,10 @@ def _guesses(found: Found) -> None:
             axes.axhline(row, color=INK, linewidth=0.2, zorder=0)
         axes.set_yticks(range(len(variations)), [variation["name"] for variation in variations])
         axes.set_xlabel(what)
-        if factor == 1:
-            axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.set_xlim(left=0)
+        axes.locator_params(axis="x", nbins=4)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes_of_all[0].set_xlim(right=103)
     handles, labels = axes_of_all[0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0, 1, 0.94))
     figure.legend(handles, labels, loc="upper center", ncols=3, frameon=False)

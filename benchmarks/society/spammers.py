@@ -41,7 +41,7 @@ class Spammers:
             accounts = list(range(first, first + guesses.accounts))
             for one in accounts:
                 for other in accounts[accounts.index(one) + 1 :]:
-                    town.judge.befriend(one, other, -guesses.patience)
+                    town.judge.befriend(one, other, 0)
             self.operators.append(Operator(accounts))
 
     @property
