@@ -3,7 +3,8 @@
 With `--beside`, servers with another checkout's module run beside those with this one's, and what
 comes out is written to benchmarks/results/beside.md only.
 
-`python -m benchmarks society` is a simulation, without servers, with options of its own.
+`peers` runs only by its name. `python -m benchmarks society` is a simulation, without servers, with
+options of its own.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from benchmarks import (
     series,
 )
 from benchmarks.machine import describe
+from benchmarks.peers import comparing
 from benchmarks.results import Figures, Results
 from benchmarks.servers import Bench, bench
 from benchmarks.sizes import BESIDE, FULL, QUICK, TINY, Sizes
@@ -44,7 +46,10 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "memory": memory.run,
     "scans": scans.run,
     "previews": previews.run,
+    "peers": comparing.run,
 }
+_ON_REQUEST = ("peers",)
+"""Those that run only by their names: this one needs modules that others have written."""
 _BESIDE = ("messages", "members", "scans")
 """Those that can run another checkout's module beside this one's."""
 
@@ -87,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"not with --beside: {', '.join(sorted(unable))}")
     full = BESIDE if options.beside else FULL
     sizes = TINY if options.tiny else QUICK if options.quick else full
-    names = [name for name in possible if name in options.names or not options.names]
+    usual = [name for name in possible if name not in _ON_REQUEST]
+    names = [name for name in possible if name in (options.names or usual)]
     flags = [f"--{flag}" for flag in ("quick", "tiny") if getattr(options, flag)]
     flags += ["--beside CHECKOUT"] if options.beside else []
 

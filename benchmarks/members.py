@@ -44,7 +44,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     comparisons = []
     with bench.servers(world, module) as servers:
         for size in sizes.groups:
-            found = in_turn(servers, sizes.rounds, partial(_come_and_go, world.contents, size))
+            found = in_turn(servers, sizes.rounds, partial(come_and_go, world.contents, size))
             mode = "open" if size < sizes.code_limit else "friends"
             where = f"into a group of {size} ({mode})"
             comparisons += bench.compare(f"join {where}", found["join"], target=1.05)
@@ -63,7 +63,8 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     )
 
 
-def _come_and_go(groups: Groups, size: int, server: Server, _: int) -> dict[str, Round]:
+def come_and_go(groups: Groups, size: int, server: Server, _: int) -> dict[str, Round]:
+    """A round of invitations into the group of this size, joins and departures."""
     room_id = groups.room_ids[size]
     invitations, joins = Round(), Round()
     creator = server.person(groups.creator)

@@ -22,7 +22,7 @@ STYLE: Any = {
     # Letters stay letters: small files, and text that can be found.
     "svg.fonttype": "none",
 }
-_OF_ANOTHER_KIND = re.compile("against|^remote")
+_OF_ANOTHER_KIND = re.compile("against|^remote|^beside")
 INK, OURS, OTHER, TARGET = "#333333", "#1b6ca8", "#8a8a8a", "#c0392b"
 
 

@@ -220,14 +220,23 @@ class Bench:
 
     @contextmanager
     def cluster(
-        self, world: World[Any], module: Mapping[str, Any] | None
+        self,
+        world: World[Any],
+        module: Mapping[str, Any] | None,
+        workers: int = 1,
+        settings: Mapping[str, Any] | None = None,
     ) -> Iterator[tuple[Cluster, int]]:
-        """The same with one worker, whose process ID comes with it."""
+        """The same with workers; the process ID of the first one comes with it."""
         name, folder = self._new("cluster")
         section = self.engine.copy(world.name, world.folder, name, folder)
         assert section is not None
         shutil.copy(world.folder / "signing.key", folder)
-        cluster = Cluster(folder, module, Processes(1), settings={"database": section})
+        cluster = Cluster(
+            folder,
+            module,
+            Processes(workers),
+            settings={**(settings or {}), "database": section},
+        )
         try:
             cluster.start()
             process = cluster.workers[0]._process

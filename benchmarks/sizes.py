@@ -26,6 +26,15 @@ class Sizes:
     joins: int
     """In a round."""
 
+    peer_groups: tuple[int, ...]
+    peer_starts: int
+    """How often all servers are started."""
+    peer_rounds: int
+    """Of each start."""
+    races: int
+    racers: int
+    """Who race for one seat."""
+
     remote_members: int
     """Of the group with very many people of another server."""
     remote_guests: int
@@ -70,6 +79,11 @@ FULL = Sizes(
     cap=500,
     groups=(10, 99, 150, 499),
     joins=4,
+    peer_groups=(99, 150),
+    peer_starts=4,
+    peer_rounds=5,
+    races=10,
+    racers=15,
     remote_members=400,
     remote_guests=2,
     remote_rounds=6,
@@ -119,6 +133,11 @@ QUICK = Sizes(
     cap=30,
     groups=(10, 29),
     joins=2,
+    peer_groups=(10, 20),
+    peer_starts=2,
+    peer_rounds=2,
+    races=3,
+    racers=9,
     remote_members=20,
     remote_guests=2,
     remote_rounds=2,
@@ -153,6 +172,11 @@ TINY = attrs.evolve(
     cap=4,
     groups=(2, 3),
     joins=1,
+    peer_groups=(2, 3),
+    peer_starts=1,
+    peer_rounds=1,
+    races=1,
+    racers=6,
     remote_members=2,
     remote_guests=1,
     remote_rounds=1,
