@@ -106,6 +106,7 @@ def _spammers(found: Found) -> None:
             axes.annotate(f"{value:,.0f}", (value, row), (4, -3), textcoords="offset points")
         axes.set_yticks(range(len(settings)), [setting["name"] for setting in settings])
         axes.set_xlim(right=1.2 * max(values))
+        axes.locator_params(axis="x", nbins=5)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel(f"people reached per account,\n{where}")
     figure.tight_layout()
