@@ -1,12 +1,16 @@
 """Memory of a process, with and without the module."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.measuring import settle
 from benchmarks.results import Figures, Reading, spread
 from benchmarks.servers import MODULE, Bench
 from benchmarks.sizes import Sizes
+from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, expect
 
@@ -36,6 +40,14 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
             reading
             for process, sizes_of in used.items()
             for reading in _readings(process, sizes_of)
+        ]
+        + [
+            Reading(
+                "what each process keeps of 1,000,000 chats with the concierge",
+                spread([_of_chats(1_000_000) for _ in range(sizes.memory_starts)]),
+                "MB",
+                "at most 20 MB with the module itself",
+            )
         ],
     )
 
@@ -49,6 +61,23 @@ def _readings(
         Reading(f"{process}, with the module", spread(used[1]), "MB"),
         Reading(f"{process}, more with the module", spread(more), "MB", "at most 20 MB"),
     )
+
+
+def _of_chats(number: int) -> float:
+    """Megabytes that a new process takes for so many chats."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(remember_chats, number).result()
+
+
+def remember_chats(number: int) -> float:
+    """Remember chats as a process of the homeserver does; megabytes more than before."""
+    rooms = ChatRooms()
+    rooms.expect(number)
+    before = proportional_set_size(os.getpid())
+    rooms.remember(
+        (f"!{'x' * 30}{n}:example.org", f"@person{n}:example.org") for n in range(number)
+    )
+    return proportional_set_size(os.getpid()) - before
 
 
 def _use(server: Homeserver) -> None:

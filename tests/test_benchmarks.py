@@ -191,8 +191,8 @@ def test_every_statement_is_explained() -> None:
 
 
 _EVERY_ROW = {
-    # All rooms of the concierge, and whether an account made one: when a process starts.
-    "Chats.all_rooms", "Chats.any_made_by",
+    # All rooms of the concierge: when it moves to another name, and in `remove`.
+    "Chats.all_rooms",
     # The module's own accounts, of which there are a few.
     "Accounts.all",
     # Synapse has no index on the creators of rooms. When the concierge has moved, and in `remove`.

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 import pytest
 
-from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.demo.person import Person, expect
 from synapse_capgroups.words.lookup import Words
 from tests.conftest import CAP, CODE_LIMIT, Server, Starter, eventually, joined_rooms, refused
@@ -97,20 +96,6 @@ def test_chats_from_before_are_shut_at_start_and_those_with_more_people_are_clos
     assert server.query(rows, crowded.room) == []
     opened = crowded.person.new_room(is_direct=True, invite=[CONCIERGE])
     assert Chat(crowded.person, opened).ask("help") == ENGLISH.say("help")
-
-
-def test_the_concierge_hears_nobody_but_its_person() -> None:
-    rooms = ChatRooms()
-    rooms.invalidate(("!chat", "@alice"))
-
-    def hears(room_id: str, sender: str) -> bool:
-        return rooms.person_of(room_id) == sender
-
-    assert hears("!chat", "@alice")
-    assert not hears("!chat", "@mallory")
-    assert not hears("!other", "@alice")
-    rooms.invalidate(("!chat", ""))
-    assert not hears("!chat", "@alice")
 
 
 def test_a_chat_that_its_person_leaves_goes_and_leaves_no_room_behind(server: Server) -> None:

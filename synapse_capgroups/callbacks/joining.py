@@ -93,7 +93,7 @@ class Joining:
 
     async def _join(self, user_id: str, room_id: str, is_invited: bool) -> Verdict | None:
         if await self._scope.is_concierges(room_id):
-            out = self._chat_guard.keeps_out(room_id, user_id)
+            out = await self._chat_guard.keeps_out(room_id, user_id)
             return out or await self._doors.enter(room_id, user_id, is_invited=is_invited)
         if user_id == self._scope.concierge:
             return None  # A chat that its person made; the guard lets it into nothing else.

@@ -30,7 +30,7 @@ class AnnouncementReports:
             return
         series, progress = found
         chat = progress.announcement.chat
-        reader = self._chats.person_of(chat) if chat is not None else None
+        reader = await self._chats.known.person_of(chat) if chat is not None else None
         if chat is None or reader is None:
             return
         with contextlib.suppress(SynapseError):  # They have left it.

@@ -13,15 +13,14 @@ from synapse_capgroups.inside.membership_changes import set_membership
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.storage.chats import Chat, Chats
-from synapse_capgroups.storage.codes import Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
-from synapse_capgroups.storage.series_spaces import SeriesSpaces
 
 logger = logging.getLogger(__name__)
 
 _PAGE = 500
 _OPENING_MS = 30 * 1000
+_MOST_UNKNOWN = 1000
 _IN_THE_MAKING_MS = 10 * 60 * 1000
 
 
@@ -51,7 +50,7 @@ class ChatCare:
 
     async def remember_rooms(self) -> None:
         """Read all chats into memory. At start, on every process."""
-        await self._chats.remember_rooms()
+        await self._chats.known.remember()
 
     async def mend(self) -> None:
         """At start: shut chats of earlier versions, and remove what killed processes left."""
@@ -126,11 +125,9 @@ class ChatCare:
         """
 
         def look(txn: LoggingTransaction) -> list[str]:
-            known = Chats.all_rooms(txn).keys() | Codes.doors(txn) | DeadEndRooms.rooms(txn)
-            known |= SeriesSpaces.rooms(txn)
-            return [
-                room for room in Memberships.joined_rooms(txn, self._concierge) if room not in known
-            ]
+            found = Chats.rooms_without_a_row(txn, self._concierge, _MOST_UNKNOWN)
+            dead_ends = DeadEndRooms.rooms(txn)
+            return [room_id for room_id in found if room_id not in dead_ends]
 
         for room_id in await self._database.run("unknown_rooms", look):
             await self._leave_unknown(room_id)

@@ -6,7 +6,6 @@ from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside.membership_changes import MembershipChange
 from synapse_capgroups.rules.verdict import Reason, Refusal
 from synapse_capgroups.series.tending import Tending
-from synapse_capgroups.storage.chats import Chat
 
 
 class ChatGuard:
@@ -31,12 +30,14 @@ class ChatGuard:
         self._tending = tending
         self._enforce = enforce
 
-    def keeps_out(self, room_id: str, user_id: str) -> Refusal | None:
+    async def keeps_out(self, room_id: str, user_id: str) -> Refusal | None:
         """Why somebody cannot join a room; None if it is no chat, or if it is theirs."""
-        person = self._chats.person_of(room_id)
-        if person is None or user_id in (person, self._chats.user_id):
+        known = self._chats.known
+        if user_id == self._chats.user_id or not known.has(room_id):
             return None
-        return Refusal(Reason.CONCIERGE_CHAT)
+        # Any other room can be taken for a chat by chance.
+        is_chat = not known.is_of(room_id, user_id) and await known.person_of(room_id) is not None
+        return Refusal(Reason.CONCIERGE_CHAT) if is_chat else None
 
     async def refusal(self, change: MembershipChange) -> Refusal | None:
         """Why a membership must not change in this way; None if it may. Binds server admins too."""
@@ -48,7 +49,7 @@ class ChatGuard:
                 await self._scope.is_concierges(change.room_id)
             )
             return None if own or not self._enforce else Refusal(Reason.CONCIERGE_OUTSIDE)
-        return self.keeps_out(change.room_id, change.target)
+        return await self.keeps_out(change.room_id, change.target)
 
     def changed_soon(self, change: MembershipChange) -> None:
         """After a change: answer an invitation, close a chat that somebody has left, or bring a
@@ -60,6 +61,7 @@ class ChatGuard:
         elif change.action == "join" and self._scope.is_organisers_space(change.room_id):
             self._tending.joined_soon(change.room_id, change.target)
         elif change.action in ("leave", "kick", "ban"):
-            person = self._chats.person_of(change.room_id)
-            if person is not None and change.target in (person, self._chats.user_id):
-                self._chats.close_soon(Chat(person, change.room_id, True))
+            room_id, target = change.room_id, change.target
+            is_the_concierge = target == self._chats.user_id and self._chats.known.has(room_id)
+            if is_the_concierge or self._chats.known.is_of(room_id, target):
+                self._chats.close_soon(room_id)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from synapse.module_api import JsonDict, LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.concierge.chat_rooms import ChatRooms
+from synapse_capgroups.concierge.known_chats import KnownChats
 from synapse_capgroups.concierge.languages_spoken import Languages
 from synapse_capgroups.concierge.voice import one_line
 from synapse_capgroups.groups.names import group_name
@@ -54,21 +54,12 @@ class ConciergeChats:
         self.user_id = user_id
         self._words = words
         self.languages = Languages(api, database, words.language)
-        self._rooms = ChatRooms()
+        self.known = KnownChats(api, database)
         self._visited: set[str] = set()
-        api.register_cached_function(self._rooms)  # type: ignore[arg-type]
-
-    async def remember_rooms(self) -> None:
-        """Read all chats into memory. At start, on every process."""
-        self._rooms.remember(await self._database.run("chats", Chats.all_rooms))
-
-    def person_of(self, room_id: str) -> str | None:
-        """The person of a chat; None if the room is no chat. In memory."""
-        return self._rooms.person_of(room_id)
 
     def may_enter(self, room_id: str) -> bool:
         """Whether the concierge may join a room that somebody else made."""
-        return room_id in self._visited or self.person_of(room_id) is not None
+        return room_id in self._visited or self.known.has(room_id)
 
     @contextlib.contextmanager
     def visiting(self, room_id: str) -> Iterator[None]:
@@ -123,7 +114,7 @@ class ConciergeChats:
         if not await self._database.run("chat", lambda txn: Chats.add(txn, user_id, room_id)):
             await self._api.delete_room(room_id)  # Two were opened at once; the other was first.
             return
-        await self._tell_all(room_id, user_id)
+        await self.known.tell_all(room_id, user_id)
         try:
             await set_membership(
                 self._api, self.user_id, user_id, room_id, "invite", {"is_direct": True}
@@ -175,7 +166,7 @@ class ConciergeChats:
             chat = Chat(user_id, room_id, True)
             if not await self._database.run("chat", lambda txn: Chats.add(txn, user_id, room_id)):
                 return False
-            await self._tell_all(room_id, user_id)
+            await self.known.tell_all(room_id, user_id)
             try:
                 await set_membership(self._api, self.user_id, self.user_id, room_id, "join")
             except BaseException:
@@ -254,19 +245,19 @@ class ConciergeChats:
             }
         )
 
-    async def _tell_all(self, room_id: str, user_id: str) -> None:
-        """Tell every process whose room this is."""
-        await self._api.invalidate_cache(self._rooms, (room_id, user_id))  # type: ignore[arg-type]
-
     async def close(self, chat: Chat) -> None:
         """Forget a chat and delete its room."""
         if await self._forget(chat):
             with contextlib.suppress(SynapseError):  # It is being deleted.
                 await self._api.delete_room(chat.room_id)
 
-    def close_soon(self, chat: Chat) -> None:
-        """The same in the background."""
-        self._api.run_as_background_process("capgroups_leaving", self.close, chat)
+    def close_soon(self, room_id: str) -> None:
+        """Close a chat that somebody has left, in the background."""
+        self._api.run_as_background_process("capgroups_leaving", self._close_room, room_id)
+
+    async def _close_room(self, room_id: str) -> None:
+        if (user_id := await self.known.person_of(room_id)) is not None:
+            await self.close(Chat(user_id, room_id, True))
 
     async def _forget(self, chat: Chat) -> bool:
         """False if that has been done."""
@@ -276,7 +267,7 @@ class ConciergeChats:
 
         if not await self._database.run("chat", forget):
             return False
-        await self._tell_all(chat.room_id, "")
+        await self.known.tell_all(chat.room_id, "")
         return True
 
 

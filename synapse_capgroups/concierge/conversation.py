@@ -60,9 +60,9 @@ class Concierge:
     def hears(self, event: EventBase) -> bool:
         """Whether a message is for the concierge. Asked for every event: it only reads memory."""
         return (
-            self._chats.person_of(event.room_id) == event.sender
-            and event.type in ("m.room.message", "m.room.encrypted")
+            event.type in ("m.room.message", "m.room.encrypted")
             and event.content.get("msgtype") != "m.notice"  # A bot's; two would talk for ever.
+            and self._chats.known.is_of(event.room_id, event.sender)
         )
 
     def answer_soon(self, event: EventBase) -> None:

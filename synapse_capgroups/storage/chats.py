@@ -33,6 +33,20 @@ class Chats:
         return row[0] if row else None
 
     @staticmethod
+    def person_of(txn: LoggingTransaction, room_id: str) -> str | None:
+        """Whose chat a room is; None if it is none."""
+        txn.execute("SELECT user_id FROM capgroups_chats WHERE room_id = ?", (room_id,))
+        row = txn.fetchone()
+        return row[0] if row else None
+
+    @staticmethod
+    def count(txn: LoggingTransaction) -> int:
+        """How many there are. Reads an index from end to end."""
+        txn.execute("SELECT COUNT(*) FROM capgroups_chats")
+        ((number,),) = txn.fetchall()
+        return int(number)
+
+    @staticmethod
     def among(txn: LoggingTransaction, user_ids: Collection[str]) -> set[str]:
         """Those of these people who have a chat."""
         found: set[str] = set()
@@ -92,6 +106,25 @@ class Chats:
             (user_id,),
         )
         return txn.fetchone() is not None
+
+    @staticmethod
+    def rooms_without_a_row(txn: LoggingTransaction, concierge: str, most: int) -> list[str]:
+        """Rooms that the concierge is in, and that are no chat, door or organisers' space.
+
+        Looks at each of its rooms, by the indexes of those tables.
+        """
+        txn.execute(
+            """
+            SELECT own.room_id FROM current_state_events AS own
+            WHERE own.type = 'm.room.member' AND own.state_key = ? AND own.membership = 'join'
+            AND NOT EXISTS (SELECT 1 FROM capgroups_chats WHERE room_id = own.room_id)
+            AND NOT EXISTS (SELECT 1 FROM capgroups_codes WHERE door = own.room_id)
+            AND NOT EXISTS (SELECT 1 FROM capgroups_series_spaces WHERE room_id = own.room_id)
+            LIMIT ?
+            """,
+            (concierge, most),
+        )
+        return [room_id for (room_id,) in txn.fetchall()]
 
     @staticmethod
     def page(txn: LoggingTransaction, after: str, most: int) -> list[Chat]:

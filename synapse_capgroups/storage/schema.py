@@ -515,6 +515,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         CREATE INDEX capgroups_readers_age ON capgroups_readers (told_at)
         WHERE NOT is_quiet AND language IS NULL
         """,
+        "CREATE INDEX capgroups_chats_room ON capgroups_chats (room_id)",
         # Groups whose owners know that they are nearly full, and of which of the two limits.
         """
         CREATE TABLE capgroups_nearly_full (
