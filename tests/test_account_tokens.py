@@ -10,6 +10,7 @@ from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.demo.person import Person, Reply, expect
 from synapse_capgroups.limits.table import ACCOUNTS_BY_CODES_A_DAY
 from tests.conftest import API, CAP, CODE_LIMIT, Clusters, Server, Starter, eventually
+from tests.test_concierge import ENGLISH, person_with_group
 from tests.test_random_ids import OPEN
 
 pytestmark = pytest.mark.both_engines
@@ -258,3 +259,10 @@ def test_where_another_service_makes_the_accounts_the_server_does_not_start(
     with pytest.raises(StartError) as failed:
         server.homeserver.start()
     assert "Set codes.registration to false." in failed.value.output
+
+
+def test_whoever_makes_a_code_is_told_that_it_makes_accounts(start: Starter) -> None:
+    server = start(module=MODULE, settings=BY_TOKEN)
+    chat, _ = person_with_group(server)
+    _, said = chat.say("code", answers=2)
+    assert str(said["body"]).splitlines()[-1] == ENGLISH.say("code_accounts")

@@ -36,6 +36,7 @@ class CodeCommands:
         self._who = who
         self._config = config
         self._words = config.words
+        self._accounts = config.codes.registration
 
     def answers(self) -> dict[str, Answer]:
         """All commands about codes, by their words."""
@@ -55,7 +56,7 @@ class CodeCommands:
             raise not_made(e, self._config) from e
         await self._pictures.send(asked.room_id, code, named.name)
         uses = self._words.say("for_uses", uses=code.max_uses) if code.max_uses else ""
-        return self._words.say(
+        said = self._words.say(
             "code",
             group=named.called,
             until=date(code.expires_at),
@@ -63,6 +64,8 @@ class CodeCommands:
             url=self._sharing.url(code),
             code_id=code.code_id,
         )
+        # Whoever gives it away should know.
+        return "\n".join([said, self._words.say("code_accounts")]) if self._accounts else said
 
     async def _me(self, asked: Asked) -> str:
         wish = code_wish(asked.rest)
