@@ -244,6 +244,9 @@ def _postgres(arguments: Mapping[str, Any], timeout: int) -> Iterator[Opened]:
                 # All rows are fetched, not the first tenth of them as PostgreSQL would guess.
                 cursor.execute("SET LOCAL cursor_tuple_fraction = 1.0")
                 cursor.execute("SET LOCAL work_mem = '64MB'")
+                # Hundreds of short statements: to start helpers for each takes longer than it
+                # saves, and a running Synapse may want them.
+                cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
                 yield OpenedPostgres(cursor)
             connection.rollback()
         except psycopg2.errors.InsufficientPrivilege as e:
