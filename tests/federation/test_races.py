@@ -14,6 +14,7 @@ import pytest
 from synapse_capgroups.demo.cluster import Cluster
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import eventually
+from tests.federation.forging import Forger
 from tests.federation.lab import FederatingServer, Lab, Labs
 from tests.federation.looking import (
     agree,
@@ -292,3 +293,38 @@ def test_minutes_of_nonsense_by_a_rogue_server_get_nobody_in(start_lab: Labs) ->
     lab.hs1.homeserver.start()
     expect(tom.send(room, "Still here."))
     assert agree(lab, room, among=honest) == members
+
+
+@pytest.mark.long(2)
+@pytest.mark.parametrize("version", ["10", "11", "12"])
+def test_events_that_a_server_makes_up_get_nobody_in(start_lab: Labs, version: str) -> None:
+    """Case 10: real events, changed at random and signed anew, on old forks and on each other."""
+    lab = start_lab({"cap": 8, "code_limit": 8})
+    alice, rosa, tom = (server.person() for server in lab.servers)
+    room = alice.new_room(room_version=version)
+    for guest in (rosa, tom):
+        expect(alice.invite(room, guest))
+        expect(accept(guest, room))
+    honest = [lab.hs1, lab.hs3]
+    members = agree(lab, room)
+    strangers = [*lab.hs2.people(3), lab.hs1.person(), lab.hs3.person()]
+    people = [person.user_id for person in (alice, rosa, tom, *strangers)]
+    forger = Forger(lab.hs2, room, version, rosa)
+    sent = 0
+    until = time.monotonic() + NONSENSE_SECONDS
+    while time.monotonic() < until:
+        known = forger.known(lab.hs1, rejected=random.random() < 0.2)
+        pdus = [forger.forge(known, people) for _ in range(5)]
+        for server in honest:
+            assert forger.send(server, pdus) == 200
+            assert eventually(partial(forger.is_heard, server), 60)
+        sent += len(pdus)
+        expect(random.choice((alice, tom)).send(room, "People here write to each other."))
+        assert joined(lab.hs1, room) == members
+    [(rejected,)] = lab.hs1.query("SELECT COUNT(*) FROM rejections")
+    print(f"version {version}: {sent} made-up events, {rejected} rejected by the rules")
+    assert rejected > 20, "the others were not even looked at"
+    assert agree(lab, room, 120, among=honest) == members
+    assert state_members(lab.hs1, room) == members
+    assert alice.state(room, "m.room.join_rules").body["join_rule"] == "invite"
+    assert levels(lab.hs1, room)["users"][rosa.user_id] == 0
