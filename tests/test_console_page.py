@@ -87,6 +87,7 @@ def test_a_link_opens_the_console_and_is_gone_from_the_address(opened: Any, serv
     expect(page.get_by_role("heading", level=1)).to_have_text("My groups")
     expect(page.get_by_role("heading", name="Garden neighbours")).to_be_visible()
     assert "1 of 6 members" in text(page)
+    assert "null" not in text(page)
     assert secret not in page.url
     assert secret not in page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
     assert page.context.cookies() == []
@@ -290,6 +291,7 @@ def test_every_view_fits_a_phone_and_has_no_flaw_that_axe_finds(
     expect(page.get_by_role("heading", level=1)).to_have_text(words["my_groups"])
 
     def check() -> None:
+        assert not {"null", "undefined", "NaN"} & set(text(page).split())
         assert flaws(page) == []
         assert [overflow(page, width) for width in (320, 360, 1280)] == [0, 0, 0]
 

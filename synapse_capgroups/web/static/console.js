@@ -90,7 +90,7 @@ function view(where, id) {
 
 function show(children) {
   const focused = main.contains(document.activeElement) || document.activeElement === document.body;
-  main.replaceChildren(...children);
+  main.replaceChildren(...children.filter((child) => child !== null)); // The browser would write "null".
   const title = main.querySelector("h1");
   document.title = title ? `${title.textContent} – ${say("title")}` : say("title");
   if (focused) main.focus({ preventScroll: true });
