@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg2
 import pytest
@@ -86,7 +87,7 @@ def test_a_file_that_is_not_there_is_told(
 @COMMANDS
 @on_sqlite
 def test_files_and_folders_of_somebody_else_are_told(
-    engine: Server, command: str, cannot_run: CannotRun, tmp_path_factory: pytest.TempPathFactory
+    engine: Server, command: str, cannot_run: CannotRun
 ) -> None:
     """As whoever runs a command with another account than Synapse has."""
     mine = yaml_of(engine)
@@ -95,17 +96,16 @@ def test_files_and_folders_of_somebody_else_are_told(
         cannot_run("Run this as the user that runs Synapse", command, mine)
     with without_rights(mine.parent):
         cannot_run("Run this as the user that runs Synapse", command, mine)
-    # The database alone is Synapse's, in a folder of its own.
-    elsewhere = Path(tmp_path_factory.mktemp("readable"))
-    for folder in (elsewhere, *elsewhere.parents[:2]):
-        folder.chmod(0o755)
-    copied = elsewhere / "homeserver.yaml"
-    copied.write_text(mine.read_text())
-    copied.chmod(0o644)
     database = mine.parent / "homeserver.db"
-    for path in (database, mine.parent):
-        with without_rights(path):
-            cannot_run(f"Cannot read the database {database}: Permission", command, copied)
+    # The database alone is Synapse's, in a folder of its own. pytest's folders are the runner's.
+    with TemporaryDirectory() as elsewhere:
+        Path(elsewhere).chmod(0o755)
+        copied = Path(elsewhere) / "homeserver.yaml"
+        copied.write_text(mine.read_text())
+        copied.chmod(0o644)
+        for path in (database, mine.parent):
+            with without_rights(path):
+                cannot_run(f"Cannot read the database {database}: Permission", command, copied)
 
 
 @COMMANDS

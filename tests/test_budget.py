@@ -42,6 +42,7 @@ class Budget:
 CALLS = {
     "GET join": Budget(0),
     "GET console": Budget(0),
+    "GET widget": Budget(0),
     "GET console/console.js": Budget(0),
     "GET console/console.css": Budget(0),
     "GET join/join.js": Budget(0),
@@ -66,7 +67,7 @@ CALLS = {
     "GET v1/groups/{room}/avatar": Budget(2),
     "GET v1/me/requests": Budget(1),
     "GET v1/me/remarks": Budget(1),
-    "PUT v1/me/remarks/{user}": Budget(3),
+    "PUT v1/me/remarks/{user_id}": Budget(3),
     "PUT v1/groups/{room}/name": Budget(4),
     "DELETE v1/groups/{room}/codes/{code_id}": Budget(8),
     "DELETE v1/codes/{code_id}": Budget(8),
@@ -239,15 +240,14 @@ def test_each_call_stays_within_its_budget(server: Server) -> None:
             session_id=code["code_id"],
             room=quote(code.get("room", room)),
             code_id=code["code_id"],
-            user_id=code.get("user_id"),
-            user=visitor.user_id,
+            user_id=code.get("user_id", visitor),
         ).split(" ")
         body = {
             "secret": code["secret"], "displayname": code["code_id"], "link": code["code_id"],
             "on": True, "approve": True, "name": code["code_id"],
         }  # fmt: skip
         who = visitor if "preview" in path else people[0]
-        if path.startswith(("join", "console")):
+        if path.startswith(("join", "console", "widget")):
             return who.call(method, PAGE.removesuffix("join") + path)
         return who.call(method, API.removesuffix("v1") + path, None if method == "GET" else body)
 
