@@ -303,10 +303,10 @@ def test_the_concierges_invitation_has_a_picture(start: Starter) -> None:
     server.homeserver.stop()
     server.query("DELETE FROM local_media_repository WHERE media_id = ?", shown.rpartition("/")[2])
     server.homeserver.start()
-    profile = f"/profile/{CONCIERGE}/avatar_url"
-    assert eventually(
-        lambda: expect(person.call("GET", profile)).body["avatar_url"] not in ("", shown)
-    )
+    third = server.person()
+    third.new_room(name="Cake")
+    assert eventually(lambda: invitations(third) != [])
+    assert avatar_on_invitation(third, invitations(third)[0]) not in ("", shown)
 
 
 def test_an_avatar_that_a_server_admin_has_chosen_stays(start: Starter) -> None:
@@ -315,6 +315,7 @@ def test_an_avatar_that_a_server_admin_has_chosen_stays(start: Starter) -> None:
     path = f"/_synapse/admin/v2/users/{CONCIERGE}"
     chosen = "mxc://elsewhere.example/logo"
     profile = f"/profile/{CONCIERGE}/avatar_url"
+    server.person().new_room(name="Chess")
     assert eventually(lambda: "avatar_url" in admin.call("GET", profile).body)
     expect(admin.call("PUT", path, {"avatar_url": chosen}))
     server.homeserver.stop()

@@ -11,7 +11,6 @@ import attrs
 from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse.module_api.errors import SynapseError
 
-from synapse_capgroups.concierge.portrait import give_portrait
 from synapse_capgroups.inside.registration import (
     check_not_reserved,
     make_account,
@@ -77,8 +76,6 @@ class ConciergeAccount:
             await revive_account(self._api, self._user_id, _NAME)
         if not found.exists and self._enforce:
             await self._make()
-        if self._enforce:
-            await give_portrait(self._api, self._user_id)
 
     def _look(self, txn: LoggingTransaction) -> _Found:
         is_support = Users.is_support(txn, self._user_id)

@@ -14,6 +14,7 @@ from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.concierge.known_chats import KnownChats
 from synapse_capgroups.concierge.languages_spoken import Languages
+from synapse_capgroups.concierge.portrait import Portrait
 from synapse_capgroups.concierge.voice import one_line
 from synapse_capgroups.groups.names import group_name
 from synapse_capgroups.inside.creations import create_plain_room
@@ -55,6 +56,7 @@ class ConciergeChats:
         self._words = words
         self.languages = Languages(api, database, words.language)
         self.known = KnownChats(api, database)
+        self._portrait = Portrait(api, user_id)
         self._visited: set[str] = set()
 
     def may_enter(self, room_id: str) -> bool:
@@ -97,6 +99,7 @@ class ConciergeChats:
             await self._make(user_id, made)
 
     async def _make(self, user_id: str, made: str | None = None) -> None:
+        await self._portrait.hang()
         room_id = await create_plain_room(
             self._api,
             self.user_id,

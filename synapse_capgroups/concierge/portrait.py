@@ -18,22 +18,34 @@ _FINE = 4
 _BACKDROP, _PEOPLE, _FIRST = "#0b6450", "#9fd3c3", "#ffffff"  # The pages' own green.
 
 
-async def give_portrait(api: ModuleApi, user_id: str) -> None:
-    """Give the account a picture, unless it has one that can be shown.
+class Portrait:
+    """Gives the account a picture, before the first chat that a process opens."""
 
-    Rooms that it is in are not changed: each would get an event. A process without a media
-    repository leaves it as it is.
-    """
-    try:
-        profile = await api.get_profile_for_user(user_id.partition(":")[0][1:])
-        if profile.avatar_url and await is_uploaded(api, profile.avatar_url):
+    def __init__(self, api: ModuleApi, user_id: str) -> None:
+        self._api = api
+        self._user_id = user_id
+        self._was_looked_at = False
+
+    async def hang(self) -> None:
+        """Give the account a picture, unless it has one that can be shown. Once in a process.
+
+        Rooms that it is in are not changed: each would get an event. A process without a media
+        repository leaves it as it is.
+        """
+        if self._was_looked_at:
             return
-        await set_avatar(api, user_id, await upload(api, user_id, "image/png", portrait()))
-    except SynapseError as e:
-        # The disk is full, or somebody does not allow it. The concierge works without.
-        logger.warning("The concierge gets no picture: %s", e.msg)
-    except Exception:
-        logger.exception("The concierge gets no picture")
+        self._was_looked_at = True
+        api, user_id = self._api, self._user_id
+        try:
+            profile = await api.get_profile_for_user(user_id.partition(":")[0][1:])
+            if profile.avatar_url and await is_uploaded(api, profile.avatar_url):
+                return
+            await set_avatar(api, user_id, await upload(api, user_id, "image/png", portrait()))
+        except SynapseError as e:
+            # The disk is full, or somebody does not allow it. The concierge works without.
+            logger.warning("The concierge gets no picture: %s", e.msg)
+        except Exception:
+            logger.exception("The concierge gets no picture")
 
 
 def portrait() -> bytes:
