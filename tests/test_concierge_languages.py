@@ -27,6 +27,12 @@ def test_whoever_writes_in_another_language_is_answered_in_it_until_they_change_
     assert chat.ask("帮助") == CHINESE.say("help")
     assert chat.ask("In English, please") == ENGLISH.say("language")
     assert chat.ask("help") == ENGLISH.say("help")
+    # The name of a picture is no word of theirs.
+    picture = {"msgtype": "m.image", "body": "Hilfe", "url": "mxc://a/b"}
+    before = len(chat.messages())
+    expect(chat.person.call("PUT", f"/rooms/{chat.room}/send/m.room.message/1", picture))
+    assert eventually(lambda: len(chat.messages()) > before)
+    assert chat.ask("help") == ENGLISH.say("help")
     other, _ = person_with_group(server)
     assert other.ask("help") == ENGLISH.say("help")
 
@@ -37,7 +43,9 @@ def test_the_language_of_the_server_is_where_everybody_begins(start: Starter) ->
     assert chat.ask("help") == GERMAN.say("help")
     assert chat.ask("hello") == ENGLISH.say("help")
     assert chat.ask("deutsch") == GERMAN.say("language")
-    assert server.query("SELECT language FROM capgroups_readers") == [(None,)]
+    # The sweep may have forgotten the row by now.
+    on_record = "SELECT language FROM capgroups_readers WHERE language IS NOT NULL"
+    assert server.query(on_record) == []
 
 
 def test_a_name_in_another_language_changes_nothing(server: Server) -> None:

@@ -14,7 +14,7 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.concierge.asking import FORWARDED, Answer, Asked, Misunderstanding, sorry
 from synapse_capgroups.concierge.chats import ConciergeChats
 from synapse_capgroups.concierge.forwarding import MEDIA
-from synapse_capgroups.concierge.lines import MOST_LINES, commands, dropped, language
+from synapse_capgroups.concierge.lines import MOST_LINES, commands, dropped
 from synapse_capgroups.concierge.understanding import Understood
 from synapse_capgroups.concierge.voice import parts, shortened
 from synapse_capgroups.config import Config
@@ -77,12 +77,16 @@ class Concierge:
             logger.info("The concierge cannot answer in %s: %s", event.room_id, e)
 
     async def _answer_all(self, room_id: str, user_id: str, event: EventBase) -> None:
-        body = event.content.get("body")
-        wrote = language(body) if isinstance(body, str) else None
+        kind, body = event.content.get("msgtype"), event.content.get("body")
+        # The body of a picture is the name of its file.
+        meant = commands(body) if kind == "m.text" and isinstance(body, str) else []
+        wrote = next((one.language for one in meant if one.language is not None), None)
         async with self._chats.languages.speaking_to(user_id, wrote):
-            await self._answer_each(room_id, user_id, event)
+            await self._answer_each(room_id, user_id, event, meant)
 
-    async def _answer_each(self, room_id: str, user_id: str, event: EventBase) -> None:
+    async def _answer_each(
+        self, room_id: str, user_id: str, event: EventBase, meant: list[Understood]
+    ) -> None:
         kind, body = event.content.get("msgtype"), event.content.get("body")
         if not self._enforce:
             await self._say_if_allowed(room_id, user_id, self._words.say("trial"))
@@ -96,7 +100,7 @@ class Concierge:
         elif kind != "m.text" or not isinstance(body, str):
             await self._say_if_allowed(room_id, user_id, self._words.say("text_only"))
         else:
-            for command in commands(body) or [Understood("help")]:
+            for command in meant or [Understood("help")]:
                 if not await self._allows(room_id, user_id):
                     return
                 await self._say(room_id, await self._carried_out(event, command))

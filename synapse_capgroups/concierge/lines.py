@@ -25,11 +25,6 @@ def commands(body: str) -> list[Understood]:
     return found
 
 
-def language(body: str) -> str | None:
-    """The language in which a message is written, if its phrases say it."""
-    return next((one.language for one in commands(body) if one.language is not None), None)
-
-
 def dropped(body: str) -> int:
     """How many commands of a message are not read."""
     read = commands(body)
