@@ -40,7 +40,8 @@ class Portrait:
             profile = await api.get_profile_for_user(user_id.partition(":")[0][1:])
             if profile.avatar_url and await is_uploaded(api, profile.avatar_url):
                 return
-            await set_avatar(api, user_id, await upload(api, user_id, "image/png", portrait()))
+            picture = await api.defer_to_thread(portrait)
+            await set_avatar(api, user_id, await upload(api, user_id, "image/png", picture))
         except SynapseError as e:
             # The disk is full, or somebody does not allow it. The concierge works without.
             logger.warning("The concierge gets no picture: %s", e.msg)
