@@ -188,6 +188,7 @@ def test_a_remark_that_cannot_be_kept_is_refused_and_loses_nothing(server: Serve
         ("@nobody:localhost", "Bob", 404),
         ("bob", "Bob", 400),
         ("@bob", "Bob", 400),
+        (f"@{'x' * 300}:elsewhere.example", "Bob", 400),
         (other.user_id, "x" * 257, 400),
         (other.user_id, 5, 400),
     ):

@@ -13,6 +13,7 @@ from synapse.module_api import ModuleApi
 ACCOUNT_DATA_TYPE = "work.banananet.msc3865.user_given.user.displayname"
 
 _LONGEST = 256
+_LONGEST_ID = 255
 _MOST = 2000
 
 
@@ -48,7 +49,9 @@ class Remarks:
             NoSuchPersonError: the other would be of this server, and has no account there.
             RemarkError: the name is too long, or there are too many.
         """
-        if not (other.startswith("@") and ":" in other and other.isprintable()):
+        if not (other.startswith("@") and ":" in other and other.isprintable()) or (
+            len(other) > _LONGEST_ID
+        ):
             raise NotAPersonError
         if name and self._api.is_mine(other) and await self._api.check_user_exists(other) is None:
             raise NoSuchPersonError
