@@ -3,11 +3,10 @@
 What only one of them can be given is in its own file.
 """
 
-import os
+import ctypes
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg2
 import pytest
@@ -21,7 +20,8 @@ on_postgres = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 on_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 COMMANDS = pytest.mark.parametrize("command", ["check", "report", "adopt", "remove"])
 
-_NOBODY = 65534
+_CAPABILITIES_3 = 0x20080522
+_PASS_OVER = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -64,17 +64,32 @@ def yaml_of(server: Server) -> Path:
 
 @contextmanager
 def without_rights(path: Path) -> Iterator[None]:
-    """Nobody may read a file or look into a folder, not even whom the tests run as."""
+    """Nobody may read a file or look into a folder, not even root.
+
+    Root stays root: it must read Python's own files, wherever they are.
+    """
     before = path.stat().st_mode
-    user = os.geteuid()
     path.chmod(0)
     try:
-        if user == 0:
-            os.seteuid(_NOBODY)
+        with _as_others():
+            yield
+    finally:
+        path.chmod(before)
+
+
+@contextmanager
+def _as_others() -> Iterator[None]:
+    """This thread gives up to pass over the rights of files for a while (capabilities(7))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0)
+    before = (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, before) == 0
+    effective, *others = before
+    assert libc.capset(header, (ctypes.c_uint32 * 6)(effective & ~_PASS_OVER, *others)) == 0
+    try:
         yield
     finally:
-        os.seteuid(user)
-        path.chmod(before)
+        assert libc.capset(header, before) == 0
 
 
 @COMMANDS
@@ -87,7 +102,7 @@ def test_a_file_that_is_not_there_is_told(
 @COMMANDS
 @on_sqlite
 def test_files_and_folders_of_somebody_else_are_told(
-    engine: Server, command: str, cannot_run: CannotRun
+    engine: Server, tmp_path: Path, command: str, cannot_run: CannotRun
 ) -> None:
     """As whoever runs a command with another account than Synapse has."""
     mine = yaml_of(engine)
@@ -97,15 +112,12 @@ def test_files_and_folders_of_somebody_else_are_told(
     with without_rights(mine.parent):
         cannot_run("Run this as the user that runs Synapse", command, mine)
     database = mine.parent / "homeserver.db"
-    # The database alone is Synapse's, in a folder of its own. pytest's folders are the runner's.
-    with TemporaryDirectory() as elsewhere:
-        Path(elsewhere).chmod(0o755)
-        copied = Path(elsewhere) / "homeserver.yaml"
-        copied.write_text(mine.read_text())
-        copied.chmod(0o644)
-        for path in (database, mine.parent):
-            with without_rights(path):
-                cannot_run(f"Cannot read the database {database}: Permission", command, copied)
+    # The database alone is Synapse's, in a folder of its own.
+    copied = tmp_path / "homeserver.yaml"
+    copied.write_text(mine.read_text())
+    for path in (database, mine.parent):
+        with without_rights(path):
+            cannot_run(f"Cannot read the database {database}: Permission", command, copied)
 
 
 @COMMANDS

@@ -69,9 +69,8 @@ def read(paths: Sequence[str]) -> ServerConfig:
             folder = Path(files[-1]).absolute().parent
             parsed.parse_config_dict(_without_side_effects(raw), str(folder), str(folder))
     except OSError as e:
-        raise CannotRunError(
-            f"Cannot read {e.filename}: {e.strerror}. Run this as the user that runs Synapse."
-        ) from e
+        what = f"{e.filename}: {e.strerror}" if e.filename else f"what Synapse needs: {e}"
+        raise CannotRunError(f"Cannot read {what}. Run this as the user that runs Synapse.") from e
     except yaml.YAMLError as e:
         raise CannotRunError(f"{', '.join(paths)} is no YAML: {e}") from e
     except ConfigError as e:
