@@ -12,8 +12,7 @@ from synapse.module_api import EventBase, ModuleApi
 from synapse_capgroups.federation.levels import Levels
 from synapse_capgroups.federation.removing import Removing
 from synapse_capgroups.groups.scope import Scope
-from synapse_capgroups.inside.power_levels import send_state
-from synapse_capgroups.inside.received import becomes_state, lets_in
+from synapse_capgroups.inside.received import becomes_state, is_state, lets_in
 from synapse_capgroups.rules import seclusion
 from synapse_capgroups.rules.federation import put_right
 from synapse_capgroups.rules.power_levels import POWER_LEVELS
@@ -25,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _MEMBER = "m.room.member"
 _REMEMBERED_JOINS = 10_000
+_PAUSES = (0.1, 0.5, 2, 5)
+"""Seconds before a look whether a group is still closed."""
 _CONCERNED = seclusion.SECLUDING | {_MEMBER, POWER_LEVELS}
 
 
@@ -83,15 +84,19 @@ class Afar:
             await self._removing.remove(group, event.state_key, Refusal(reason))
 
     async def _opened(self, group: Group, event: EventBase) -> None:
-        """Close a group that a person of another server has opened."""
+        """Close a group that a person of another server has opened.
+
+        Whoever writes something at this moment can follow the opening, and not what closes it; then
+        the group is open again.
+        """
         content = put_right(event.type, event.content, None)
         if content is None:
             return
-        there = await self._levels.standing(group)
-        sender = there.sender(event.type)
-        if sender is not None:
-            await send_state(self._api, sender, group.room_id, event.type, content)
-        done = sender is not None
+        for pause in _PAUSES:
+            done = await self._levels.put_right(group, event.type, event.state_key, content)
+            await self._api.sleep(pause)
+            if not done or not await is_state(self._api, event):
+                break
         metrics.PUT_RIGHT.labels("yes" if done else "no").inc()
         journal.put_right(group.room_id, event.sender, event.type, done=done)
 

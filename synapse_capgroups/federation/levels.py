@@ -67,6 +67,10 @@ class Standing:
         """The guarded power levels and their sender; None if nobody here can write them."""
         return level_changes.towards_guarded(self.content, self.local, self.facts)
 
+    def restated(self) -> tuple[str, Mapping[str, Any]] | None:
+        """The power levels once more and their sender, as `level_changes.restated` has them."""
+        return level_changes.restated(self.content, self.local, self.facts)
+
 
 class Levels:
     """Keeps the power levels of groups as `rules.power_levels` has them."""
@@ -116,6 +120,27 @@ class Levels:
         if invitee is not None and _can_invite(invitee, levels, there.facts):
             return Refusal(Reason.NO_LOCAL_MODERATOR)
         return ALLOWED
+
+    async def put_right(
+        self, group: Group, event_type: str, state_key: str, content: Mapping[str, Any]
+    ) -> bool:
+        """Replace state of a group, and see that what was there does not come back.
+
+        Returns:
+            Whether somebody here had the power.
+        """
+        async with one_process_at_a_time(self._api, "power_levels", group.room_id):
+            there = await self.standing(group)
+            sender = there.sender(event_type)
+            if sender is None:
+                return False
+            await send_state(
+                self._api, sender, group.room_id, event_type, content, state_key=state_key
+            )
+            again = there.restated()
+            if again is not None:
+                await send_state(self._api, again[0], group.room_id, POWER_LEVELS, again[1])
+            return True
 
     async def standing(self, group: Group, invitee: str | None = None) -> Standing:
         """Who has which power in a group now, with invitees counted among those who are there.

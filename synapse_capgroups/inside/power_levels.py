@@ -49,7 +49,13 @@ def watch_power_levels(api: ModuleApi, around: LevelsHook) -> None:
 
 
 async def send_state(
-    api: ModuleApi, sender: str, room_id: str, event_type: str, content: Mapping[str, Any]
+    api: ModuleApi,
+    sender: str,
+    room_id: str,
+    event_type: str,
+    content: Mapping[str, Any],
+    *,
+    state_key: str = "",
 ) -> None:
     """Send a state event in the name of a local person, without limits or questions of consent.
 
@@ -65,7 +71,7 @@ async def send_state(
             create_requester(sender, authenticated_entity=api.server_name),
             {
                 "type": event_type,
-                "state_key": "",
+                "state_key": state_key,
                 "room_id": room_id,
                 "sender": sender,
                 "content": dict(content),

@@ -15,12 +15,13 @@ async def becomes_state(api: ModuleApi, event: EventBase) -> bool:
 
     It is heard of before it is written, and a busy server may fetch others first.
     """
+    return await _within_a_minute(api, lambda: is_state(api, event))
 
-    async def is_state() -> bool:
-        now = await _now(api, event)
-        return now is not None and now.event_id == event.event_id
 
-    return await _within_a_minute(api, is_state)
+async def is_state(api: ModuleApi, event: EventBase) -> bool:
+    """Whether an event is its room's state now."""
+    now = await _now(api, event)
+    return now is not None and now.event_id == event.event_id
 
 
 async def lets_in(api: ModuleApi, invitation: EventBase) -> bool:

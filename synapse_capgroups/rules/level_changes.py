@@ -26,6 +26,8 @@ from synapse_capgroups.rules.power_levels import (
 
 _GREATEST = 2**53 - 1
 """The greatest number in canonical JSON."""
+_RESTATED = "org.capgroups.restated"
+"""An event type that nobody sends."""
 _Place = tuple[str | None, str]
 """A level in a content: its section, None for those at the top, and its name."""
 
@@ -128,6 +130,33 @@ def towards_guarded(
         return None
     partly = migrated(content, facts, sender)
     return (sender, partly) if may_replace(content, partly, sender, facts) else None
+
+
+def restated(
+    content: Mapping[str, object], local_members: Collection[str], facts: LevelFacts
+) -> tuple[str, Mapping[str, Any]] | None:
+    """The power levels once more, with the same meaning, for an event that comes after another.
+
+    In room version 12, state that power levels have taken away from its sender comes back by any
+    event that follows these and not what replaced it: there, resolving a conflict starts from
+    nothing, and each state event is judged by the power levels that it names itself, unless power
+    levels are in conflict as well. Power levels after the replacement are.
+
+    Synapse sends no state that is there already, so an entry comes and goes.
+
+    Returns:
+        Their sender, and the content; None where it is not needed, or nobody here can send them.
+    """
+    if not facts.creators:  # Before version 12.
+        return None
+    sender = strongest_sender(POWER_LEVELS, content, local_members, facts)
+    events = content.get("events", {})
+    if sender is None or not isinstance(events, Mapping):
+        return None
+    entry = {} if _RESTATED in events else {_RESTATED: ORDINARY}
+    others = {name: level for name, level in events.items() if name != _RESTATED}
+    new = {**content, "events": {**others, **entry}}
+    return (sender, new) if may_replace(content, new, sender, facts) else None
 
 
 def mended(

@@ -90,16 +90,37 @@ class Forger:
         now = int(time.time() * 1000)
         sent = base["origin_server_ts"]
         base["origin_server_ts"] = random.choice((0, now, now, now + 10**9, sent))
-        base["room_id"] = self._room
-        if self._is_named_by(base):
-            del base["room_id"]
-        for name in ("signatures", "hashes", "unsigned", "event_id"):
-            base.pop(name, None)
-        add_hashes_and_signatures(self._version, base, self._server.server_name, self._key)
+        self._sign(base)
         self._forged[make_event_from_dict(base, self._version).event_id] = base
         while len(self._forged) > _KEPT:
             del self._forged[next(iter(self._forged))]
         return base
+
+    def message_after(self, known: Mapping[str, Pdu], previous: str) -> Pdu:
+        """A message of the insider's, after an event of any age and nothing that came later."""
+        at = known[previous]
+        base = {
+            "type": "m.room.message", "sender": self._insider,
+            "content": {"msgtype": "m.text", "body": "x"},
+            "prev_events": [previous], "depth": at["depth"] + 1,
+            "auth_events": [
+                event_id
+                for event_id, event in known.items()
+                if (event["type"], event.get("state_key")) == (MEMBER, self._insider)
+                and event["content"]["membership"] == "join"
+            ] + [previous],
+            "origin_server_ts": int(time.time() * 1000),
+        }  # fmt: skip
+        self._sign(base)
+        return base
+
+    def _sign(self, event: Pdu) -> None:
+        event["room_id"] = self._room
+        if self._is_named_by(event):
+            del event["room_id"]
+        for name in ("signatures", "hashes", "unsigned", "event_id"):
+            event.pop(name, None)
+        add_hashes_and_signatures(self._version, event, self._server.server_name, self._key)
 
     def _deed(self, sender: str, people: Sequence[str]) -> Pdu:
         who = random.choice(people)

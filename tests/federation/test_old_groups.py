@@ -6,6 +6,7 @@ import pytest
 
 from synapse_capgroups.demo.person import Person, expect
 from tests.conftest import eventually
+from tests.federation.forging import Forger
 from tests.federation.lab import Lab, Labs, in_full
 from tests.federation.looking import agree, eventually_everywhere, memberships
 from tests.federation.people import accept
@@ -74,6 +75,39 @@ def test_an_old_group_gets_its_form_with_the_first_change_from_afar_and_is_watch
     metrics = lab.hs1.homeserver.metrics()
     assert metrics['capgroups_withdrawn_total{reason="remote_no_invite"}'] == len(before)
     assert metrics['capgroups_put_right_total{done="yes"}'] >= 1
+
+
+@pytest.mark.parametrize("version", ["12", in_full("11")])
+def test_what_was_closed_stays_closed_whatever_follows_its_opening(
+    start_lab: Labs, version: str
+) -> None:
+    """Case 14: in version 12, a message that follows no more than the demotion opened it again."""
+    lab = start_lab(None)
+    room, alice, rosa, tom = moderated(lab, version, 50)
+    lab.hs1.install_module({"cap": 6, "code_limit": 6})
+    expect(rosa.set_state(room, "m.room.join_rules", {"join_rule": "public"}))
+    assert eventually(
+        lambda: ("put_right", True) in [(w, f.get("done")) for w, f in lab.hs1.homeserver.journal()]
+    )
+    agree(lab, room)
+    forger = Forger(lab.hs2, room, version, rosa)
+    known = forger.known(lab.hs1, rejected=False)
+    [opening] = [event_id for event_id, event in known.items() if opens(event)]
+    [demotion] = [
+        event_id
+        for event_id, event in known.items()
+        if event["type"] == "m.room.power_levels" and event["prev_events"] == [opening]
+    ]
+    for server in (lab.hs1, lab.hs3):
+        assert forger.send(server, [forger.message_after(known, demotion)]) == 200
+    expect(alice.send(room, "This follows both."))
+    agree(lab, room)
+    for member in (alice, tom):
+        assert member.state(room, "m.room.join_rules").body["join_rule"] == "invite"
+
+
+def opens(event: dict[str, Any]) -> bool:
+    return bool(event["content"].get("join_rule") == "public")
 
 
 def is_removed(lab: Lab, room: str, who: Person) -> bool:
