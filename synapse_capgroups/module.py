@@ -33,6 +33,7 @@ from synapse_capgroups.inside.addresses import watch_directory
 from synapse_capgroups.inside.endings import watch_endings
 from synapse_capgroups.inside.logs import keep_out_of_logs
 from synapse_capgroups.inside.membership_changes import shape_joins, watch_memberships
+from synapse_capgroups.inside.online import keep_offline
 from synapse_capgroups.inside.power_levels import watch_power_levels
 from synapse_capgroups.inside.registration import watch_sanctions
 from synapse_capgroups.inside.remote_joins import watch_remote_joins
@@ -109,6 +110,7 @@ class CapGroups:
             watch_power_levels(api, guard.levels.send)
         if config.directory.users == "friends" and enforce:
             show_only_friends(api, database)
+        keep_offline(api, me)
         keep_out_of_logs(SECRET_IN_TEXT, IN_ITS_PLACE)
 
         # Synapse's metrics call a callback by its module and qualified name, so these are bound

@@ -191,6 +191,20 @@ def test_the_concierge_works_where_people_must_consent_first(start: Starter) -> 
     assert stranger.user_id in person.members(room)
 
 
+def test_the_concierge_is_never_online_whatever_it_says(start: Starter) -> None:
+    """To tell others that it is, Synapse would read all its rooms after each message."""
+    server = start(module=CONFIG, settings={"presence": {"enabled": True}})
+    chat, _ = person_with_group(server)
+    chat.ask("help")
+
+    def presence(user_id: str) -> dict[str, Any]:
+        reply = chat.person.call("GET", f"/presence/{user_id}/status")
+        return dict(expect(reply).body)
+
+    assert "last_active_ago" in presence(chat.person.user_id)
+    assert presence(CONCIERGE) == {"presence": "offline"}
+
+
 def test_the_concierge_works_for_those_within_the_limit_of_active_users(start: Starter) -> None:
     server = start(
         module=CONFIG,

@@ -32,6 +32,7 @@ from synapse.federation.federation_server import FederationServer
 from synapse.handlers import profile
 from synapse.handlers.deactivate_account import DeactivateAccountHandler
 from synapse.handlers.directory import DirectoryHandler
+from synapse.handlers.message import EventCreationHandler
 from synapse.handlers.register import RegistrationHandler
 from synapse.handlers.room import RoomCreationHandler, RoomShutdownHandler
 from synapse.handlers.room_member import RoomMemberHandler
@@ -195,6 +196,11 @@ def test_the_method_within_which_an_upgrade_is_judged() -> None:
     assert list(parameters)[1:4] == ["requester", "old_room_id", "new_room_id"]
     source = inspect.getsource(RoomCreationHandler.clone_existing_room)
     assert "user_may_create_room(" in source
+
+
+def test_the_message_by_which_somebody_looks_active() -> None:
+    source = inspect.getsource(EventCreationHandler._bump_active_time)
+    assert "presence.bump_presence_active_time(user, " in source
 
 
 def test_the_search_that_is_filtered() -> None:

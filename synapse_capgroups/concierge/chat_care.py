@@ -1,4 +1,4 @@
-"""Mends the concierge's chats at start, and looks after them once a minute."""
+"""Mends the concierge's chats after a start, and looks after them once a minute."""
 
 import contextlib
 import logging
@@ -19,6 +19,7 @@ from synapse_capgroups.storage.dead_ends import DeadEndRooms
 logger = logging.getLogger(__name__)
 
 _PAGE = 500
+_BETWEEN_PAGES = 0.1
 _OPENING_MS = 30 * 1000
 _MOST_UNKNOWN = 1000
 _IN_THE_MAKING_MS = 10 * 60 * 1000
@@ -52,15 +53,22 @@ class ChatCare:
         """Read all chats into memory. At start, on every process."""
         await self._chats.known.remember()
 
-    async def mend(self) -> None:
-        """At start: shut chats of earlier versions, and remove what killed processes left."""
+    async def move_in(self) -> None:
+        """At start: let nothing lead to rooms of accounts that the concierge had before."""
         if self._moving is not None:
             await self._moving.move_in()
+
+    async def mend(self) -> None:
+        """After a start: shut chats of earlier versions, and remove what killed processes left.
+
+        A million chats take some minutes, with pauses: what people do goes before.
+        """
         self._after = ""
         while True:
             await self.sweep()
             if not self._after:
                 break
+            await self._api.sleep(_BETWEEN_PAGES)
         await self._clear_up()
 
     async def sweep(self) -> None:

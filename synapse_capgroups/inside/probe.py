@@ -117,6 +117,10 @@ REQUIREMENTS = (
         "handlers.federation:FederationHandler", "on_exchange_third_party_invite_request",
         "get_federation_handler", "event_dict",
     ),
+    _wrapped(
+        "handlers.presence:BasePresenceHandler", "bump_presence_active_time",
+        "get_presence_handler", "user",
+    ),
     _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
     _called("api.auth.mas:MasDelegatedAuth", "issuer"),
     _called(

@@ -54,9 +54,10 @@ class Start:
         await self._until_done(self._chat_care.remember_rooms)
         if self._api.should_run_background_tasks():
             await self._until_done(self._account.prepare)
-            await self._until_done(self._chat_care.mend)
+            await self._until_done(self._chat_care.move_in)
             await self._until_done(self._doors.receive_unnoticed)
             await self._until_done(sweeping.sweep)
+            await self._until_done(self._chat_care.mend)
 
     async def _until_done(self, step: Callable[[], Awaitable[None]]) -> None:
         """Take one step of the start, again and again until it succeeds.
