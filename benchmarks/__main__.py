@@ -17,6 +17,7 @@ import attrs
 
 from benchmarks import (
     account,
+    chats,
     checkouts,
     decisions,
     directory,
@@ -43,6 +44,7 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "directory": directory.run,
     "decisions": decisions.run,
     "series": series.run,
+    "chats": chats.run,
     "memory": memory.run,
     "scans": scans.run,
     "previews": previews.run,

@@ -205,6 +205,51 @@ def _fill_series(cursor: Any, groups: range) -> None:
         cursor.execute(statement, _ends(groups))
 
 
+def add_chats(cursor: Any, chat: str, concierge: str, person: str, number: int) -> None:
+    """Give the concierge so many more chats like one that it has, each with another person.
+
+    They have what Synapse keeps of a membership, and one event each: the concierge's join.
+
+    Args:
+        chat: the room ID of that one, with this person invited to it.
+    """
+    room, joined = "'!' || md5('talk' || i)", "'$' || md5('talk' || i)"
+    invited, other = "'$' || md5('asked' || i)", "'@visitor' || i || ':localhost'"
+    place = {"stream_ordering": "-1000 - i", "event_stream_ordering": "-1000 - i"}
+    own = {"room_id": room, "event_id": joined, "membership_event_id": joined, **place}
+    theirs = {"room_id": room, "event_id": invited, "user_id": other, "state_key": other}
+    of_person = "room_id = %s AND user_id = %s"
+    of_state = "room_id = %s AND type = 'm.room.member' AND state_key = %s"
+    joins = (
+        "event_id IN (SELECT event_id FROM room_memberships WHERE room_id = %s AND user_id = %s)"
+    )
+    for table, condition, who, values in (
+        ("rooms", "room_id = %s", None, {"room_id": room}),
+        ("capgroups_chats", "room_id = %s", None, {"room_id": room, "user_id": other}),
+        ("events", joins, concierge, own),
+        ("event_json", joins, concierge, own),
+        ("room_memberships", of_person, concierge, own),
+        ("room_memberships", of_person, person, theirs),
+        ("local_current_membership", of_person, concierge, own),
+        ("local_current_membership", of_person, person, theirs),
+        ("current_state_events", of_state, concierge, own),
+        ("current_state_events", of_state, person, theirs),
+        ("sliding_sync_membership_snapshots", of_person, concierge, own),
+    ):
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s", (table,)
+        )
+        columns = [column for (column,) in cursor.fetchall()]
+        chosen = [values.get(column, column) for column in columns]
+        cursor.execute(
+            f"""
+            INSERT INTO {table} ({", ".join(columns)}) SELECT {", ".join(chosen)}
+            FROM {table}, generate_series(1, %s) AS i WHERE {condition}
+            """,
+            (number, chat) if who is None else (number, chat, who),
+        )
+
+
 def give_chats(cursor: Any, user_id: str, chats: range) -> None:
     """Give a local person direct chats, listed in their `m.direct`, with as many others."""
     for who, salt in (("%s", "'a'"), ("'@friend' || i || ':localhost'", "'b'")):

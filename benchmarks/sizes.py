@@ -63,6 +63,12 @@ class Sizes:
     """In a round; at least as many as doors."""
     scan_rounds: int
 
+    chats: tuple[int, int]
+    """With the concierge: few, and many."""
+    chat_rounds: int
+    greeted: int
+    """In a round; as many codes are made."""
+
     busy_people: int
     previews_per_second: int
     preview_rounds: int
@@ -101,6 +107,9 @@ FULL = Sizes(
     doors=50,
     scans=50,
     scan_rounds=5,
+    chats=(100, 1_000_000),
+    chat_rounds=8,
+    greeted=5,
     busy_people=50,
     previews_per_second=200,
     preview_rounds=6,
@@ -155,6 +164,9 @@ QUICK = Sizes(
     doors=5,
     scans=10,
     scan_rounds=1,
+    chats=(100, 10_000),
+    chat_rounds=2,
+    greeted=3,
     busy_people=20,
     previews_per_second=50,
     preview_rounds=1,
@@ -193,6 +205,9 @@ TINY = attrs.evolve(
     doors=2,
     scans=2,
     scan_rounds=1,
+    chats=(1, 3),
+    chat_rounds=1,
+    greeted=1,
     busy_people=4,
     previews_per_second=20,
     preview_rounds=1,
