@@ -197,6 +197,8 @@ _EVERY_ROW = {
     "Accounts.all",
     # Synapse has no index on the creators of rooms. When the concierge has moved, and in `remove`.
     "Memberships.rooms_made_by",
+    # What has changed since the last sweep, and a row for each mode.
+    "Groups.count_by_mode",
 }  # fmt: skip
 """What is about each row of a table, so that no index would help."""
 

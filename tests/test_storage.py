@@ -86,7 +86,8 @@ from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.stored_of_person import StoredOfPerson
 from synapse_capgroups.storage.visits import Visits
 from synapse_capgroups.storage.would_be import WouldBe, WouldBeRows
-from tests.conftest import API, Server, Starter
+from tests.conftest import API, Server, Starter, eventually
+from tests.test_rule_15_forgetting import purge
 
 pytestmark = pytest.mark.both_engines
 
@@ -151,7 +152,7 @@ def test_all_tables_are_named_after_the_module(server: Server, plain_server: Ser
         "capgroups_would_be", "capgroups_owner_notices", "capgroups_owner_outbox",
         "capgroups_readers", "capgroups_news", "capgroups_nearly_full",
         "capgroups_console_links", "capgroups_console_sessions",
-        "capgroups_console_widgets",
+        "capgroups_console_widgets", "capgroups_group_counts", "capgroups_group_changes",
     }  # fmt: skip
 
 
@@ -251,6 +252,58 @@ class Planner:
         return iter(self._cursor)
 
 
+@ENGINES
+def test_groups_are_counted_by_mode_without_reading_them_all(start: Starter, engine: str) -> None:
+    """What each change adds to the counts is right, whenever a sweep takes it in."""
+    server = start(engine, module={"cap": 4, "code_limit": 3})
+    admin = server.person(admin=True)
+    counts: dict[str, int] = {}
+
+    def are_kept() -> bool:
+        kept = server.query(
+            """
+            SELECT mode, SUM(number) FROM (
+                SELECT mode, number FROM capgroups_group_counts
+                UNION ALL SELECT mode, change FROM capgroups_group_changes
+            ) AS of_mode GROUP BY mode HAVING SUM(number) <> 0
+            """
+        )
+        there = server.query("SELECT mode, COUNT(*) FROM capgroups_groups GROUP BY mode")
+        return {mode: int(number) for mode, number in kept} == dict(there) == counts
+
+    open_room, _ = server.group(1)
+    growing, (creator, *_) = server.group(2)
+    counts["open"] = 2
+    assert eventually(are_kept)
+    server.admit(growing, creator, server.person())
+    counts |= {"open": 1, "friends": 1}
+    assert eventually(are_kept)
+    friend = server.person()
+    server.admit(growing, creator, friend, as_friend=True)
+    counts.update(full=counts.pop("friends"))
+    assert eventually(are_kept)
+    expect(friend.leave(growing))
+    server.admit(growing, creator, server.person(), as_friend=True)
+    server.homeserver.stop()
+    server.homeserver.start()  # sweeps at once
+    changes = "SELECT * FROM capgroups_group_changes"
+    assert eventually(lambda: server.query(changes) == [] and are_kept())
+    purge(admin, open_room)
+    server.homeserver.stop()
+    server.homeserver.start()
+    del counts["open"]
+    assert eventually(are_kept)
+    assert eventually(
+        lambda: (
+            {
+                mode: server.homeserver.metrics().get(f'capgroups_groups{{mode="{mode}"}}')
+                for mode in ("open", "friends", "full")
+            }
+            == {"open": 0, "friends": 0, "full": 1}
+        )
+    )
+
+
 DRAFT = Announcement("a", "s", "@a", {}, False, False, AnnouncementState.DRAFT, 1, "!r", 5)
 OUTBOX_ROW = OutboxRow("a", "!r", 1, "m", CopyState.DUE, 0, 0, 0, None, None, None, None, None)
 
@@ -338,7 +391,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: attempts.forget_expired(txn, 5),
     lambda txn: attempts.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),
+    lambda txn: [Groups.meet(txn, "!r", mode) for mode in Mode],
     lambda txn: Groups.count_by_mode(txn),
+    lambda txn: Groups.forget(txn, "!r"),
     lambda txn: Codes.by_id(txn, "c"),
     lambda txn: Codes.by_secret(txn, "s"),
     lambda txn: Codes.by_door(txn, "!d"),
@@ -569,8 +624,10 @@ def test_every_query_runs_by_an_index(start: Starter) -> None:
                 "SCAN known", "SCAN people",
                 # What a report counts: each series; dead codes and a page's rooms, by index.
                 "SCAN every", "SCAN dead", "SCAN m",
-                # A table with as many rows as codes have ways to die.
-                "SCAN dead_end", "SCAN capgroups_dead_ends",
+                # A table with as many rows as codes have ways to die, and one with as many as
+                # groups have modes; what has happened since the last sweep.
+                "SCAN dead_end", "SCAN capgroups_dead_ends", "SCAN capgroups_group_counts",
+                "SCAN capgroups_group_changes",
             )  # fmt: skip
             by_index = not step.startswith("SCAN") or "INDEX" in step or step in passing
             assert by_index, step

@@ -112,6 +112,9 @@ def test_what_people_have_outlives_an_upgrade_from_each_version(
     # The account has no record in the first versions, and is recognised in this start.
     made = "SELECT user_id FROM capgroups_accounts WHERE made_at > 0"
     assert eventually(lambda: server.query(made) == [("@groups:localhost",)])
+    counted = "SELECT mode, COUNT(*) FROM capgroups_groups GROUP BY mode"
+    kept = "SELECT mode, number FROM capgroups_group_counts"
+    assert sorted(server.query(kept)) == sorted(server.query(counted)) != []
 
     if version >= 2:  # Before, there were no codes, names and chats.
         expect(server.scan(server.person(), had.living))

@@ -76,7 +76,7 @@ def belongings(database: Opened) -> Belongings:
         rooms={kind: found for kind, found in rooms.items() if found},
         accounts=[user_id for user_id in ours if not Users.account(txn, user_id).is_gone],
         tables={name: _rows(database, name) for name in names},
-        groups=sum(Groups.count_by_mode(txn).values()),
+        groups=Groups.count(txn),
         swept_at=Sweeps.last(txn),
     )
 

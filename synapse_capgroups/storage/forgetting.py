@@ -17,6 +17,7 @@ from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.announcements import Announcements
 from synapse_capgroups.storage.assignments import Assignments
 from synapse_capgroups.storage.dead_codes import DeadCodes
+from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.series import SeriesRows
 
 ERASED = "an erased account"
@@ -251,6 +252,7 @@ class Forgetting:
         txn.execute(
             "UPDATE capgroups_codes SET room_id = ? WHERE room_id = ?", (DELETED_ROOM, room_id)
         )
+        Groups.forget(txn, room_id)
         for table in ROOM_TABLES:
             txn.execute(f"DELETE FROM {table} WHERE room_id = ?", (room_id,))
         SeriesRows.choose_model(txn, room_id)
@@ -290,8 +292,8 @@ class Forgetting:
     @staticmethod
     def strike_group(txn: LoggingTransaction, room_id: str) -> None:
         """Take a direct chat off the record."""
-        for table in ("capgroups_admissions", "capgroups_groups"):
-            txn.execute(f"DELETE FROM {table} WHERE room_id = ?", (room_id,))
+        Groups.forget(txn, room_id)
+        txn.execute("DELETE FROM capgroups_admissions WHERE room_id = ?", (room_id,))
 
     @staticmethod
     def old_admissions(txn: LoggingTransaction, before: int, most: int) -> int:

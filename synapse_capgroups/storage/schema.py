@@ -572,6 +572,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
+        # How many groups have each mode: counted here, and kept from now on. What changes is
+        # appended, because joins on several processes would wait for each other for a number.
+        """
+        CREATE TABLE capgroups_group_counts (
+            mode TEXT NOT NULL PRIMARY KEY,
+            number BIGINT NOT NULL
+        )
+        """,
+        """
+        INSERT INTO capgroups_group_counts (mode, number)
+        SELECT mode, COUNT(*) FROM capgroups_groups GROUP BY mode
+        """,
+        "DROP INDEX capgroups_groups_mode",
+        """
+        CREATE TABLE capgroups_group_changes (
+            mode TEXT NOT NULL,
+            change BIGINT NOT NULL
+        )
+        """,
     ),
 )
 """What takes the schema from each version to the next. Never edit one that was released."""
