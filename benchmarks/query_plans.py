@@ -47,6 +47,7 @@ from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes
 from synapse_capgroups.storage.news import News, NewsItem
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.readers import Readers
@@ -68,8 +69,8 @@ from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.visits import Visits
 
 TABLES = (
-    Situations, Seats, Admissions, Groups, Codes, DeadCodes, RegistrationTokens, CodeUses,
-    CodeInvitations, Visits,
+    Situations, Seats, Admissions, Groups, Codes, LivingCodes, DeadCodes, RegistrationTokens,
+    CodeUses, CodeInvitations, Visits,
     RemoteInvitations, Approval, Requests, Notices, News, Readers, SeriesRows, SeriesHelpers,
     SeriesGroups, SeriesSpaces, SeriesCounts, Announcements, Outbox, Assignments, Targets,
     AssignmentRows,
@@ -155,7 +156,9 @@ def arguments(method: Callable[..., Any], examples: Mapping[str, Any]) -> dict[s
 def _anything(hint: Any) -> Any:
     plain = {
         str: "x", int: 5, bool: True, Mode: Mode.OPEN, Reason: Reason.CODE_REVOKED, Hold: Hold("x"),
-        Page: Page(20), Membership: Membership(), AssignmentState: AssignmentState.APPLYING,
+        Page: Page(20), CodeSlice: CodeSlice("code1", "code11"),
+        Mapping[str, str]: {"code1": "x"}, Membership: Membership(),
+        AssignmentState: AssignmentState.APPLYING,
         Undelivered: Undelivered.BROKEN, Beside: Beside.NOT_PINNED,
         Series: Series("new", "@a", "tea", "Tea {n}", 50, 20, "!r", SeriesState.RUNNING, 5),
         SeriesGroup: SeriesGroup("series1", 2, None, 5, 5, False, None),

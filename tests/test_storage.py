@@ -71,6 +71,7 @@ from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.groups import Groups
+from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes
 from synapse_capgroups.storage.news import News
 from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.readers import Readers
@@ -84,6 +85,7 @@ from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.stored_of_person import StoredOfPerson
+from synapse_capgroups.storage.sweeps import Sweeps
 from synapse_capgroups.storage.visits import Visits
 from synapse_capgroups.storage.would_be import WouldBe, WouldBeRows
 from tests.conftest import API, Server, Starter, eventually
@@ -310,6 +312,7 @@ OUTBOX_ROW = OutboxRow("a", "!r", 1, "m", CopyState.DUE, 0, 0, 0, None, None, No
 
 ASSIGNMENT = Assignment("a", "s", "@a", "x", AssignmentState.PLANNED, 5)
 TARGET = Target("a", 1, None, "{}", True, False)
+CODES = CodeSlice("a", "f")
 
 STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Seats.taken_by_others(txn, "!r", "@a", 5, "%:localhost"),
@@ -400,7 +403,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Codes.with_sharer(txn, "c"),
     lambda txn: Codes.page(txn, "!r", Page(5, (5, "c"))),
     lambda txn: Codes.living_sharers(txn, "!r"),
-    lambda txn: Codes.living_with_marks(txn),
+    lambda txn: LivingCodes.slice_after(txn, "a", 5),
+    lambda txn: LivingCodes.marked(txn, CODES),
+    lambda txn: LivingCodes.judged(txn, {"c": "x"}),
     lambda txn: Codes.set_door(txn, "c", "!d"),
     lambda txn: DeadCodes.address_is_moved(txn, "c", 5),
     lambda txn: DeadCodes.kill_of_sharer(txn, "!r", "@a", Reason.CODE_REVOKED, 5),
@@ -408,7 +413,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: DeadCodes.kill(txn, "c", Reason.CODE_REVOKED, 5),
     lambda txn: DeadCodes.kill_of_group(txn, "!r", Reason.CODE_CLOSED, 5),
     lambda txn: DeadCodes.kill_if_used_up(txn, "c", 5),
-    lambda txn: Codes.groups_to_close(txn),
+    lambda txn: LivingCodes.groups_to_close(txn, CODES),
     lambda txn: count_use(txn, "c", "@a", 5),
     lambda txn: take_back_use_of_time(txn, "c", "@a", 5),
     lambda txn: CodeUses.has(txn, "c", "@a"),
@@ -425,9 +430,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Users.verified_contacts(txn, "@a"),
     lambda txn: Visits.any_at(txn, "!d"),
     lambda txn: Codes.any_living(txn, "!r"),
-    lambda txn: sweep_codes(txn, 5, 5),
+    lambda txn: sweep_codes(txn, CODES, 5, 5),
     lambda txn: Codes.to_clear_up(txn, 5, 5),
-    lambda txn: Codes.without_door(txn, 5),
+    lambda txn: Codes.without_door(txn, 5, 5),
     lambda txn: DeadEndRooms.of_cause(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.cause(txn, "!r"),
     lambda txn: DeadEndRooms.deleted(txn, "@concierge"),
@@ -508,7 +513,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.is_erased(txn, "@a"),
     lambda txn: Forgetting.erase(txn, "@a"),
     lambda txn: Forgetting.erased_accounts(txn, "@a", 5),
-    lambda txn: Forgetting.deactivated_sharers(txn, 5),
+    lambda txn: LivingCodes.deactivated_sharers(txn, CODES),
     lambda txn: Forgetting.deactivated_requesters(txn),
     lambda txn: Forgetting.chats_of_deactivated(txn, "@a", 5),
     lambda txn: [Forgetting.deleted_rooms(txn, table, "!r", 5) for table in ROOM_TABLES],
@@ -684,6 +689,39 @@ def written(server: Server) -> Iterator[Any]:
 
 
 @ENGINES
+def test_the_sweep_looks_at_the_living_codes_slice_by_slice(start: Starter, engine: str) -> None:
+    server = start(engine, module={})
+    room, (sharer,) = server.group(1)
+    server.homeserver.stop()
+    with written(server) as txn:
+        for code_id in "gcfaebd":
+            Codes.add(txn, Code(code_id, code_id, room, sharer.user_id, 5, 10**15, None))
+        DeadCodes.kill(txn, "d", Reason.CODE_REVOKED, 5)
+        found = []
+        for _ in range(4):
+            part = LivingCodes.slice_after(txn, Sweeps.codes_until(txn), 4)
+            found.append([code.code_id for code in LivingCodes.marked(txn, part)])
+            Sweeps.look_at_codes_after(txn, part.next)
+        assert found == [["a", "b", "c", "e"], ["f", "g"]] * 2
+
+        # What is found dead is of the slice, whatever else is dead.
+        nobody = "UPDATE capgroups_codes SET sharer = '@nobody:localhost' WHERE code_id IN (?, ?)"
+        txn.execute(nobody, ("a", "g"))
+        DeadCodes.note_deaths(txn, CodeSlice("a", "g"), 5)
+        living = "SELECT code_id FROM capgroups_codes WHERE died_of IS NULL ORDER BY code_id"
+        txn.execute(living)
+        assert [code_id for (code_id,) in txn.fetchall()] == ["a", "b", "c", "e", "f"]
+        # Those that have expired need no look.
+        txn.execute("UPDATE capgroups_codes SET expires_at = 1 WHERE code_id IN ('b', 'e', 'f')")
+        DeadCodes.note_expired(txn, 5, 2)
+        txn.execute(living)
+        assert len(txn.fetchall()) == 3
+        DeadCodes.note_expired(txn, 5, 2)
+        txn.execute(living)
+        assert [code_id for (code_id,) in txn.fetchall()] == ["a", "c"]
+
+
+@ENGINES
 def test_the_sweep_leaves_a_code_alone_whose_last_use_may_still_fail(
     start: Starter, engine: str
 ) -> None:
@@ -697,7 +735,7 @@ def test_the_sweep_leaves_a_code_alone_whose_last_use_may_still_fail(
     with written(server) as txn:
 
         def swept(at: int, code_id: str = code_id) -> tuple[int, Reason | None]:
-            sweep_codes(txn, at, 0)
+            sweep_codes(txn, LivingCodes.slice_after(txn, ""), at, 0)
             code = Codes.by_id(txn, code_id)
             assert code is not None
             return code.uses, code.died_of

@@ -9,6 +9,7 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes
 from synapse_capgroups.storage.seats import Seats
 
 
@@ -19,6 +20,10 @@ class CodeStates:
         self._api = api
         self._database = database
         self._deaths = CodeDeaths(config)
+        self.judged_by = repr(
+            (config.enforce, config.limits, config.codes.share_level, config.exempt)
+        )
+        """The part of the configuration that decides whether codes live."""
 
     async def code_state(self, code: Code, *, sharer_may_share: bool) -> tuple[Reason | None, int]:
         """What a code is dead of, None if it lives; and how many members its group has.
@@ -64,14 +69,17 @@ class CodeStates:
 
         return await self._database.run("codes", look)
 
-    async def close_codes(self) -> None:
+    async def close_codes(self, part: CodeSlice) -> None:
         """Kill the codes of groups that have reached the code limit, where a process was killed
         before it did.
+
+        Args:
+            part: which codes are looked at.
         """
 
         def close(txn: LoggingTransaction) -> None:
             now = self._api.get_current_time_msec()
-            for room_id in Codes.groups_to_close(txn):
+            for room_id in LivingCodes.groups_to_close(txn, part):
                 self._deaths.close_if_reached(txn, room_id, now)
 
         await self._database.run("sweep_closed", close)

@@ -22,6 +22,7 @@ from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import Code, Codes, Page
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_codes import DeadCodes
+from synapse_capgroups.storage.living_codes import CodeSlice
 from synapse_capgroups.storage.series import SeriesGroups
 
 
@@ -86,9 +87,14 @@ class CodeLife:
         found = await self._personal.page(user_id, page)
         return [CodeState(code, died_of) for code, died_of in found]
 
-    async def close_reached(self) -> None:
+    @property
+    def judged_by(self) -> str:
+        """The part of the configuration that decides whether codes live."""
+        return self._states.judged_by
+
+    async def close_reached(self, part: CodeSlice) -> None:
         """Kill the codes of groups at the code limit, where a killed process has missed it."""
-        await self._states.close_codes()
+        await self._states.close_codes(part)
 
 
 class Deaths:

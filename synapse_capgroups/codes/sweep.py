@@ -1,5 +1,6 @@
 """What time does to codes: they expire, are found dead, are cleared up after and forgotten."""
 
+import hashlib
 from functools import partial
 
 from synapse.module_api import LoggingTransaction, ModuleApi
@@ -11,12 +12,21 @@ from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.codes.visits import DoorVisits
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes, MarkedCode
+from synapse_capgroups.storage.sweeps import Sweeps
 
 _REMEMBER_DEAD_MS = 30 * 24 * 60 * 60 * 1000
+_ABANDONED_AT_ONCE = 100
+_JUDGED_AT_ONCE = 200
+"""Judging takes several transactions for each code."""
 
 
 class CodeSweep:
-    """Finds the codes that died unnoticed, and clears up after the dead."""
+    """Finds the codes that died unnoticed, and clears up after the dead.
+
+    It looks at a slice of the living ones each time. Where it is, and what it has judged, is in the
+    database, so that a restart begins nothing anew.
+    """
 
     def __init__(
         self,
@@ -31,38 +41,58 @@ class CodeSweep:
         self._life = life
         self._closing = closing
         self._visits = visits
-        self._judged: dict[str, tuple[str | None, ...]] = {}
 
     async def sweep(self) -> None:
         """Do it once. On one process only."""
         now = self._api.get_current_time_msec()
+        part = await self._database.run(
+            "sweep_slice", lambda txn: LivingCodes.slice_after(txn, Sweeps.codes_until(txn))
+        )
 
         def look(txn: LoggingTransaction) -> list[Code]:
-            sweep_codes(txn, now, now - _REMEMBER_DEAD_MS)
-            return Codes.without_door(txn, now - MAKING_MS)
+            sweep_codes(txn, part, now, now - _REMEMBER_DEAD_MS)
+            return Codes.without_door(txn, now - MAKING_MS, _ABANDONED_AT_ONCE)
 
-        await self._life.close_reached()
+        await self._life.close_reached(part)
         for code in await self._database.run("sweep_codes", look):
             await each("abandoned code", partial(self._closing.abandon, code))
-        await each("codes", self._judge)
+        await each("codes", partial(self._judge, part))
         await self._closing.sweep()
         # First the doors, then the people in them: other servers hear of somebody's leaving only
         # while there is a room.
         await self._visits.sweep()
 
-    async def _judge(self) -> None:
-        """Judge each living code on whose sharer or group something has changed."""
-        found = await self._database.run("sweep_marks", Codes.living_with_marks)
-        # Codes that died meanwhile are no longer among these.
-        self._judged = {
-            code_id: marks for code_id, marks in found if self._judged.get(code_id) == marks
-        }
-        for code_id, marks in found:
-            if code_id not in self._judged:
-                await each("living code", partial(self._judge_one, code_id, marks))
+    async def _judge(self, part: CodeSlice) -> None:
+        """Judge the codes on whose sharer or group something has changed; then go on to the next.
 
-    async def _judge_one(self, code_id: str, marks: tuple[str | None, ...]) -> None:
+        If these are too many for one sweep, the next one goes on after the last that was judged.
+        """
+        changed = [
+            (code.code_id, marks)
+            for code in await self._database.run(
+                "sweep_marks", lambda txn: LivingCodes.marked(txn, part)
+            )
+            if code.judged != (marks := self._short(code))
+        ]
+        judged: dict[str, str] = {}
+        for code_id, marks in changed[:_JUDGED_AT_ONCE]:
+            await each("living code", partial(self._judge_one, code_id, marks, judged))
+        stopped = len(changed) > _JUDGED_AT_ONCE
+        after = changed[_JUDGED_AT_ONCE - 1][0] if stopped else part.next
+
+        def note(txn: LoggingTransaction) -> None:
+            LivingCodes.judged(txn, judged)
+            Sweeps.look_at_codes_after(txn, after)
+
+        await self._database.run("sweep_judged", note)
+
+    async def _judge_one(self, code_id: str, marks: str, judged: dict[str, str]) -> None:
         code = await self._database.run("code", lambda txn: Codes.by_id(txn, code_id))
         if code is not None:
             await self._life.state(code)
-        self._judged[code_id] = marks
+        judged[code_id] = marks
+
+    def _short(self, code: MarkedCode) -> str:
+        """The marks in 16 characters; others where the configuration judges in another way."""
+        marks = repr((code.marks, self._life.judged_by))
+        return hashlib.blake2b(marks.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

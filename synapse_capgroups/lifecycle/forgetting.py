@@ -14,6 +14,8 @@ from synapse_capgroups.storage.admissions import DAY_MS
 from synapse_capgroups.storage.console_sessions import ConsoleSessions
 from synapse_capgroups.storage.database import Database, lock_room
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting, Slice
+from synapse_capgroups.storage.living_codes import LivingCodes
+from synapse_capgroups.storage.sweeps import Sweeps
 from synapse_capgroups.storage.would_be import TRIAL_DAYS, WouldBeRows
 from synapse_capgroups.telemetry import journal, metrics
 
@@ -64,17 +66,20 @@ class Forgetter:
             await self._each(what, work)
 
     async def _sweep_accounts(self) -> None:
-        now = self._api.get_current_time_msec()
         gone = {
             *await self._next("erased", Forgetting.erased_accounts, _SLICE),
             *await self._next("chats", Forgetting.chats_of_deactivated, _SLICE),
-            *await self._database.run(
-                "deactivated", lambda txn: Forgetting.deactivated_sharers(txn, now)
-            ),
+            *await self._database.run("deactivated", self._deactivated_sharers),
             *await self._database.run("deactivated", Forgetting.deactivated_requesters),
         }
         for user_id in sorted(gone):
             await self._each("account", partial(self._accounts.deactivated, user_id))
+
+    @staticmethod
+    def _deactivated_sharers(txn: LoggingTransaction) -> list[str]:
+        """Of the codes that this sweep looks at: later, these are found dead."""
+        part = LivingCodes.slice_after(txn, Sweeps.codes_until(txn))
+        return LivingCodes.deactivated_sharers(txn, part)
 
     async def _sweep_rooms(self) -> None:
         now = self._api.get_current_time_msec()

@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.tables.conditions import SHARER_COLUMNS, SHARER_MARKS
+from synapse_capgroups.inside.tables.conditions import SHARER_COLUMNS
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Account
 from synapse_capgroups.rules.verdict import Reason
@@ -254,36 +254,12 @@ class Codes:
         return [sharer for (sharer,) in txn.fetchall()]
 
     @staticmethod
-    def living_with_marks(txn: LoggingTransaction) -> list[tuple[str, tuple[str | None, ...]]]:
-        """The ID of each living code of a group, with `inside.tables.conditions.SHARER_MARKS`."""
-        txn.execute(
-            f"""
-            SELECT code.code_id, {SHARER_MARKS.format(row="code")}
-            FROM capgroups_codes AS code
-            WHERE code.died_of IS NULL AND SUBSTR(code.room_id, 1, 1) = '!'
-            """
-        )
-        return [(code_id, tuple(marks)) for code_id, *marks in txn.fetchall()]
-
-    @staticmethod
     def any_living(txn: LoggingTransaction, room_id: str) -> bool:
         txn.execute(
             "SELECT 1 FROM capgroups_codes WHERE room_id = ? AND died_of IS NULL LIMIT 1",
             (room_id,),
         )
         return txn.fetchone() is not None
-
-    @staticmethod
-    def groups_to_close(txn: LoggingTransaction) -> list[str]:
-        """Groups with living codes that may have reached the code limit: their members decide."""
-        txn.execute(
-            """
-            SELECT DISTINCT code.room_id
-            FROM capgroups_codes AS code JOIN capgroups_groups AS met ON met.room_id = code.room_id
-            WHERE code.died_of IS NULL AND met.mode IN ('friends', 'full')
-            """
-        )
-        return [room_id for (room_id,) in txn.fetchall()]
 
     @staticmethod
     def to_clear_up(txn: LoggingTransaction, made_before: int, most: int) -> list[Code]:
@@ -300,9 +276,11 @@ class Codes:
         return list({code.code_id: code for code in found}.values())
 
     @staticmethod
-    def without_door(txn: LoggingTransaction, made_before: int) -> list[Code]:
+    def without_door(txn: LoggingTransaction, made_before: int, most: int) -> list[Code]:
         """Living codes whose door was never made: the process was killed in between."""
-        return _some(txn, "door IS NULL AND died_of IS NULL AND created_at < ?", made_before)
+        return _some(
+            txn, "door IS NULL AND died_of IS NULL AND created_at < ? LIMIT ?", made_before, most
+        )
 
 
 def _some(txn: LoggingTransaction, where: str, *parameters: object) -> list[Code]:

@@ -9,6 +9,7 @@ from synapse_capgroups.inside.tables.conditions import (
     JOINED_SINCE,
 )
 from synapse_capgroups.rules.verdict import Reason
+from synapse_capgroups.storage.living_codes import CodeSlice
 from synapse_capgroups.storage.seats import RESERVATION_MS
 
 _HAS_USE_UNDER_WAY = f"""
@@ -76,47 +77,45 @@ class DeadCodes:
         return int(row[0]) if row else 0
 
     @staticmethod
-    def note_deaths(txn: LoggingTransaction, now: int) -> None:
-        """Note which codes died by themselves."""
+    def note_expired(txn: LoggingTransaction, now: int, most: int) -> None:
+        """Note which codes have expired, those first that did so longest ago."""
         txn.execute(
             """
             UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE died_of IS NULL AND expires_at <= ?
+            WHERE died_of IS NULL AND code_id IN (
+                SELECT code_id FROM capgroups_codes WHERE died_of IS NULL AND expires_at <= ?
+                ORDER BY expires_at LIMIT ?
+            )
             """,
-            (Reason.CODE_EXPIRED.value, now, now),
+            (Reason.CODE_EXPIRED.value, now, now, most),
         )
-        txn.execute(
-            f"""
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE died_of IS NULL AND expires_at > ? AND SUBSTR(room_id, 1, 1) = '!'
-            AND NOT {IS_JOINED.format(row="capgroups_codes", user="sharer")}
-            """,
-            (Reason.CODE_REVOKED.value, now, now),
-        )
+
+    @staticmethod
+    def note_deaths(txn: LoggingTransaction, part: CodeSlice, now: int) -> None:
+        """Note which codes of a slice died by themselves."""
         suspended = IS_SUSPENDED.format(row="capgroups_codes", user="sharer")
         active = IS_ACTIVE.format(row="capgroups_codes", user="sharer")
-        for reason, condition in (
-            (Reason.SUSPENDED, suspended), (Reason.CODE_REVOKED, f"NOT {active}"),
-        ):  # fmt: skip
-            txn.execute(
-                f"""
-                UPDATE capgroups_codes SET died_of = ?, died_at = ?
-                WHERE died_of IS NULL AND expires_at > ? AND {condition}
-                """,
-                (reason.value, now, now),
-            )
+        joined = IS_JOINED.format(row="capgroups_codes", user="sharer")
         # A use counts when it is decided, and is taken back if its join fails. As long as that can
         # happen the code is not dead: the process that waits for the join kills it. What a personal
         # code opens has no seat, but it takes no minute.
-        txn.execute(
-            f"""
-            UPDATE capgroups_codes SET died_of = ?, died_at = ?
-            WHERE died_of IS NULL AND expires_at > ? AND uses >= max_uses
-            AND NOT {_HAS_USE_UNDER_WAY}
+        used_up = f"""
+            uses >= max_uses AND NOT {_HAS_USE_UNDER_WAY}
             AND NOT (room_id = sharer AND {_WAS_USED_SINCE})
-            """,
-            (Reason.CODE_USED_UP.value, now, now, now - RESERVATION_MS),
-        )
+        """
+        for reason, condition, values in (
+            (Reason.CODE_REVOKED, f"SUBSTR(room_id, 1, 1) = '!' AND NOT {joined}", ()),
+            (Reason.SUSPENDED, suspended, ()),
+            (Reason.CODE_REVOKED, f"NOT {active}", ()),
+            (Reason.CODE_USED_UP, used_up, (now - RESERVATION_MS,)),
+        ):
+            txn.execute(
+                f"""
+                UPDATE capgroups_codes SET died_of = ?, died_at = ?
+                WHERE died_of IS NULL AND code_id > ? AND code_id <= ? AND {condition}
+                """,
+                (reason.value, now, part.after, part.until, *values),
+            )
 
     @staticmethod
     def address_is_moved(txn: LoggingTransaction, code_id: str, now: int) -> None:

@@ -186,19 +186,6 @@ class Forgetting:
         return _slice(txn.fetchall(), most)
 
     @staticmethod
-    def deactivated_sharers(txn: LoggingTransaction, now: int) -> list[str]:
-        """Deactivated accounts whose codes live on."""
-        deactivated = _DEACTIVATED.format(row="code", user="sharer")
-        txn.execute(
-            f"""
-            SELECT DISTINCT sharer FROM capgroups_codes AS code
-            WHERE died_of IS NULL AND expires_at > ? AND {deactivated}
-            """,
-            (now,),
-        )
-        return [sharer for (sharer,) in txn.fetchall()]
-
-    @staticmethod
     def deactivated_requesters(txn: LoggingTransaction) -> list[str]:
         """Deactivated accounts that wait for an answer."""
         deactivated = _DEACTIVATED.format(row="request", user="user_id")

@@ -572,6 +572,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         # When the last sweep ended.
         "ALTER TABLE capgroups_schema ADD COLUMN swept_at BIGINT",
+        # Which living codes the sweep looks at next, and by which events it has judged each.
+        "ALTER TABLE capgroups_schema ADD COLUMN codes_until TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE capgroups_codes ADD COLUMN judged_marks TEXT",
+        "CREATE INDEX capgroups_codes_slices ON capgroups_codes (code_id) WHERE died_of IS NULL",
+        """
+        CREATE INDEX capgroups_codes_doorless ON capgroups_codes (created_at)
+        WHERE door IS NULL AND died_of IS NULL
+        """,
         # How many groups have each mode: counted here, and kept from now on. What changes is
         # appended, because joins on several processes would wait for each other for a number.
         """

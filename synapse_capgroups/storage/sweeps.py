@@ -1,4 +1,4 @@
-"""How far the sweep is: when the last one ended, and up to when it has looked for news."""
+"""How far the sweep is: when the last one ended, and what it has looked at."""
 
 from synapse.module_api import LoggingTransaction
 
@@ -29,3 +29,15 @@ class Sweeps:
     def look_until(txn: LoggingTransaction, until: int) -> None:
         """Note up to when was looked for news."""
         txn.execute("UPDATE capgroups_schema SET news_until = ?", (until,))
+
+    @staticmethod
+    def codes_until(txn: LoggingTransaction) -> str:
+        """After which code the next slice of the living ones begins; empty for the first."""
+        txn.execute("SELECT codes_until FROM capgroups_schema")
+        row = txn.fetchone()
+        return row[0] if row else ""
+
+    @staticmethod
+    def look_at_codes_after(txn: LoggingTransaction, code_id: str) -> None:
+        """Note after which code the next slice begins."""
+        txn.execute("UPDATE capgroups_schema SET codes_until = ?", (code_id,))
