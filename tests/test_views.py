@@ -1,6 +1,7 @@
 """What people look at over HTTP: their groups; and of those that they may share, who is in them."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -179,6 +180,16 @@ def test_what_somebody_calls_others_is_theirs_alone(server: Server) -> None:
     assert pages(others[0], "me/remarks", "remarks", 100) == []
     expect(remark(person, others[0].user_id, ""))
     assert len(pages(person, "me/remarks", "remarks", 100)) == 3
+
+
+def test_remarks_that_are_made_at_once_are_all_kept(server: Server) -> None:
+    person = server.person()
+    named = {f"@friend{n}:elsewhere.example": f"Friend {n}" for n in range(12)}
+    with ThreadPoolExecutor(6) as pool:
+        for reply in pool.map(lambda item: remark(person, *item), named.items()):
+            expect(reply)
+    listed = pages(person, "me/remarks", "remarks", 100)
+    assert {one["user_id"]: one["name"] for one in listed} == named
 
 
 def test_a_remark_that_cannot_be_kept_is_refused_and_loses_nothing(server: Server) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from synapse.module_api import ModuleApi
 
+from synapse_capgroups.inside.locks import one_process_at_a_time
+
 # The name that MSC3865 asks for until it is accepted.
 ACCOUNT_DATA_TYPE = "work.banananet.msc3865.user_given.user.displayname"
 
@@ -55,10 +57,12 @@ class Remarks:
             raise NotAPersonError
         if name and self._api.is_mine(other) and await self._api.check_user_exists(other) is None:
             raise NoSuchPersonError
-        content = dict(await self._data.get_global(user_id, ACCOUNT_DATA_TYPE) or {})
-        content.pop(other, None)
-        if name:
-            content[other] = name
-        if len(name) > _LONGEST or len(content) > _MOST:
-            raise RemarkError
-        await self._data.put_global(user_id, ACCOUNT_DATA_TYPE, content)
+        # All remarks are one object, and two that are written at once would lose one.
+        async with one_process_at_a_time(self._api, "remarks", user_id):
+            content = dict(await self._data.get_global(user_id, ACCOUNT_DATA_TYPE) or {})
+            content.pop(other, None)
+            if name:
+                content[other] = name
+            if len(name) > _LONGEST or len(content) > _MOST:
+                raise RemarkError
+            await self._data.put_global(user_id, ACCOUNT_DATA_TYPE, content)
