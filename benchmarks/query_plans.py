@@ -15,6 +15,7 @@ from synapse_capgroups.inside.tables.account_data import AccountData
 from synapse_capgroups.inside.tables.directory import DirectoryTables
 from synapse_capgroups.inside.tables.memberships import Membership, Memberships
 from synapse_capgroups.inside.tables.power import PowerTables
+from synapse_capgroups.inside.tables.rooms_of_two import RoomsOfTwo
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.rules.announcements import Beside, Undelivered
@@ -74,7 +75,8 @@ TABLES = (
     RemoteInvitations, Approval, Requests, Notices, News, Readers, SeriesRows, SeriesHelpers,
     SeriesGroups, SeriesSpaces, SeriesCounts, Announcements, Outbox, Assignments, Targets,
     AssignmentRows,
-    PowerTables, Chats, Accounts, Memberships, StateHistory, Users, AccountData, DirectoryTables,
+    PowerTables, Chats, Accounts, Memberships, RoomsOfTwo, StateHistory, Users, AccountData,
+    DirectoryTables,
 )  # fmt: skip
 
 _SCAN = re.compile(r"Seq Scan on (\w+).*?rows=(\d+)")

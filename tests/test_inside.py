@@ -53,10 +53,12 @@ from synapse.storage.databases.main.lock import Lock, LockStore
 from synapse.storage.databases.main.media_repository import LocalMedia, MediaRepositoryStore
 from synapse.storage.databases.main.registration import RegistrationWorkerStore
 from synapse.storage.databases.main.room import RoomWorkerStore
+from synapse.storage.databases.main.user_directory import UserDirectoryStore
 from synapse.storage.engines import BaseDatabaseEngine, PostgresEngine, Sqlite3Engine
 from synapse.storage.engines._base import IsolationLevel
 
 from synapse_capgroups.inside.logs import keep_out_of_logs
+from synapse_capgroups.inside.user_search import NARROWED
 from synapse_capgroups.telemetry.redaction import IN_ITS_PLACE, SECRET_IN_TEXT
 from tests.conftest import Server
 
@@ -204,9 +206,13 @@ def test_the_message_by_which_somebody_looks_active() -> None:
 
 
 def test_the_search_that_is_filtered() -> None:
-    parameters = inspect.signature(UserDirectoryHandler.search_users).parameters
-    assert list(parameters)[1:] == ["user_id", "search_term", "limit"]
-    assert inspect.iscoroutinefunction(UserDirectoryHandler.search_users)
+    parameters = inspect.signature(UserDirectoryStore.search_user_dir).parameters
+    assert list(parameters)[1:] == ["user_id", "search_term", "limit", "show_locked_users"]
+    assert inspect.iscoroutinefunction(UserDirectoryStore.search_user_dir)
+    source = inspect.getsource(UserDirectoryStore.search_user_dir)
+    assert 'await self.db_pool.execute("search_user_dir", sql, *args)' in source
+    assert [source.count(condition) for condition in NARROWED] == [1, 1], "on each engine"
+    assert "self.store.search_user_dir(" in inspect.getsource(UserDirectoryHandler.search_users)
 
 
 def test_the_join_by_which_a_change_of_the_profile_reaches_a_room() -> None:

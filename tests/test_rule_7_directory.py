@@ -1,11 +1,14 @@
 """Rule 7: nobody can browse people."""
 
 import random
+from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from synapse_capgroups.demo.person import Person, expect
+from synapse_capgroups.inside.user_search import Find, narrow_user_search
 from tests.conftest import Server, Starter, eventually
 
 EVERYBODY_IS_SEARCHED = {"user_directory": {"enabled": True, "search_all_users": True}}
@@ -52,6 +55,52 @@ def test_user_search_shows_only_friends(start: Starter, engine: str) -> None:
 
     expect(friend.leave(me.m_direct()[friend.user_id][0]))
     assert eventually(lambda: found(me, "robin") == {lister.user_id})
+
+    # What others list is remembered only until they change it.
+    expect(lister.set_m_direct({}))
+    assert eventually(lambda: found(me, "robin") == set())
+    expect(lister.set_m_direct({me.user_id: [chat]}))
+    assert eventually(lambda: found(me, "robin") == {lister.user_id})
+
+    assert "in an unknown way" not in server.homeserver.log.read_text(), (
+        "Synapse's own search was narrowed"
+    )
+
+
+def test_where_synapse_searches_in_an_unknown_way_friends_are_picked_from_what_it_finds() -> None:
+    class Store:
+        """As a Synapse of tomorrow might be: no condition of its statement is known."""
+
+        def __init__(self) -> None:
+            self.db_pool = self
+
+        async def execute(self, desc: str, query: str, *args: Any) -> list[str]:
+            return ["@a", "@b", "@c", "@d"]
+
+        async def search_user_dir(self, user_id: str, term: str, limit: int, locked: bool) -> Any:
+            found = await self.db_pool.execute("search", "SELECT a new thing WHERE ?", term)
+            results = [{"user_id": who} for who in found[:limit]]
+            return {"limited": len(found) > limit, "results": results}
+
+    async def shown(user_id: str, limit: int, find: Find) -> Any:
+        return await find({"@b", "@d", "@x"}, limit)
+
+    store = Store()
+    api: Any = SimpleNamespace(
+        _hs=SimpleNamespace(get_datastores=lambda: SimpleNamespace(main=store))
+    )
+    narrow_user_search(api, shown)
+    for limit, expected in ((1, ["@b"]), (2, ["@b", "@d"])):
+        answer = finished(store.search_user_dir("@me", "robin", limit, False))
+        assert [result["user_id"] for result in answer["results"]] == expected
+        assert answer["limited"] is (limit == 1)
+
+
+def finished(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that waits for nothing."""
+    with pytest.raises(StopIteration) as end:
+        work.send(None)
+    return end.value.value
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])

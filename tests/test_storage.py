@@ -32,6 +32,7 @@ from synapse_capgroups.inside.tables.messages import Messages
 from synapse_capgroups.inside.tables.outside import Outside
 from synapse_capgroups.inside.tables.power import PowerTables
 from synapse_capgroups.inside.tables.profiles import Profiles
+from synapse_capgroups.inside.tables.rooms_of_two import RoomsOfTwo
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Users
 from synapse_capgroups.inside.tables.within import Within
@@ -474,7 +475,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: DirectoryTables.has_address(txn, "!r"),
     lambda txn: Memberships.known_rooms(txn, ["!r", "!s"]),
     lambda txn: AccountData.is_invited_as_direct(txn, "!r", "@a"),
-    lambda txn: Memberships.rooms_of_two(txn, "@a", 5),
+    lambda txn: AccountData.m_direct_versions(txn, ["@a", "@b"]),
+    lambda txn: RoomsOfTwo.latest(txn, "@a", 5),
+    lambda txn: RoomsOfTwo.with_m_direct(txn, "@a", 5),
     lambda txn: Announcements.draft(txn, DRAFT),
     lambda txn: Announcements.by_id(txn, "a"),
     lambda txn: Announcements.drafted_in(txn, "@a", "!r"),

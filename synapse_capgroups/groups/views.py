@@ -9,7 +9,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.direct_record import is_listed
 from synapse_capgroups.groups.members import GroupState, Members, Sharer
-from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.rooms_of_two import RoomsOfTwo
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.within import Within
 from synapse_capgroups.inside.transactions import batches
@@ -129,7 +129,7 @@ class Views:
     ) -> int:
         """How many of the others are friends, by the latest chats of two that somebody has here."""
         found = set()
-        for room_id, other in Memberships.rooms_of_two(txn, user_id, _MOST_CHATS):
+        for room_id, other in RoomsOfTwo.latest(txn, user_id, _MOST_CHATS):
             if other in inside and other not in found:
                 if not is_listed(txn, self._api.is_mine, room_id, user_id, other):
                     continue

@@ -88,9 +88,9 @@ REQUIREMENTS = (
         _DIRECTORY[0], "edit_published_room_list", _DIRECTORY[1],
         "requester", "room_id", "visibility",
     ),
-    _wrapped(
-        "handlers.user_directory:UserDirectoryHandler", "search_users",
-        "get_user_directory_handler", "user_id", "search_term", "limit",
+    _called(
+        "storage.databases.main.user_directory:UserDirectoryStore", "search_user_dir",
+        "user_id", "search_term", "limit", "show_locked_users", replaced=True,
     ),
     _wrapped(
         "federation.federation_server:FederationServer", "on_send_join_request",

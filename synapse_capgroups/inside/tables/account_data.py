@@ -82,10 +82,27 @@ class AccountData:
                 (*batch, longest or 2**31),
             )
             for user_id, content in txn.fetchall():
-                with contextlib.suppress(ValueError, RecursionError):
-                    # It belongs to the client, and can be anything.
-                    if isinstance(direct := json.loads(content), dict):
-                        found[user_id] = direct
+                if direct := read_m_direct(content):
+                    found[user_id] = direct
+        return found
+
+    @staticmethod
+    def m_direct_versions(txn: LoggingTransaction, user_ids: Collection[str]) -> dict[str, int]:
+        """A number for each local user's `m.direct` that is another one after each change.
+
+        What was listed stays unread, however long it is.
+        """
+        found: dict[str, int] = {}
+        for batch in batches(sorted(user_ids)):
+            txn.execute(
+                f"""
+                SELECT user_id, stream_id FROM account_data
+                WHERE account_data_type = 'm.direct'
+                AND user_id IN ({", ".join("?" * len(batch))})
+                """,
+                batch,
+            )
+            found.update(txn.fetchall())
         return found
 
     @staticmethod
@@ -116,3 +133,11 @@ class AccountData:
         row = txn.fetchone()
         content = json.loads(row[0]).get("content") if row else None
         return isinstance(content, dict) and content.get("is_direct") is True
+
+
+def read_m_direct(content: str) -> dict[str, object]:
+    """What an `m.direct` lists; nothing if it cannot be read. It is its client's to fill."""
+    with contextlib.suppress(ValueError, RecursionError):
+        if isinstance(direct := json.loads(content), dict):
+            return direct
+    return {}

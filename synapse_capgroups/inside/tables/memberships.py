@@ -191,39 +191,6 @@ class Memberships:
         return found
 
     @staticmethod
-    def rooms_of_two(txn: LoggingTransaction, user_id: str, most: int) -> list[tuple[str, str]]:
-        """The latest rooms that somebody shares with one other person and nobody else.
-
-        In each room no more than three rows are read, as nobody else may be invited either.
-
-        Args:
-            most: how many of their rooms are looked at.
-
-        Returns:
-            The room's ID and the other person's.
-        """
-        others = """
-            SELECT state_key, membership FROM current_state_events AS there
-            WHERE there.room_id = mine.room_id AND there.type = 'm.room.member'
-            AND there.membership IN ('join', 'invite') ORDER BY there.state_key
-        """  # Without an order, PostgreSQL may look for three rows of a room in the whole table.
-        txn.execute(
-            f"""
-            SELECT mine.room_id, (
-                SELECT state_key FROM ({others} LIMIT 2) AS two WHERE state_key <> ?
-                AND membership = 'join' LIMIT 1
-            ) FROM (
-                SELECT room_id FROM current_state_events
-                WHERE type = 'm.room.member' AND state_key = ? AND membership = 'join'
-                ORDER BY COALESCE(event_stream_ordering, 0) DESC LIMIT ?
-            ) AS mine
-            WHERE (SELECT COUNT(*) FROM ({others} LIMIT 3) AS three) = 2
-            """,
-            (user_id, user_id, most),
-        )
-        return [(room_id, other) for room_id, other in txn.fetchall() if other is not None]
-
-    @staticmethod
     def present(txn: LoggingTransaction, room_id: str, most: int) -> list[tuple[str, str]]:
         """Who is joined or invited, with the membership; `most` of them at most."""
         txn.execute(
