@@ -51,6 +51,8 @@ class Sizes:
 
     all_groups: int
     all_admissions: int
+    listed_chats: int
+    """In a friend's `m.direct`."""
     direct_chats: int
     decisions: int
 
@@ -105,6 +107,7 @@ FULL = Sizes(
     series_groups=1000,
     series_members=100,
     doors=50,
+    listed_chats=10_000,
     scans=50,
     scan_rounds=5,
     chats=(100, 1_000_000),
@@ -168,6 +171,7 @@ QUICK = Sizes(
     chat_rounds=2,
     greeted=3,
     busy_people=20,
+    listed_chats=500,
     previews_per_second=50,
     preview_rounds=1,
     preview_seconds=3,
@@ -194,8 +198,9 @@ TINY = attrs.evolve(
     remote_rounds=1,
     account_rooms=2,
     account_rounds=1,
-    local_people=20,
-    found_people=12,
+    local_people=60,
+    found_people=45,
+    listed_chats=20,
     all_groups=300,
     all_admissions=3_000,
     direct_chats=20,
