@@ -3,8 +3,8 @@
 With `--beside`, servers with another checkout's module run beside those with this one's, and what
 comes out is written to benchmarks/results/beside.md only.
 
-`peers` runs only by its name. `python -m benchmarks society` is a simulation, without servers, with
-options of its own.
+`large_groups` and `peers` run only by their names. `python -m benchmarks society` is a simulation,
+without servers, with options of its own.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from benchmarks import (
     checkouts,
     decisions,
     directory,
+    large_groups,
     members,
     memory,
     messages,
@@ -48,10 +49,11 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "memory": memory.run,
     "scans": scans.run,
     "previews": previews.run,
+    "large_groups": large_groups.run,
     "peers": comparing.run,
 }
-_ON_REQUEST = ("peers",)
-"""Those that run only by their names: this one needs modules that others have written."""
+_ON_REQUEST = ("large_groups", "peers")
+"""Those that run only by their names: of a plain Synapse, and beside modules of others."""
 _BESIDE = ("messages", "members", "scans")
 """Those that can run another checkout's module beside this one's."""
 

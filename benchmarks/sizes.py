@@ -26,6 +26,11 @@ class Sizes:
     joins: int
     """In a round."""
 
+    large_groups: tuple[int, ...]
+    separate_members: int
+    """Of each of some groups in which nobody is a member of two."""
+    large_rounds: int
+
     peer_groups: tuple[int, ...]
     peer_starts: int
     """How often all servers are started."""
@@ -46,13 +51,13 @@ class Sizes:
 
     local_people: int
     found_people: int
+    listed_chats: int
+    """In a friend's `m.direct`."""
 
     memory_starts: int
 
     all_groups: int
     all_admissions: int
-    listed_chats: int
-    """In a friend's `m.direct`."""
     direct_chats: int
     decisions: int
 
@@ -87,6 +92,9 @@ FULL = Sizes(
     cap=500,
     groups=(10, 99, 150, 499),
     joins=4,
+    large_groups=(50, 150, 300, 400, 450, 499),
+    separate_members=150,
+    large_rounds=5,
     peer_groups=(99, 150),
     peer_starts=4,
     peer_rounds=5,
@@ -99,6 +107,7 @@ FULL = Sizes(
     account_rounds=7,
     local_people=10_000,
     found_people=1_000,
+    listed_chats=10_000,
     memory_starts=3,
     all_groups=1_000_000,
     all_admissions=10_000_000,
@@ -107,7 +116,6 @@ FULL = Sizes(
     series_groups=1000,
     series_members=100,
     doors=50,
-    listed_chats=10_000,
     scans=50,
     scan_rounds=5,
     chats=(100, 1_000_000),
@@ -145,6 +153,9 @@ QUICK = Sizes(
     cap=30,
     groups=(10, 29),
     joins=2,
+    large_groups=(10, 20),
+    separate_members=5,
+    large_rounds=2,
     peer_groups=(10, 20),
     peer_starts=2,
     peer_rounds=2,
@@ -157,6 +168,7 @@ QUICK = Sizes(
     account_rounds=2,
     local_people=200,
     found_people=50,
+    listed_chats=500,
     memory_starts=1,
     all_groups=20_000,
     all_admissions=200_000,
@@ -171,7 +183,6 @@ QUICK = Sizes(
     chat_rounds=2,
     greeted=3,
     busy_people=20,
-    listed_chats=500,
     previews_per_second=50,
     preview_rounds=1,
     preview_seconds=3,
@@ -188,6 +199,9 @@ TINY = attrs.evolve(
     cap=4,
     groups=(2, 3),
     joins=1,
+    large_groups=(2, 3),
+    separate_members=2,
+    large_rounds=1,
     peer_groups=(2, 3),
     peer_starts=1,
     peer_rounds=1,
