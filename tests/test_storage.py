@@ -383,7 +383,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: PowerTables.levels(txn, "!r"),
     lambda txn: Notices.news(txn, "!r", "@a", 5),
     lambda txn: Notices.forget_if_nobody_waits(txn, "!r"),
-    lambda txn: Notices.groups_with_news(txn),
+    lambda txn: Notices.groups_with_news(txn, "!r", 5),
     lambda txn: Notices.groups_with_news_of(txn, "@a"),
     lambda txn: Notices.all_told(txn, "!r", 5, 5),
     lambda txn: Notices.untold_answers(txn, 5, 5),
@@ -431,7 +431,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Users.verified_contacts(txn, "@a"),
     lambda txn: Visits.any_at(txn, "!d"),
     lambda txn: Codes.any_living(txn, "!r"),
-    lambda txn: sweep_codes(txn, CODES, 5, 5),
+    lambda txn: sweep_codes(txn, CODES, 5),
     lambda txn: Codes.to_clear_up(txn, 5, 5),
     lambda txn: Codes.without_door(txn, 5, 5),
     lambda txn: DeadEndRooms.of_cause(txn, Reason.CODE_REVOKED),
@@ -440,7 +440,9 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: DeadEndRooms.forget(txn, Reason.CODE_REVOKED),
     lambda txn: DeadCodes.address_is_lost(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.keep(txn, Reason.CODE_REVOKED, "!r"),
-    lambda txn: DeadEndRooms.abandoned_addresses(txn, 5),
+    lambda txn: DeadEndRooms.abandoned_addresses(txn, "", 5),
+    lambda txn: DeadCodes.to_forget(txn, 5, 5),
+    lambda txn: DeadCodes.forget(txn, ["c", "d"]),
     lambda txn: Users.is_support(txn, "@a"),
     lambda txn: StateHistory.latest_stream_ordering(txn),
     lambda txn: StateHistory.became_state(txn, "$e"),
@@ -517,7 +519,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Forgetting.erase(txn, "@a"),
     lambda txn: Forgetting.erased_accounts(txn, "@a", 5),
     lambda txn: LivingCodes.deactivated_sharers(txn, CODES),
-    lambda txn: Forgetting.deactivated_requesters(txn),
+    lambda txn: Forgetting.deactivated_requesters(txn, "@a", 5),
     lambda txn: Forgetting.chats_of_deactivated(txn, "@a", 5),
     lambda txn: [Forgetting.deleted_rooms(txn, table, "!r", 5) for table in ROOM_TABLES],
     lambda txn: Forgetting.delete_room(txn, "!r", 5),
@@ -563,7 +565,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: SeriesRows.forget(txn, "s"),
     lambda txn: SeriesRows.ended_before(txn, 5),
     lambda txn: SeriesRows.living_after(txn, "s", 5),
-    lambda txn: SeriesRows.deactivated_organisers(txn),
+    lambda txn: SeriesRows.deactivated_organisers(txn, "@a", 5),
     lambda txn: SeriesHelpers.remove(txn, "s", "@a"),
     lambda txn: SeriesHelpers.leaving(txn, "s"),
     lambda txn: SeriesHelpers.gone(txn, "s", "@a"),
@@ -628,6 +630,8 @@ def test_every_query_runs_by_an_index(start: Starter) -> None:
             passing = (
                 "SCAN taken", "SCAN own", "SCAN CONSTANT ROW", "SCAN history",
                 "SCAN erased", "SCAN chat", "SCAN mine", "SCAN two", "SCAN three", "SCAN changes",
+                # More slices.
+                "SCAN part", "SCAN address", "SCAN request", "SCAN person",
                 # A person's rooms, and who came into a series, by index themselves.
                 "SCAN known", "SCAN people",
                 # What a report counts: each series; dead codes and a page's rooms, by index.
@@ -738,7 +742,7 @@ def test_the_sweep_leaves_a_code_alone_whose_last_use_may_still_fail(
     with written(server) as txn:
 
         def swept(at: int, code_id: str = code_id) -> tuple[int, Reason | None]:
-            sweep_codes(txn, LivingCodes.slice_after(txn, ""), at, 0)
+            sweep_codes(txn, LivingCodes.slice_after(txn, ""), at)
             code = Codes.by_id(txn, code_id)
             assert code is not None
             return code.uses, code.died_of

@@ -8,8 +8,6 @@ from synapse_capgroups.config import Config
 from synapse_capgroups.rules.codes import CodeFacts, cause_of_death
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.rules.verdict import Reason
-from synapse_capgroups.storage.code_invitations import CodeInvitations
-from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Sharer
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.living_codes import CodeSlice
@@ -103,14 +101,11 @@ def _is_able(sharer: Sharer) -> bool:
     return sharer.account.is_active and sharer.is_member
 
 
-def sweep_codes(txn: LoggingTransaction, part: CodeSlice, now: int, forget_before: int) -> None:
-    """Note which codes died by themselves, and forget those that died long ago.
+def sweep_codes(txn: LoggingTransaction, part: CodeSlice, now: int) -> None:
+    """Note which codes died by themselves.
 
     Args:
         part: which codes are looked at. Those that have expired are found without a look.
     """
     DeadCodes.note_expired(txn, now, _EXPIRED_AT_ONCE)
     DeadCodes.note_deaths(txn, part, now)
-    CodeUses.forget_of_dead(txn, forget_before)
-    CodeInvitations.forget_of_dead(txn, forget_before)
-    DeadCodes.forget(txn, forget_before)

@@ -19,10 +19,11 @@ from synapse_capgroups.storage.codes import Code
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
+from synapse_capgroups.storage.slices import Slice
 from synapse_capgroups.telemetry import journal
 from synapse_capgroups.words.lookup import Audience, Words
 
-_AT_ONCE = 500
+_AT_ONCE = 2000
 
 
 class DeadEnds:
@@ -41,6 +42,7 @@ class DeadEnds:
         self._scope = scope
         self._concierge = concierge
         self._words = words
+        self._after = ""
 
     async def refusal(self, room_id: str, user_id: str) -> Refusal | None:
         """Why somebody cannot join a room; None if it is no dead end."""
@@ -73,16 +75,21 @@ class DeadEnds:
         )
 
     async def sweep(self) -> None:
-        """Let the addresses of forgotten codes go, and find the rooms that an admin has deleted."""
+        """Find the rooms that an admin has deleted, and the addresses that a code has left behind.
 
-        def look(txn: LoggingTransaction) -> list[str]:
+        Of the addresses, a slice.
+        """
+
+        def look(txn: LoggingTransaction) -> Slice:
             for died_of in DeadEndRooms.deleted(txn, self._concierge):
                 DeadEndRooms.forget(txn, died_of)
                 DeadCodes.address_is_lost(txn, died_of)
-            return DeadEndRooms.abandoned_addresses(txn, _AT_ONCE)
+            return DeadEndRooms.abandoned_addresses(txn, self._after, _AT_ONCE)
 
-        for address in await self._database.run("sweep_dead_ends", look):
+        looked_at = await self._database.run("sweep_dead_ends", look)
+        for address in looked_at.found:
             await delete_address(self._api, address)
+        self._after = looked_at.end
 
     async def _room(self, died_of: Reason) -> str:
         def look(txn: LoggingTransaction) -> str | None:

@@ -8,15 +8,19 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_capgroups.admission.code_deaths import sweep_codes
 from synapse_capgroups.codes.closing import MAKING_MS, Closing
 from synapse_capgroups.codes.life import CodeLife
+from synapse_capgroups.codes.links import door_address
 from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.codes.visits import DoorVisits
+from synapse_capgroups.inside.addresses import delete_address
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes, MarkedCode
 from synapse_capgroups.storage.sweeps import Sweeps
 
 _REMEMBER_DEAD_MS = 30 * 24 * 60 * 60 * 1000
 _ABANDONED_AT_ONCE = 100
+_FORGOTTEN_AT_ONCE = 1000
 _JUDGED_AT_ONCE = 200
 """Judging takes several transactions for each code."""
 
@@ -50,7 +54,7 @@ class CodeSweep:
         )
 
         def look(txn: LoggingTransaction) -> list[Code]:
-            sweep_codes(txn, part, now, now - _REMEMBER_DEAD_MS)
+            sweep_codes(txn, part, now)
             return Codes.without_door(txn, now - MAKING_MS, _ABANDONED_AT_ONCE)
 
         await self._life.close_reached(part)
@@ -61,6 +65,7 @@ class CodeSweep:
         # First the doors, then the people in them: other servers hear of somebody's leaving only
         # while there is a room.
         await self._visits.sweep()
+        await each("old codes", partial(self._forget, now - _REMEMBER_DEAD_MS))
 
     async def _judge(self, part: CodeSlice) -> None:
         """Judge the codes on whose sharer or group something has changed; then go on to the next.
@@ -91,6 +96,22 @@ class CodeSweep:
         if code is not None:
             await self._life.state(code)
         judged[code_id] = marks
+
+    async def _forget(self, died_before: int) -> None:
+        """Forget the codes that died before a time, and first the addresses that only they know."""
+        old = await self._database.run(
+            "sweep_old_codes",
+            lambda txn: DeadCodes.to_forget(txn, died_before, _FORGOTTEN_AT_ONCE),
+        )
+        forgotten: list[str] = []
+        for code_id, secret in old:
+            await each("old code", partial(self._let_go, code_id, secret, forgotten))
+        if forgotten:
+            await self._database.run("forget_codes", lambda txn: DeadCodes.forget(txn, forgotten))
+
+    async def _let_go(self, code_id: str, secret: str, forgotten: list[str]) -> None:
+        await delete_address(self._api, door_address(self._api, secret))
+        forgotten.append(code_id)
 
     def _short(self, code: MarkedCode) -> str:
         """The marks in 16 characters; others where the configuration judges in another way."""

@@ -31,6 +31,7 @@ _MOST_GROUPS = 50
 _UNDER_WAY_MS = 60 * 1000
 """A refusal of which nobody was told so long after it will not be told by its own process."""
 _SLICE = 100
+_GROUPS_AT_ONCE = 200
 
 
 class ModeratorNotices:
@@ -50,6 +51,7 @@ class ModeratorNotices:
         self._newcomers = newcomers
         self._moderators = moderators
         self._telling: set[str] = set()
+        self._after = ""
 
     def tell_soon(self, request: Request) -> None:
         """Tell a group's moderators of a new request, those of them who need not wait for it."""
@@ -64,10 +66,12 @@ class ModeratorNotices:
 
         def look(txn: LoggingTransaction) -> list[str]:
             Notices.forget(txn, now - GATHERED_MS)
-            return Notices.groups_with_news(txn)
+            return Notices.groups_with_news(txn, self._after, _GROUPS_AT_ONCE)
 
-        for room_id in await self._database.run("sweep_notices", look):
+        found = await self._database.run("sweep_notices", look)
+        for room_id in found:
             await self._tell_group(room_id)
+        self._after = found[-1] if len(found) == _GROUPS_AT_ONCE else ""
 
     async def _tell_group(self, room_id: str) -> None:
         self._telling.add(room_id)

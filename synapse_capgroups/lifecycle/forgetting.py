@@ -13,8 +13,9 @@ from synapse_capgroups.report.trial_counts import day_of
 from synapse_capgroups.storage.admissions import DAY_MS
 from synapse_capgroups.storage.console_sessions import ConsoleSessions
 from synapse_capgroups.storage.database import Database, lock_room
-from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting, Slice
+from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
 from synapse_capgroups.storage.living_codes import LivingCodes
+from synapse_capgroups.storage.slices import Slice
 from synapse_capgroups.storage.sweeps import Sweeps
 from synapse_capgroups.storage.would_be import TRIAL_DAYS, WouldBeRows
 from synapse_capgroups.telemetry import journal, metrics
@@ -70,7 +71,7 @@ class Forgetter:
             *await self._next("erased", Forgetting.erased_accounts, _SLICE),
             *await self._next("chats", Forgetting.chats_of_deactivated, _SLICE),
             *await self._database.run("deactivated", self._deactivated_sharers),
-            *await self._database.run("deactivated", Forgetting.deactivated_requesters),
+            *await self._next("requests", Forgetting.deactivated_requesters, _SLICE),
         }
         for user_id in sorted(gone):
             await self._each("account", partial(self._accounts.deactivated, user_id))

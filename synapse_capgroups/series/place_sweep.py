@@ -5,7 +5,7 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from synapse_capgroups.admission.places import Places
 from synapse_capgroups.config import Config
 from synapse_capgroups.storage.database import Database
-from synapse_capgroups.storage.series import SeriesGroups
+from synapse_capgroups.storage.series import SeriesGroups, SeriesState
 
 _AT_ONCE = 200
 
@@ -27,7 +27,8 @@ class PlaceSweep:
         now = self._api.get_current_time_msec()
         full = SeriesGroups.known_to_be_full(txn, self._after, _AT_ONCE)
         for series, part in full:
-            if part.room_id is not None and self._places.any_left(txn, series, part, now):
+            runs = series.state is SeriesState.RUNNING
+            if part.room_id and runs and self._places.any_left(txn, series, part, now):
                 SeriesGroups.may_have_place(txn, part.room_id)
         if len(full) < _AT_ONCE:
             return "", 0

@@ -13,6 +13,7 @@ from synapse_capgroups.series.spaces import Spaces
 from synapse_capgroups.series.tending import Tending
 from synapse_capgroups.storage.database import Database, lock_series
 from synapse_capgroups.storage.series import Series, SeriesHelpers, SeriesRows, SeriesState
+from synapse_capgroups.storage.slices import Slice
 from synapse_capgroups.telemetry import journal
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ KEPT_MS = 30 * 24 * 60 * 60 * 1000
 """How long a series is kept after its end: as long as its dead codes."""
 
 _TENDED_AT_ONCE = 3
+_ORGANISERS_AT_ONCE = 500
 
 
 class Succession:
@@ -44,6 +46,7 @@ class Succession:
         self._tending = tending
         self._codes_died = codes_died
         self._after = ""
+        self._after_organiser = ""
 
     async def account_gone(self, user_id: str) -> None:
         """Let the series of a deactivated account pass to a helper who has agreed, or else end.
@@ -99,16 +102,17 @@ class Succession:
         """Do what killed processes have left undone, and forget old series. On one process only."""
         before = self._api.get_current_time_msec() - KEPT_MS
 
-        def look(txn: LoggingTransaction) -> tuple[list[str], list[str], list[str]]:
+        def look(txn: LoggingTransaction) -> tuple[Slice, list[str], list[str]]:
             return (
-                SeriesRows.deactivated_organisers(txn),
+                SeriesRows.deactivated_organisers(txn, self._after_organiser, _ORGANISERS_AT_ONCE),
                 SeriesRows.ended_before(txn, before),
                 SeriesRows.living_after(txn, self._after, _TENDED_AT_ONCE),
             )
 
         gone, ended, living = await self._database.run("sweep_series", look)
-        for user_id in gone:
+        for user_id in gone.found:
             await self.account_gone(user_id)
+        self._after_organiser = gone.end
         for series_id in ended:
             await self._forget(series_id)
         for series_id in living:

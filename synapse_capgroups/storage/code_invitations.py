@@ -50,16 +50,3 @@ class CodeInvitations:
             "DELETE FROM capgroups_code_invitations WHERE room_id = ? AND user_id = ?",
             (room_id, user_id),
         )
-
-    @staticmethod
-    def forget_of_dead(txn: LoggingTransaction, died_before: int) -> None:
-        """Forget those of codes that died before a time, as `DeadCodes.forget` forgets these."""
-        txn.execute(
-            """
-            DELETE FROM capgroups_code_invitations WHERE code_id IN (
-                SELECT code_id FROM capgroups_codes
-                WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
-            )
-            """,
-            (died_before,),
-        )

@@ -35,16 +35,3 @@ class CodeUses:
             (code_id, user_id, used_at),
         )
         return bool(txn.rowcount)
-
-    @staticmethod
-    def forget_of_dead(txn: LoggingTransaction, died_before: int) -> None:
-        """Forget those of codes that died before a time, as `DeadCodes.forget` forgets these."""
-        txn.execute(
-            """
-            DELETE FROM capgroups_code_uses WHERE code_id IN (
-                SELECT code_id FROM capgroups_codes
-                WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
-            )
-            """,
-            (died_before,),
-        )

@@ -1,5 +1,7 @@
 """Dead codes: how codes die, and how they are cleared up and forgotten."""
 
+from collections.abc import Collection
+
 from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside.tables.conditions import (
@@ -8,6 +10,7 @@ from synapse_capgroups.inside.tables.conditions import (
     IS_SUSPENDED,
     JOINED_SINCE,
 )
+from synapse_capgroups.inside.transactions import batches
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.living_codes import CodeSlice
 from synapse_capgroups.storage.seats import RESERVATION_MS
@@ -143,16 +146,30 @@ class DeadCodes:
         )
 
     @staticmethod
-    def forget(txn: LoggingTransaction, died_before: int) -> None:
-        """Forget the codes that died before a time, once nothing of theirs is left."""
+    def to_forget(txn: LoggingTransaction, died_before: int, most: int) -> list[tuple[str, str]]:
+        """The codes that died before a time and of which nothing is left but the address.
+
+        Returns:
+            The ID and the secret of each, of those first that died longest ago.
+        """
         txn.execute(
             """
-            DELETE FROM capgroups_codes
+            SELECT code_id, secret FROM capgroups_codes
             WHERE died_of IS NOT NULL AND died_at < ? AND door_closed_at IS NOT NULL
             AND registration_token IS NULL
+            ORDER BY died_at LIMIT ?
             """,
-            (died_before,),
+            (died_before, most),
         )
+        return [(code_id, secret) for code_id, secret in txn.fetchall()]
+
+    @staticmethod
+    def forget(txn: LoggingTransaction, code_ids: Collection[str]) -> None:
+        """Forget codes, and who came in or was invited by them."""
+        for table in ("code_uses", "code_invitations", "codes"):
+            for batch in batches(sorted(code_ids)):
+                marks = ", ".join("?" * len(batch))
+                txn.execute(f"DELETE FROM capgroups_{table} WHERE code_id IN ({marks})", batch)
 
 
 def _kill(

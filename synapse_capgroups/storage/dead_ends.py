@@ -4,6 +4,11 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.codes import SECRET_LENGTH
+from synapse_capgroups.storage.slices import Slice
+
+_FIRST = "#j-"
+_LAST = "#j."
+"""Between these are the addresses of all codes."""
 
 
 class DeadEndRooms:
@@ -68,23 +73,27 @@ class DeadEndRooms:
         txn.execute("DELETE FROM capgroups_dead_ends WHERE died_of = ?", (died_of.value,))
 
     @staticmethod
-    def abandoned_addresses(txn: LoggingTransaction, most: int) -> list[str]:
+    def abandoned_addresses(txn: LoggingTransaction, after: str, most: int) -> Slice:
         """Addresses that lead to a dead end although their code is forgotten.
 
-        Whatever made the module forget it, its address goes; and what the process did not get done
-        before it was killed is done the next time.
+        Whatever made the module forget it, its address goes.
+
+        Args:
+            after: the address where the last slice of those that look like a code's ended.
         """
         txn.execute(
             """
-            SELECT address.room_alias
-            FROM capgroups_dead_ends AS dead_end JOIN room_aliases AS address
-            ON address.room_id = dead_end.room_id
-            WHERE NOT EXISTS (
+            SELECT address.room_alias, EXISTS (
+                SELECT 1 FROM capgroups_dead_ends AS dead_end
+                WHERE dead_end.room_id = address.room_id
+            ) AND NOT EXISTS (
                 SELECT 1 FROM capgroups_codes AS code
                 WHERE code.secret = substr(address.room_alias, ?, ?)
-            )
-            LIMIT ?
+            ) FROM (
+                SELECT room_alias, room_id FROM room_aliases
+                WHERE room_alias > ? AND room_alias < ? ORDER BY room_alias LIMIT ?
+            ) AS address ORDER BY address.room_alias
             """,
-            (len("#j-") + 1, SECRET_LENGTH, most),
+            (len(_FIRST) + 1, SECRET_LENGTH, max(after, _FIRST), _LAST, most),
         )
-        return [address for (address,) in txn.fetchall()]
+        return Slice.of_rows(txn.fetchall(), most)

@@ -7,8 +7,6 @@ All of them run by an index, and each sweep reads a bounded slice of a table: th
 place where the last slice ended.
 """
 
-from collections.abc import Collection
-
 import attrs
 from synapse.module_api import LoggingTransaction
 
@@ -19,6 +17,7 @@ from synapse_capgroups.storage.assignments import Assignments
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.groups import Groups
 from synapse_capgroups.storage.series import SeriesRows
+from synapse_capgroups.storage.slices import Slice
 
 ERASED = "an erased account"
 """What stands in place of a Matrix ID whose owner asked that they be erased. It is none."""
@@ -77,18 +76,6 @@ PEOPLE = (
 """The columns that name people."""
 
 _DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
-
-
-@attrs.frozen
-class Slice:
-    """What a slice of a table has of what is looked for.
-
-    Attributes:
-        end: where the next slice begins; empty if this was the last.
-    """
-
-    found: tuple[str, ...]
-    end: str
 
 
 class Forgetting:
@@ -183,19 +170,22 @@ class Forgetting:
             """,
             (after, most),
         )
-        return _slice(txn.fetchall(), most)
+        return Slice.of_rows(txn.fetchall(), most)
 
     @staticmethod
-    def deactivated_requesters(txn: LoggingTransaction) -> list[str]:
-        """Deactivated accounts that wait for an answer."""
+    def deactivated_requesters(txn: LoggingTransaction, after: str, most: int) -> Slice:
+        """Deactivated accounts that wait for an answer, or were answered."""
         deactivated = _DEACTIVATED.format(row="request", user="user_id")
         txn.execute(
             f"""
-            SELECT DISTINCT user_id FROM capgroups_requests AS request
-            WHERE answered_at IS NULL AND asked_at > 0 AND {deactivated}
-            """
+            SELECT request.user_id, {deactivated} FROM (
+                SELECT DISTINCT user_id FROM capgroups_requests WHERE user_id > ?
+                ORDER BY user_id LIMIT ?
+            ) AS request ORDER BY request.user_id
+            """,
+            (after, most),
         )
-        return [user_id for (user_id,) in txn.fetchall()]
+        return Slice.of_rows(txn.fetchall(), most)
 
     @staticmethod
     def chats_of_deactivated(txn: LoggingTransaction, after: str, most: int) -> Slice:
@@ -209,7 +199,7 @@ class Forgetting:
             """,
             (after, most),
         )
-        return _slice(txn.fetchall(), most)
+        return Slice.of_rows(txn.fetchall(), most)
 
     @staticmethod
     def deleted_rooms(txn: LoggingTransaction, table: str, after: str, most: int) -> Slice:
@@ -253,7 +243,7 @@ class Forgetting:
             "ORDER BY room_id LIMIT ?",
             (after, most),
         )
-        looked_at = _slice(txn.fetchall(), most)
+        looked_at = Slice.of_rows(txn.fetchall(), most)
         small = []
         for room_id in looked_at.found:
             ways = Forgetting._on_record(txn, room_id)
@@ -302,10 +292,3 @@ class Forgetting:
             (before if row is None else row[0] + 1,),
         )
         return txn.rowcount
-
-
-def _slice(rows: Collection[tuple[str, object]], most: int) -> Slice:
-    """By rows of a key and whether it is looked for, in the keys' order."""
-    keys = [key for key, _ in rows]
-    found = tuple(key for key, is_looked_for in rows if is_looked_for)
-    return Slice(found, keys[-1] if len(keys) == most else "")

@@ -93,13 +93,15 @@ class Notices:
         )
 
     @staticmethod
-    def groups_with_news(txn: LoggingTransaction) -> list[str]:
-        """The groups with requests of which not every moderator knows."""
+    def groups_with_news(txn: LoggingTransaction, after: str, most: int) -> list[str]:
+        """The next groups, by their room IDs, with requests of which not every moderator knows."""
         txn.execute(
             """
             SELECT DISTINCT room_id FROM capgroups_requests
-            WHERE told_at IS NULL AND answered_at IS NULL
-            """
+            WHERE told_at IS NULL AND answered_at IS NULL AND room_id > ?
+            ORDER BY room_id LIMIT ?
+            """,
+            (after, most),
         )
         return [room_id for (room_id,) in txn.fetchall()]
 

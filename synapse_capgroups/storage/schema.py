@@ -580,6 +580,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         CREATE INDEX capgroups_codes_doorless ON capgroups_codes (created_at)
         WHERE door IS NULL AND died_of IS NULL
         """,
+        """
+        CREATE INDEX capgroups_series_groups_full ON capgroups_series_groups (series_id, number)
+        WHERE is_full
+        """,
         # How many groups have each mode: counted here, and kept from now on. What changes is
         # appended, because joins on several processes would wait for each other for a number.
         """

@@ -8,6 +8,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.storage.announcements import Announcements
 from synapse_capgroups.storage.assignments import Assignments, Targets
+from synapse_capgroups.storage.slices import Slice
 
 
 class SeriesState(Enum):
@@ -200,17 +201,23 @@ class SeriesRows:
         return [found for (found,) in txn.fetchall()]
 
     @staticmethod
-    def deactivated_organisers(txn: LoggingTransaction) -> list[str]:
+    def deactivated_organisers(txn: LoggingTransaction, after: str, most: int) -> Slice:
         """Deactivated accounts whose series have not ended."""
         txn.execute(
             """
-            SELECT DISTINCT organiser FROM capgroups_series AS series
-            WHERE ended_at IS NULL AND EXISTS (
-                SELECT 1 FROM users WHERE name = series.organiser AND deactivated = 1
-            )
-            """
+            SELECT person.organiser, EXISTS (
+                SELECT 1 FROM users WHERE name = person.organiser AND deactivated = 1
+            ) AND EXISTS (
+                SELECT 1 FROM capgroups_series AS series
+                WHERE series.organiser = person.organiser AND series.ended_at IS NULL
+            ) FROM (
+                SELECT DISTINCT organiser FROM capgroups_series WHERE organiser > ?
+                ORDER BY organiser LIMIT ?
+            ) AS person ORDER BY person.organiser
+            """,
+            (after, most),
         )
-        return [organiser for (organiser,) in txn.fetchall()]
+        return Slice.of_rows(txn.fetchall(), most)
 
 
 class SeriesHelpers:
@@ -437,7 +444,7 @@ class SeriesGroups:
     def known_to_be_full(
         txn: LoggingTransaction, after: tuple[str, int], most: int
     ) -> list[tuple[Series, SeriesGroup]]:
-        """Groups of running series that are known to be full, each with its series.
+        """Groups that are known to be full, each with its series, which may have ended.
 
         Args:
             after: the series' ID and the number of the last one that was looked at.
@@ -447,11 +454,12 @@ class SeriesGroups:
         txn.execute(
             f"""
             SELECT {columns}, {parts}
-            FROM capgroups_series_groups AS part
-            JOIN capgroups_series AS own ON own.series_id = part.series_id
-            WHERE part.is_full AND own.state = 'running'
-            AND part.series_id >= ? AND (part.series_id > ? OR part.number > ?)
-            ORDER BY part.series_id, part.number LIMIT ?
+            FROM (
+                SELECT {_GROUP} FROM capgroups_series_groups
+                WHERE is_full AND series_id >= ? AND (series_id > ? OR number > ?)
+                ORDER BY series_id, number LIMIT ?
+            ) AS part JOIN capgroups_series AS own ON own.series_id = part.series_id
+            ORDER BY part.series_id, part.number
             """,
             (after[0], *after, most),
         )
