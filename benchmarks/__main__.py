@@ -4,7 +4,8 @@ With `--beside`, servers with another checkout's module run beside those with th
 comes out is written to benchmarks/results/beside.md only.
 
 `large_groups` and `peers` run only by their names. `python -m benchmarks society` is a simulation,
-without servers, with options of its own.
+without servers, and `python -m benchmarks soak` a load for minutes or hours; both have options of
+their own.
 """
 
 import argparse
@@ -64,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks.society import command  # Needs a graph library, which others do not.
 
         return command.main(arguments[1:])
+    if arguments and arguments[0] == "soak":
+        from benchmarks.soak import command as soak
+
+        return soak.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="small and rough: for a first look")

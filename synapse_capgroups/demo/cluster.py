@@ -129,6 +129,13 @@ class Worker:
         }
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
 
+    @property
+    def process_id(self) -> int | None:
+        """Which process of this machine it is; None if there is none."""
+        # It may be killed in another thread.
+        running = self._process
+        return None if running is None else running.pid
+
     def start(self) -> None:
         """Start the process, without waiting for it."""
         with (self._folder / f"{self.name}.out").open("ab") as output:

@@ -1,0 +1,1 @@
+"""A mixed load of everything, with workers that are killed; then everything is counted."""
