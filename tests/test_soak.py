@@ -14,6 +14,7 @@ from benchmarks.soak.answers import NO_ANSWER, Answers
 from benchmarks.soak.crowd import CAP, CODE_LIMIT
 from benchmarks.soak.logs import Errors, errors_of, reason_for
 from benchmarks.soak.looking import (
+    LEFT_BEHIND,
     MUST_BE_NONE,
     State,
     comings,
@@ -128,14 +129,14 @@ def an_outcome(state: State, errors: Errors, samples: list[Sample]) -> Outcome:
     answers.ask("join", lambda: Reply(200, {}))
     memory = memories(samples, HOUR)
     counted = {'capgroups_groups{mode="open"}': 2.0}
-    checks = list(judge(state, counted, answers, errors, 0, memory))
+    checks = list(judge(state, counted, answers, errors, 0, memory, kills=3))
     return Outcome(
         {"processor": "P"}, HOUR, 170, 180, {"worker1": 3}, 10, answers, state, errors, memory,
         checks,
     )  # fmt: skip
 
 
-CLEAN = State({"seats that are still held": []}, {"groups on record": 2})
+CLEAN = State({"seats that are still held": []}, {"groups on record": 2, LEFT_BEHIND: 1})
 NOTHING = Errors(Counter(), {}, Counter())
 FLAT = [Sample(at, MAIN, 1, 100.0) for at in (0, HOUR / 2, 3 * HOUR / 4, HOUR)]
 
@@ -159,8 +160,11 @@ def test_what_is_not_as_it_must_be_is_said() -> None:
     steep = [attrs.evolve(s, megabytes=s.at / HOUR * 2 * MOST_GROWTH) for s in FLAT]
     for outcome in (
         an_outcome(held, NOTHING, FLAT),
-        an_outcome(attrs.evolve(CLEAN, counts={"groups on record": 3}), NOTHING, FLAT),
+        an_outcome(
+            attrs.evolve(CLEAN, counts={**CLEAN.counts, "groups on record": 3}), NOTHING, FLAT
+        ),
         an_outcome(CLEAN, attrs.evolve(NOTHING, tracebacks=Counter({"a: B": 1})), FLAT),
+        an_outcome(attrs.evolve(CLEAN, counts={**CLEAN.counts, LEFT_BEHIND: 10}), NOTHING, FLAT),
         an_outcome(CLEAN, NOTHING, steep),
     ):
         assert [check.is_well for check in outcome.checks].count(False) == 1
@@ -201,6 +205,7 @@ def test_every_statement_runs_and_finds_what_is_wrong(start: Starter, engine: st
 
 
 @pytest.mark.full_size
+@pytest.mark.long(6)
 def test_a_short_run_finds_everything_as_it_must_be(tmp_path: Path) -> None:
     assert main(["soak", "--minutes", "0.5", "--out", str(tmp_path)]) == 0
     assert "WRONG" not in (tmp_path / page.DOCUMENT).read_text()

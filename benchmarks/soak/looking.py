@@ -12,6 +12,10 @@ from synapse_capgroups.rules.announcements import MARKER
 
 _JOINED = "there.type = 'm.room.member' AND there.membership = 'join'"
 
+LEFT_BEHIND = "rooms of the concierge's that nothing knows"
+"""A process was killed before it wrote down what a room is for. Nobody else was ever in one. The
+next start clears up those that are older than some minutes."""
+
 MUST_BE_NONE: Mapping[str, str] = {
     "seats that are still held": "SELECT room_id, user_id FROM capgroups_seats",
     "members of groups who are not on record": f"""
@@ -91,15 +95,6 @@ MUST_BE_NONE: Mapping[str, str] = {
         WHERE {_JOINED} AND there.state_key <> '{{concierge}}'
     """,
     "visits on record": "SELECT door, user_id FROM capgroups_visits",
-    "rooms of the concierge's that nothing knows": """
-        SELECT r.room_id FROM rooms AS r JOIN current_state_events AS there
-        ON there.room_id = r.room_id AND there.type = 'm.room.create'
-        WHERE r.creator = '{concierge}'
-        AND NOT EXISTS (SELECT 1 FROM capgroups_codes AS c WHERE c.door = r.room_id)
-        AND NOT EXISTS (SELECT 1 FROM capgroups_chats AS c WHERE c.room_id = r.room_id)
-        AND NOT EXISTS (SELECT 1 FROM capgroups_dead_ends AS d WHERE d.room_id = r.room_id)
-        AND NOT EXISTS (SELECT 1 FROM capgroups_series_spaces AS s WHERE s.room_id = r.room_id)
-    """,
     "chats of the concierge with somebody beside its one person": f"""
         SELECT c.room_id, there.state_key FROM capgroups_chats AS c
         JOIN current_state_events AS there ON there.room_id = c.room_id
@@ -141,6 +136,15 @@ _COUNTED: Mapping[str, str] = {
     "groups of series": "SELECT COUNT(*) FROM capgroups_series_groups",
     "copies of announcements": "SELECT COUNT(*) FROM capgroups_outbox",
     "chats with the concierge": "SELECT COUNT(*) FROM capgroups_chats",
+    LEFT_BEHIND: """
+        SELECT COUNT(*) FROM rooms AS r JOIN current_state_events AS there
+        ON there.room_id = r.room_id AND there.type = 'm.room.create'
+        WHERE r.creator = '{concierge}'
+        AND NOT EXISTS (SELECT 1 FROM capgroups_codes AS c WHERE c.door = r.room_id)
+        AND NOT EXISTS (SELECT 1 FROM capgroups_chats AS c WHERE c.room_id = r.room_id)
+        AND NOT EXISTS (SELECT 1 FROM capgroups_dead_ends AS d WHERE d.room_id = r.room_id)
+        AND NOT EXISTS (SELECT 1 FROM capgroups_series_spaces AS s WHERE s.room_id = r.room_id)
+    """,
     "what the concierge said": """
         SELECT COUNT(*) FROM events WHERE sender = '{concierge}' AND type = 'm.room.message'
     """,

@@ -95,7 +95,11 @@ def run(bench: Bench, minutes: float, seed: int) -> Outcome:
         memory = memories(
             [sample for sample in watcher.samples if sample.at <= ended - started], ended - started
         )
-        checks = list(judge(state, counted, answers, errors, watcher.errors, memory))
+        checks = list(
+            judge(
+                state, counted, answers, errors, watcher.errors, memory, sum(killer.kills.values())
+            )
+        )
         return Outcome(
             describe(engine), ended - started, swept_after, settled_after, killer.kills, deeds,
             answers, state, errors, memory, checks,

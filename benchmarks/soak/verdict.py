@@ -6,11 +6,14 @@ import attrs
 
 from benchmarks.soak.answers import Answers
 from benchmarks.soak.logs import Errors
-from benchmarks.soak.looking import State, first
+from benchmarks.soak.looking import LEFT_BEHIND, State, first
 from benchmarks.soak.watching import Sample, growth
 
 MOST_GROWTH = 100
 """MB an hour, in the second half of a run: a process that fills Synapse's own caches grows, too."""
+LEFT_BY_A_KILL = 3
+"""Rooms that a process can be making in one moment, more or less: the load does six things at once
+on four workers, and greets people beside it."""
 _JUDGED_FROM = 20 * 60
 """Seconds that a run must take for the growth of its second half to say something."""
 
@@ -76,11 +79,13 @@ def judge(
     errors: Errors,
     counted_errors: float,
     memory: Sequence[Memory],
+    kills: int,
 ) -> Iterator[Check]:
     """Everything that must be so.
 
     Args:
         counted: `capgroups_groups` by mode, as the server counted them.
+        kills: how many processes were killed.
         counted_errors: `capgroups_errors_total` of all processes.
     """
     for what, offenders in state.offenders.items():
@@ -92,6 +97,8 @@ def judge(
         "groups that the sweep counted", f"{groups:,}, as on record", f"{total:,.0f}",
         total == groups,
     )  # fmt: skip
+    left, most = state.counts[LEFT_BEHIND], LEFT_BY_A_KILL * kills
+    yield Check(LEFT_BEHIND, f"at most {most}: {LEFT_BY_A_KILL} a kill", f"{left}", left <= most)
     yield Check(
         "answers of 500 and above", "0", f"{answers.number_of_faults}", not answers.number_of_faults
     )
