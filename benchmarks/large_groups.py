@@ -1,5 +1,6 @@
 """Joins into large groups of a plain Synapse: at which size they become dear, and what helps."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import attrs
 
 from benchmarks.measuring import Round, compare, in_turn, settle
-from benchmarks.results import Comparison, Figures
+from benchmarks.results import Comparison, Figures, Reading, spread
 from benchmarks.servers import Account, Bench, Server
 from benchmarks.sizes import Sizes
 from synapse_capgroups.demo.person import expect
@@ -76,6 +77,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     rooms[f"{_SEPARATE} groups of {sizes.separate_members} in turn"] = town.separate
     largest = f"a group of {max(sizes.large_groups)}"
     comparisons: list[Comparison] = []
+    readings: list[Reading] = []
 
     def measure(tried: dict[str, dict[str, Any]], names: list[str]) -> None:
         with ExitStack() as stack:
@@ -90,17 +92,39 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
                     compare(f"join into {name}", subject, plain, rounds)
                     for subject, rounds in zip(tried, others, strict=True)
                 )
+                if tried is HELP:
+                    readings.append(_questions(servers[0], name, work))
 
     measure(HELP, list(rooms))
     measure(SUSPECTS, [largest])
     return Figures(
-        "Joins into large groups",
+        "Large groups of a plain Synapse",
         "Servers without the module: Synapse as it comes, against Synapse with one thing changed. "
         f"{sizes.joins} people are invited, join and leave again, one after the other, so that a "
         "group keeps its size. The smaller groups' members are in the larger ones, too; in the "
         f"{_SEPARATE} groups nobody is a member of two.",
         comparisons,
+        readings,
     )
+
+
+def _questions(
+    server: Server, name: str, work: Callable[[Server, int], dict[str, Round]]
+) -> Reading:
+    """How often the database is asked about one account for each join, by Synapse's metrics."""
+
+    def asked() -> float:
+        return sum(
+            value
+            for series, value in server.metrics().items()
+            if series.startswith("synapse_storage_transaction_time_count_total{")
+            and any(f'desc="{cache}"' in series for cache in _CACHES)
+        )
+
+    before = asked()
+    joins = work(server, 0)["join"].operations
+    each = spread([(asked() - before) / joins])
+    return Reading(f"questions about accounts, a join into {name}", each, "transactions")
 
 
 def _come_and_go(
