@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from synapse_capgroups.demo.person import expect
 from tests.conftest import Server, Starter, eventually
 from tests.test_rule_5_life_of_codes import (
     group_of_a_moderator,
@@ -96,3 +97,29 @@ def test_many_codes_that_changed_are_judged_by_one_sweep_after_the_other(start: 
     assert eventually(lambda: server.query(dead)[0][0] >= 400)
     restart(server)
     assert eventually(lambda: server.query(dead)[0][0] == 451)
+
+
+def test_a_door_that_somebody_came_into_while_it_was_deleted_is_deleted_when_they_are_out(
+    start: Starter,
+) -> None:
+    server = start(module={})
+    room, people = server.group(1)
+    visitor = server.person()
+    code = server.make_code(room, people[0])
+    door = expect(server.scan(visitor, code)).body["room_id"]
+    # Synapse's task has failed: it does not delete a room in which somebody is.
+    server.query(
+        "UPDATE capgroups_codes SET died_of = 'code_expired', died_at = expires_at, "
+        "address_moved_at = 1, door_closed_at = 1 WHERE code_id = ?",
+        code["code_id"],
+    )
+    server.query("UPDATE capgroups_visits SET leave_at = 1")
+
+    def none_of(table: str, column: str) -> bool:
+        return not server.query(f"SELECT 1 FROM {table} WHERE {column} = ?", door)
+
+    assert not none_of("rooms", "room_id")
+    restart(server)
+    assert eventually(lambda: none_of("capgroups_visits", "door"))
+    restart(server)
+    assert eventually(lambda: none_of("rooms", "room_id"))

@@ -430,6 +430,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Memberships.present_in(txn, ["!r", "!s"]),
     lambda txn: Users.verified_contacts(txn, "@a"),
     lambda txn: Visits.any_at(txn, "!d"),
+    lambda txn: DeadCodes.close_again(txn, "!d"),
     lambda txn: Codes.any_living(txn, "!r"),
     lambda txn: sweep_codes(txn, CODES, 5),
     lambda txn: Codes.to_clear_up(txn, 5, 5),

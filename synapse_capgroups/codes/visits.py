@@ -2,12 +2,13 @@
 
 from functools import partial
 
-from synapse.module_api import ModuleApi
+from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.codes.door_rooms import DoorRooms
 from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.visits import Visits
 
 
@@ -42,4 +43,11 @@ class DoorVisits:
     async def _take_out(self, door: str, user_id: str) -> None:
         if await self._presence.is_member(door, user_id):
             await self._rooms.see_off(door, user_id)
-        await self._database.run("visit", lambda txn: Visits.end(txn, door, user_id))
+
+        def end(txn: LoggingTransaction) -> None:
+            Visits.end(txn, door, user_id)
+            # Synapse deletes no room in which somebody is. If their join was written while it
+            # deleted this one, its task has failed, and nobody says so.
+            DeadCodes.close_again(txn, door)
+
+        await self._database.run("visit", end)

@@ -146,6 +146,17 @@ class DeadCodes:
         )
 
     @staticmethod
+    def close_again(txn: LoggingTransaction, door: str) -> None:
+        """Let the next sweep delete a door's room, whether or not it is being deleted already."""
+        txn.execute(
+            """
+            UPDATE capgroups_codes SET door_closed_at = NULL
+            WHERE door = ? AND door_closed_at IS NOT NULL
+            """,
+            (door,),
+        )
+
+    @staticmethod
     def to_forget(txn: LoggingTransaction, died_before: int, most: int) -> list[tuple[str, str]]:
         """The codes that died before a time and of which nothing is left but the address.
 
