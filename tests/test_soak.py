@@ -99,7 +99,7 @@ LOG = """\
 Traceback (most recent call last):
   File "a.py", line 1, in a
     raise ValueError("no")
-ValueError: no
+ValueError: no !room:localhost
 2026-01-01 00:00:01,000 synapse_capgroups.codes.one_by_one ERROR None Could not clear up: codes
 Traceback (most recent call last):
   File "a.py", line 1, in a
@@ -115,13 +115,16 @@ psycopg2.errors.Serialization: again
 def test_tracebacks_are_counted_by_their_kind_and_the_modules_errors_by_themselves() -> None:
     found = errors_of([LOG.splitlines(keepends=True), LOG.splitlines(keepends=True)])
     assert found.tracebacks == {
-        "synapse.http: ValueError": 2,
-        "synapse_capgroups.codes.one_by_one: psycopg2.errors.Serialization": 2,
+        "synapse.http: ValueError: no …": 2,
+        "synapse_capgroups.codes.one_by_one: psycopg2.errors.Serialization: again": 2,
     }
     assert found.ours == {"synapse_capgroups.codes.one_by_one: Could not clear up: codes": 2}
-    assert "Failed handle request … ValueError: no" in found.examples.values()
+    assert "Failed handle request … ValueError: no !room:localhost" in found.examples.values()
     assert found.unexpected == list(found.tracebacks)
     assert reason_for("synapse.http: ValueError") is None
+    failed = "synapse.util.task_scheduler: synapse.api.errors.SynapseError: 400: "
+    assert reason_for(f"{failed}Users are still joined to this room")
+    assert reason_for(f"{failed}Something else") is None
 
 
 def an_outcome(state: State, errors: Errors, samples: list[Sample]) -> Outcome:
