@@ -24,7 +24,8 @@ class Answers:
         self._lock = threading.Lock()
         self.counts: dict[str, Counter[str]] = {}
         self.faults: list[str] = []
-        """Answers that say that something broke, the first of them, with the time of day."""
+        """Answers that say that something broke, and deeds that broke; the first of them, with the
+        time of day."""
         self.number_of_faults = 0
 
     def ask(self, what: str, call: Callable[[], Reply]) -> Reply:
@@ -45,7 +46,7 @@ class Answers:
                 continue
             self._count(what, outcome(reply))
             if reply.status >= 500:
-                self._fault(f"{time.strftime('%H:%M:%S')} {what}: {reply.status} {reply.error}")
+                self.fault(f"{what}: {reply.status} {reply.error}")
             return reply
         return Reply(0, {"error": NO_ANSWER})
 
@@ -53,11 +54,12 @@ class Answers:
         with self._lock:
             self.counts.setdefault(what, Counter())[how] += 1
 
-    def _fault(self, text: str) -> None:
+    def fault(self, text: str) -> None:
+        """Keep something that may not be."""
         with self._lock:
             self.number_of_faults += 1
             if len(self.faults) < _KEPT:
-                self.faults.append(text)
+                self.faults.append(f"{time.strftime('%H:%M:%S')} {text}")
 
     @property
     def total(self) -> int:

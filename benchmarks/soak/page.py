@@ -120,7 +120,7 @@ def document(outcome: Outcome, command: str, date: str) -> Iterator[str]:
             for what, counts in sorted(outcome.answers.counts.items())
         ),
     )
-    yield from _listed("Answers of 500 and above", outcome.answers.faults)
+    yield from _listed("Answers of 500 and above, and deeds that broke", outcome.answers.faults)
     yield ""
     yield "## Logs"
     yield ""

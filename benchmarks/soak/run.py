@@ -80,7 +80,7 @@ def run(bench: Bench, minutes: float, seed: int) -> Outcome:
         killer = Killer(cluster.workers[:-1], random.Random(seed))
         watcher = Watcher(cluster, interval=min(30.0, max(2.0, minutes / 2)))
         started = time.monotonic()
-        deeds = _load(crowd, killer, watcher, 60 * minutes, seed)
+        deeds = _load(crowd, answers, killer, watcher, 60 * minutes, seed)
         ended = time.monotonic()
         connection = engine.connect(cluster.folder.name)
         cursor = connection.cursor()
@@ -106,10 +106,17 @@ def run(bench: Bench, minutes: float, seed: int) -> Outcome:
         )  # fmt: skip
 
 
-def _load(crowd: Crowd, killer: Killer, watcher: Watcher, seconds: float, seed: int) -> int:
+def _load(
+    crowd: Crowd,
+    answers: Answers,
+    killer: Killer,
+    watcher: Watcher,
+    seconds: float,
+    seed: int,
+) -> int:
     """Let people act and workers be killed for so long; returns how many deeds were done.
 
-    What goes wrong in one of the threads ends the load, and is raised.
+    A worker that does not come back ends the load, and is raised.
     """
     over = threading.Event()
     deadline = time.monotonic() + seconds
@@ -119,7 +126,10 @@ def _load(crowd: Crowd, killer: Killer, watcher: Watcher, seconds: float, seed: 
     def act(number: int) -> None:
         dice = random.Random(1000 * seed + number)
         while not over.is_set() and bound.acquire(blocking=False):
-            crowd.act(dice)
+            try:
+                crowd.act(dice)
+            except Exception as e:  # One deed that breaks must not end hours of others.
+                answers.fault(f"a deed broke: {e!r}")
             deeds[number] += 1
             over.wait(dice.uniform(0, _PAUSE))
 

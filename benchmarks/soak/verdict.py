@@ -100,7 +100,10 @@ def judge(
     left, most = state.counts[LEFT_BEHIND], LEFT_BY_A_KILL * kills
     yield Check(LEFT_BEHIND, f"at most {most}: {LEFT_BY_A_KILL} a kill", f"{left}", left <= most)
     yield Check(
-        "answers of 500 and above", "0", f"{answers.number_of_faults}", not answers.number_of_faults
+        "answers of 500 and above, and deeds that broke",
+        "0",
+        f"{answers.number_of_faults}",
+        not answers.number_of_faults,
     )
     yield Check("`capgroups_errors_total`", "0", f"{counted_errors:.0f}", counted_errors == 0)
     yield Check("errors that the module logged", "0", f"{errors.ours.total()}", not errors.ours)
