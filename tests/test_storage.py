@@ -399,6 +399,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Groups.count_by_mode(txn),
     lambda txn: Groups.forget(txn, "!r"),
     lambda txn: Codes.by_id(txn, "c"),
+    lambda txn: Codes.among(txn, ["c", "d"]),
     lambda txn: Codes.by_secret(txn, "s"),
     lambda txn: Codes.by_door(txn, "!d"),
     lambda txn: Codes.with_sharer(txn, "c"),

@@ -21,8 +21,8 @@ from synapse_capgroups.storage.sweeps import Sweeps
 _REMEMBER_DEAD_MS = 30 * 24 * 60 * 60 * 1000
 _ABANDONED_AT_ONCE = 100
 _FORGOTTEN_AT_ONCE = 1000
-_JUDGED_AT_ONCE = 200
-"""Judging takes several transactions for each code."""
+_JUDGED_AT_ONCE = 100
+"""Judging takes several transactions for each code, and 4 ms."""
 
 
 class CodeSweep:
@@ -79,9 +79,10 @@ class CodeSweep:
             )
             if code.judged != (marks := self._short(code))
         ]
+        now = dict(changed[:_JUDGED_AT_ONCE])
         judged: dict[str, str] = {}
-        for code_id, marks in changed[:_JUDGED_AT_ONCE]:
-            await each("living code", partial(self._judge_one, code_id, marks, judged))
+        for code in await self._database.run("codes", lambda txn: Codes.among(txn, list(now))):
+            await each("living code", partial(self._judge_one, code, now[code.code_id], judged))
         stopped = len(changed) > _JUDGED_AT_ONCE
         after = changed[_JUDGED_AT_ONCE - 1][0] if stopped else part.next
 
@@ -91,11 +92,9 @@ class CodeSweep:
 
         await self._database.run("sweep_judged", note)
 
-    async def _judge_one(self, code_id: str, marks: str, judged: dict[str, str]) -> None:
-        code = await self._database.run("code", lambda txn: Codes.by_id(txn, code_id))
-        if code is not None:
-            await self._life.state(code)
-        judged[code_id] = marks
+    async def _judge_one(self, code: Code, marks: str, judged: dict[str, str]) -> None:
+        await self._life.state(code)
+        judged[code.code_id] = marks
 
     async def _forget(self, died_before: int) -> None:
         """Forget the codes that died before a time, and first the addresses that only they know."""

@@ -8,6 +8,7 @@ from synapse.module_api import LoggingTransaction
 from synapse_capgroups.inside.tables.conditions import SHARER_COLUMNS
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.inside.tables.users import Account
+from synapse_capgroups.inside.transactions import batches
 from synapse_capgroups.rules.verdict import Reason
 
 _COLUMNS = (
@@ -132,6 +133,14 @@ class Codes:
     @staticmethod
     def by_id(txn: LoggingTransaction, code_id: str) -> Code | None:
         return _one(txn, "code_id = ?", code_id)
+
+    @staticmethod
+    def among(txn: LoggingTransaction, code_ids: list[str]) -> list[Code]:
+        """Those of these codes that are not forgotten."""
+        found: list[Code] = []
+        for batch in batches(code_ids):
+            found += _some(txn, f"code_id IN ({', '.join('?' * len(batch))})", *batch)
+        return found
 
     @staticmethod
     def by_secret(txn: LoggingTransaction, secret: str) -> Code | None:
