@@ -10,6 +10,7 @@ place where the last slice ended.
 import attrs
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.inside.tables.conditions import IS_DEACTIVATED
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.rules.verdict import Reason
 from synapse_capgroups.storage.announcements import Announcements
@@ -74,8 +75,6 @@ PEOPLE = (
     ("capgroups_console_widgets", "user_id"),
 )
 """The columns that name people."""
-
-_DEACTIVATED = "EXISTS (SELECT 1 FROM users WHERE name = {row}.{user} AND deactivated = 1)"
 
 
 class Forgetting:
@@ -175,7 +174,7 @@ class Forgetting:
     @staticmethod
     def deactivated_requesters(txn: LoggingTransaction, after: str, most: int) -> Slice:
         """Deactivated accounts that wait for an answer, or were answered."""
-        deactivated = _DEACTIVATED.format(row="request", user="user_id")
+        deactivated = IS_DEACTIVATED.format(row="request", user="user_id")
         txn.execute(
             f"""
             SELECT request.user_id, {deactivated} FROM (
@@ -190,7 +189,7 @@ class Forgetting:
     @staticmethod
     def chats_of_deactivated(txn: LoggingTransaction, after: str, most: int) -> Slice:
         """Deactivated accounts with whom the concierge still has a chat."""
-        deactivated = _DEACTIVATED.format(row="chat", user="user_id")
+        deactivated = IS_DEACTIVATED.format(row="chat", user="user_id")
         txn.execute(
             f"""
             SELECT chat.user_id, {deactivated} FROM (

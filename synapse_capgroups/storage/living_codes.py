@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.tables.conditions import SHARER_MARKS
+from synapse_capgroups.inside.tables.conditions import IS_DEACTIVATED, SHARER_MARKS
 
 MOST = 2000
 """How many codes there are in a slice. A server with fewer looks at all of them each minute."""
@@ -106,10 +106,10 @@ class LivingCodes:
     def deactivated_sharers(txn: LoggingTransaction, part: CodeSlice) -> list[str]:
         """Deactivated accounts whose codes live on."""
         txn.execute(
-            """
+            f"""
             SELECT DISTINCT sharer FROM capgroups_codes AS code
             WHERE died_of IS NULL AND code_id > ? AND code_id <= ?
-            AND EXISTS (SELECT 1 FROM users WHERE name = code.sharer AND deactivated = 1)
+            AND {IS_DEACTIVATED.format(row="code", user="sharer")}
             """,
             (part.after, part.until),
         )

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.inside.tables.conditions import IS_DEACTIVATED
 from synapse_capgroups.storage.announcements import Announcements
 from synapse_capgroups.storage.assignments import Assignments, Targets
 from synapse_capgroups.storage.slices import Slice
@@ -204,10 +205,9 @@ class SeriesRows:
     def deactivated_organisers(txn: LoggingTransaction, after: str, most: int) -> Slice:
         """Deactivated accounts whose series have not ended."""
         txn.execute(
-            """
-            SELECT person.organiser, EXISTS (
-                SELECT 1 FROM users WHERE name = person.organiser AND deactivated = 1
-            ) AND EXISTS (
+            f"""
+            SELECT person.organiser, {IS_DEACTIVATED.format(row="person", user="organiser")}
+            AND EXISTS (
                 SELECT 1 FROM capgroups_series AS series
                 WHERE series.organiser = person.organiser AND series.ended_at IS NULL
             ) FROM (

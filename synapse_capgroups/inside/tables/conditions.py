@@ -80,12 +80,17 @@ Sub-queries, since PostgreSQL might read all of `current_state_events` for a joi
 
 
 _ACCOUNT = """
-    EXISTS (SELECT 1 FROM users AS account WHERE account.name = {row}.{user} AND (%s))
+    COALESCE((SELECT %s FROM users AS account WHERE account.name = {row}.{user}), FALSE)
 """
+"""Not `EXISTS`: for that, PostgreSQL reads all accounts to find the few that are suspended."""
 
 
 IS_SUSPENDED = _ACCOUNT % "account.suspended"
 """A condition: the account named in a row is suspended."""
+
+
+IS_DEACTIVATED = _ACCOUNT % "account.deactivated = 1"
+"""The same: it is deactivated."""
 
 
 IS_ACTIVE = _ACCOUNT % (
