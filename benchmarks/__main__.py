@@ -3,9 +3,9 @@
 With `--beside`, servers with another checkout's module run beside those with this one's, and what
 comes out is written to benchmarks/results/beside.md only.
 
-`large_groups` and `peers` run only by their names. `python -m benchmarks society` is a simulation,
-without servers, and `python -m benchmarks soak` a load for minutes or hours; both have options of
-their own.
+`large_groups`, `peers` and `large` run only by their names. `python -m benchmarks society` is a
+simulation, without servers, and `python -m benchmarks soak` a load for minutes or hours; both have
+options of their own.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from benchmarks import (
     checkouts,
     decisions,
     directory,
+    large,
     large_groups,
     members,
     memory,
@@ -52,9 +53,10 @@ BENCHMARKS: Mapping[str, Callable[[Bench, Sizes], Figures]] = {
     "previews": previews.run,
     "large_groups": large_groups.run,
     "peers": comparing.run,
+    "large": large.run,
 }
-_ON_REQUEST = ("large_groups", "peers")
-"""Those that run only by their names: of a plain Synapse, and beside modules of others."""
+_ON_REQUEST = ("large_groups", "peers", "large")
+"""Those that run only by their names: of a plain Synapse, beside modules of others, for hours."""
 _BESIDE = ("messages", "members", "scans")
 """Those that can run another checkout's module beside this one's."""
 
@@ -79,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="checkout",
         help=f"also measure the module of another checkout, in {', '.join(_BESIDE)}",
     )
+    parser.add_argument(
+        "--scale", type=float, help="of the rows of `large`, as 0.01; 1 is 20,000,000 admissions"
+    )
     parser.add_argument("--out", type=Path, default=Path(), help="where to write; the checkout")
     parser.add_argument(
         "--database",
@@ -101,9 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"not with --beside: {', '.join(sorted(unable))}")
     full = BESIDE if options.beside else FULL
     sizes = TINY if options.tiny else QUICK if options.quick else full
+    if options.scale is not None:
+        if not 0 < options.scale <= 1:
+            parser.error("--scale is more than 0 and at most 1")
+        sizes = attrs.evolve(sizes, scale=options.scale)
     usual = [name for name in possible if name not in _ON_REQUEST]
     names = [name for name in possible if name in (options.names or usual)]
     flags = [f"--{flag}" for flag in ("quick", "tiny") if getattr(options, flag)]
+    flags += [f"--scale {options.scale:g}"] if options.scale is not None else []
     flags += ["--beside CHECKOUT"] if options.beside else []
 
     options.out.mkdir(parents=True, exist_ok=True)

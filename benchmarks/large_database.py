@@ -5,10 +5,12 @@ rows of the same index. PostgreSQL only.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import md5
 from typing import Any
+
+from synapse_capgroups.inside.tables.conditions import SHARER_MARKS
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -16,16 +18,19 @@ _ROOM = "'!' || md5({n}::text) || substr(md5({n}::text || 'x'), 1, 11)"
 _EVENT = "'$' || md5({n}::text || {salt}) || substr(md5({n}::text || {salt} || 'x'), 1, 11)"
 
 
-def grow(cursor: Any, groups: range, admissions: range, now: int) -> None:
+def grow(
+    cursor: Any, groups: range, admissions: range, now: int, people: int | None = None
+) -> None:
     """Add groups, each with a member; admissions to these groups, and to those before them; codes.
 
     Args:
         groups, admissions: by number, continuing where the last growth ended.
         now: milliseconds since 1970.
+        people: how many make the groups in turn; each group has a maker of its own if not given.
     """
     room = _ROOM.format(n="i")
     of_any_group = _ROOM.format(n=f"mod(i, {groups.stop})")
-    creator = "'@person' || i || ':localhost'"
+    creator = _creator(people)
     cursor.execute("SET maintenance_work_mem = '512MB'")
     with _without_indexes(cursor, "capgroups_groups"):
         cursor.execute(
@@ -79,8 +84,96 @@ def grow(cursor: Any, groups: range, admissions: range, now: int) -> None:
         (now - DAY_MS, now + 7 * DAY_MS, now - DAY_MS, now - DAY_MS, *_ends(groups)),
     )
 
-    _fill_series(cursor, groups)
+    _fill_series(cursor, groups, creator)
     _fill_the_rest(cursor, groups, now)
+
+
+def _creator(people: int | None) -> str:
+    number = "i" if people is None else f"mod(i, {people})"
+    return f"'@person' || {number} || ':localhost'"
+
+
+def populate(cursor: Any, people: int) -> None:
+    """Make accounts: those that make the groups of `grow`."""
+    cursor.execute(
+        """
+        INSERT INTO users (name, creation_ts, admin, is_guest, deactivated)
+        SELECT '@person' || i || ':localhost', 1, 0, 0, 0 FROM generate_series(0, %s) AS i
+        """,
+        (people - 1,),
+    )
+
+
+def give_rooms(cursor: Any, groups: range, people: int, now: int) -> None:
+    """Make rooms of the groups of `grow`, or the sweep would forget them, and four times as many
+    living codes as those have; and count the groups by mode, as a server does that makes them.
+    """
+    room, creator = _ROOM.format(n="i"), _creator(people)
+    with _without_indexes(cursor, "rooms"):
+        cursor.execute(
+            f"""
+            INSERT INTO rooms (room_id, is_public, creator, room_version)
+            SELECT {room}, FALSE, {creator}, '10' FROM generate_series(%s, %s) AS i
+            """,
+            _ends(groups),
+        )
+    cursor.execute(
+        f"""
+        INSERT INTO capgroups_codes
+            (code_id, secret, room_id, sharer, created_at, expires_at, uses, door)
+        SELECT 'code' || i, md5('secret' || i), {room}, {creator}, %s, %s, 3,
+            '!' || md5('door' || i)
+        FROM generate_series(%s, %s) AS i WHERE mod(i, 100) BETWEEN 11 AND 14
+        """,
+        (now - DAY_MS, now + 7 * DAY_MS, *_ends(groups)),
+    )
+    # Or the sweep would begin to forget what is old, and to make addresses of all dead codes.
+    for table, columns in (
+        ("capgroups_requests", "asked_at told_at"),
+        ("capgroups_announcements", "created_at confirmed_at"),
+        ("capgroups_assignments", "created_at"),
+        ("capgroups_notices", "sent_at"),
+        ("capgroups_series", "created_at"),
+    ):
+        changes = ", ".join(f"{column} = {now}" for column in columns.split())
+        cursor.execute(f"UPDATE {table} SET {changes}")
+    cursor.execute(
+        "UPDATE capgroups_requests SET answered_at = asked_at WHERE answered_at IS NOT NULL"
+    )
+    cursor.execute(
+        "UPDATE capgroups_codes SET address_moved_at = door_closed_at WHERE died_of IS NOT NULL"
+    )
+    cursor.execute("DELETE FROM capgroups_group_changes")
+    cursor.execute("DELETE FROM capgroups_group_counts")
+    cursor.execute(
+        """
+        INSERT INTO capgroups_group_counts (mode, number)
+        SELECT mode, COUNT(*) FROM capgroups_groups GROUP BY mode
+        """
+    )
+
+
+def judge(cursor: Any, digest: Callable[[tuple[str | None, ...]], str]) -> None:
+    """Note that all living codes were judged, or the first sweeps would find that these groups have
+    no events.
+
+    Args:
+        digest: as the sweep does it, of the marks of a code.
+    """
+    marks = SHARER_MARKS.format(row="code")
+    cursor.execute(
+        f"SELECT code.code_id, {marks} FROM capgroups_codes AS code WHERE code.died_of IS NULL"
+    )
+    judged = [(code_id, digest(tuple(found))) for code_id, *found in cursor.fetchall()]
+    cursor.execute("CREATE TEMPORARY TABLE judged (code_id TEXT PRIMARY KEY, marks TEXT)")
+    for begin in range(0, len(judged), 1000):
+        some = judged[begin : begin + 1000]
+        values = ", ".join(["(%s, %s)"] * len(some))
+        cursor.execute(f"INSERT INTO judged VALUES {values}", [x for row in some for x in row])
+    cursor.execute(
+        "UPDATE capgroups_codes AS code SET judged_marks = judged.marks FROM judged "
+        "WHERE judged.code_id = code.code_id"
+    )
 
 
 def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
@@ -120,10 +213,9 @@ def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
         cursor.execute(statement, _ends(groups))
 
 
-def _fill_series(cursor: Any, groups: range) -> None:
+def _fill_series(cursor: Any, groups: range, person: str) -> None:
     """Series of ten groups each, with announcements, assignments and people who ask to come in."""
     room = _ROOM.format(n="i")
-    person = "'@person' || i || ':localhost'"
     series = "'series' || i / 100"
     for statement in (
         f"""
@@ -200,6 +292,7 @@ def _fill_series(cursor: Any, groups: range) -> None:
         f"""
         INSERT INTO capgroups_notices (user_id, sent_at)
         SELECT {person}, i FROM generate_series(%s, %s) AS i WHERE mod(i, 50) = 1
+        ON CONFLICT DO NOTHING
         """,
     ):
         cursor.execute(statement, _ends(groups))

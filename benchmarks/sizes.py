@@ -13,6 +13,9 @@ class Sizes:
     rounds: int
     """Of every comparison."""
 
+    scale: float
+    """Of the large server: 1 is all of it."""
+
     large_room: int
     rooms: int
     room_members: int
@@ -84,6 +87,7 @@ class Sizes:
 
 FULL = Sizes(
     rounds=15,
+    scale=1,
     large_room=500,
     rooms=30,
     room_members=200,
@@ -145,6 +149,7 @@ BESIDE = attrs.evolve(
 
 QUICK = Sizes(
     rounds=3,
+    scale=0.01,
     large_room=30,
     rooms=3,
     room_members=20,
@@ -191,6 +196,7 @@ QUICK = Sizes(
 TINY = attrs.evolve(
     QUICK,
     rounds=2,
+    scale=0.0005,
     large_room=3,
     rooms=2,
     room_members=3,

@@ -91,6 +91,16 @@ def test_people_of_a_real_second_server_are_invited_and_join(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.before_release
+def test_a_large_server_is_made_and_everything_on_it_measured(tmp_path: Path) -> None:
+    assert main(["large", "--tiny", "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / report.DATA).read_text())["figures"]["large"]
+    measured = {reading["name"] for reading in found["readings"]}
+    assert {"the decision of a join", "a scan", "a preview", "its transactions"} <= measured
+    (reached,) = [r for r in found["readings"] if r["name"] == "groups that have it"]
+    assert reached["value"]["median"] == 3
+
+
 def test_data_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     took = Round(operations=1, cpu=1, latencies=[1])
     figures = Figures(

@@ -13,6 +13,11 @@ from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes
 from synapse_capgroups.storage.seats import Seats
 
 
+def judged_by(config: Config) -> str:
+    """The part of a configuration that decides whether codes live."""
+    return repr((config.enforce, config.limits, config.codes.share_level, config.exempt))
+
+
 class CodeStates:
     """Judges codes of groups. A code that is found dead is dead from then on."""
 
@@ -20,9 +25,7 @@ class CodeStates:
         self._api = api
         self._database = database
         self._deaths = CodeDeaths(config)
-        self.judged_by = repr(
-            (config.enforce, config.limits, config.codes.share_level, config.exempt)
-        )
+        self.judged_by = judged_by(config)
         """The part of the configuration that decides whether codes live."""
 
     async def code_state(self, code: Code, *, sharer_may_share: bool) -> tuple[Reason | None, int]:

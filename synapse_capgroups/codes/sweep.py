@@ -113,6 +113,10 @@ class CodeSweep:
         forgotten.append(code_id)
 
     def _short(self, code: MarkedCode) -> str:
-        """The marks in 16 characters; others where the configuration judges in another way."""
-        marks = repr((code.marks, self._life.judged_by))
-        return hashlib.blake2b(marks.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return short_form(code.marks, self._life.judged_by)
+
+
+def short_form(marks: tuple[str | None, ...], judged_by: str) -> str:
+    """The marks in 16 characters; others where the configuration judges in another way."""
+    text = repr((marks, judged_by)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
