@@ -1,7 +1,7 @@
 """What a greeting and a code cost on a server where the concierge has very many chats."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote
@@ -42,11 +42,12 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     numbers = (min(sizes.chats), max(sizes.chats))
     with ExitStack() as stack:
         servers = [stack.enter_context(bench.server(world, MODULE)) for _ in numbers]
-        groups = [_with_chats(engine, *pair, first) for pair in zip(servers, numbers, strict=True)]
+        for server, number in zip(servers, numbers, strict=True):
+            _with_chats(engine, server, number, first)
 
         def work(server: Server, number: int) -> dict[str, Round]:
             some = others[number * sizes.greeted : (number + 1) * sizes.greeted]
-            return _round(engine, server, some, first, groups[servers.index(server)])
+            return _round(engine, server, some)
 
         found = in_turn(servers, sizes.chat_rounds, work)
     few, many = (f"{number:,} chats" for number in numbers)
@@ -61,9 +62,9 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     )
 
 
-def _with_chats(engine: PostgresEngine, server: Server, number: int, owner: Account) -> str:
-    """Give a server so many chats; returns a group of somebody's."""
-    group = server.person(owner).new_room(name="Tea")
+def _with_chats(engine: PostgresEngine, server: Server, number: int, owner: Account) -> None:
+    """Give a server so many chats, all like that of one person who has a group."""
+    server.person(owner).new_room(name="Tea")
     connection = engine.connect(server.name)
     with connection.cursor() as cursor:
         _wait_for_greeting(cursor, server, [owner])
@@ -75,34 +76,37 @@ def _with_chats(engine: PostgresEngine, server: Server, number: int, owner: Acco
     engine.vacuum(server.name)
     server.start()
     _wait_until_idle(server)
-    return group
 
 
-def _round(
-    engine: PostgresEngine, server: Server, people: Sequence[Account], owner: Account, group: str
-) -> dict[str, Round]:
+def _round(engine: PostgresEngine, server: Server, people: Sequence[Account]) -> dict[str, Round]:
     greeting, second, code = Round(), Round(), Round()
     connection = engine.connect(server.name)
+    groups: list[tuple[Account, str]] = []
+
+    def make(accounts: Iterator[Account], name: str) -> None:
+        account = next(accounts)
+        groups.append((account, server.person(account).new_room(name=name)))
+
+    first, again = iter(people), iter(people)
     with connection.cursor() as cursor:
-        persons = [server.person(account) for account in people]
-        makers = iter(persons)
         greeting.measure(
             server,
-            lambda: next(makers).create_room(name="First"),
-            times=len(persons),
+            lambda: make(first, "First"),
+            times=len(people),
             done=lambda: _are_greeted(cursor, people),
         )
-        makers = iter(persons)
-        second.measure(server, lambda: next(makers).create_room(name="Second"), times=len(persons))
     connection.close()
+    second.measure(server, lambda: make(again, "Second"), times=len(people))
     greeting.cpu -= second.cpu
     greeting.database_cpu -= second.database_cpu
+    own = iter(groups)
 
     def make_code() -> None:
+        account, group = next(own)
         reply = server.http.post(
             f"/_synapse/client/capgroups/v1/groups/{quote(group)}/codes",
             json={},
-            headers={"Authorization": f"Bearer {owner.token}"},
+            headers={"Authorization": f"Bearer {account.token}"},
         )
         reply.raise_for_status()
 
