@@ -281,7 +281,10 @@ class Codes:
         moving = f"died_of IS NOT NULL AND address_moved_at IS NULL AND {young} LIMIT ?"
         closing = "died_of IS NOT NULL AND door_closed_at IS NULL"
         found = _some(txn, moving, made_before, most)
-        found += _some(txn, f"{closing} AND {young} LIMIT ?", made_before, most)
+        # Two statements: for one with OR, SQLite reads all dead codes.
+        found += _some(txn, f"{closing} AND door IS NOT NULL LIMIT ?", most)
+        unmade = f"{closing} AND door IS NULL AND created_at < ? LIMIT ?"
+        found += _some(txn, unmade, made_before, most)
         return list({code.code_id: code for code in found}.values())
 
     @staticmethod
