@@ -22,7 +22,7 @@ _REMEMBER_DEAD_MS = 30 * 24 * 60 * 60 * 1000
 _ABANDONED_AT_ONCE = 100
 _FORGOTTEN_AT_ONCE = 1000
 _JUDGED_AT_ONCE = 100
-"""Judging takes several transactions for each code, and 4 ms."""
+"""Judging takes one to three transactions for each code, and 2 to 6 ms of processor time."""
 
 
 class CodeSweep:
