@@ -85,6 +85,7 @@ from synapse_capgroups.storage.series import SeriesGroup, SeriesGroups, SeriesHe
 from synapse_capgroups.storage.series_counts import SeriesCounts
 from synapse_capgroups.storage.series_spaces import SeriesSpaces
 from synapse_capgroups.storage.situations import Situations
+from synapse_capgroups.storage.slices import Slice
 from synapse_capgroups.storage.stored_of_person import StoredOfPerson
 from synapse_capgroups.storage.sweeps import Sweeps
 from synapse_capgroups.storage.visits import Visits
@@ -695,6 +696,27 @@ def written(server: Server) -> Iterator[Any]:
     with connection.cursor() as cursor:
         yield _transaction(cursor, section)
     connection.close()
+
+
+@ENGINES
+def test_who_is_deactivated_is_found_by_the_requests_that_wait(start: Starter, engine: str) -> None:
+    """Their answered ones stay for a while, and would have them forgotten again each minute."""
+    server = start(engine, module={})
+    people = sorted(person.user_id for person in server.people(3))
+    server.homeserver.stop()
+    with written(server) as txn:
+        for number, (user_id, answered_at) in enumerate(zip(people, (None, 7, None), strict=True)):
+            txn.execute(
+                """
+                INSERT INTO capgroups_requests
+                    (number, room_id, user_id, code_id, asked_at, answered_at)
+                VALUES (?, '!r', ?, 'c', 5, ?)
+                """,
+                (number, user_id, answered_at),
+            )
+        txn.execute("UPDATE users SET deactivated = 1 WHERE name IN (?, ?)", people[:2])
+        found = Forgetting.deactivated_requesters(txn, "", 5)
+        assert found == Slice((people[0],), "")
 
 
 @ENGINES

@@ -173,14 +173,18 @@ class Forgetting:
 
     @staticmethod
     def deactivated_requesters(txn: LoggingTransaction, after: str, most: int) -> Slice:
-        """Deactivated accounts that wait for an answer, or were answered."""
-        deactivated = IS_DEACTIVATED.format(row="request", user="user_id")
+        """Deactivated accounts that wait for an answer."""
+        deactivated = IS_DEACTIVATED.format(row="person", user="user_id")
         txn.execute(
             f"""
-            SELECT request.user_id, {deactivated} FROM (
+            SELECT person.user_id, {deactivated} AND EXISTS (
+                SELECT 1 FROM capgroups_requests AS request
+                WHERE request.user_id = person.user_id AND request.answered_at IS NULL
+                AND request.asked_at > 0
+            ) FROM (
                 SELECT DISTINCT user_id FROM capgroups_requests WHERE user_id > ?
                 ORDER BY user_id LIMIT ?
-            ) AS request ORDER BY request.user_id
+            ) AS person ORDER BY person.user_id
             """,
             (after, most),
         )
