@@ -92,10 +92,12 @@ class Afar:
         content = put_right(event.type, event.content, None)
         if content is None:
             return
+        done = False
         for pause in _PAUSES:
-            done = await self._levels.put_right(group, event.type, event.state_key, content)
+            if not await self._levels.put_right(group, event.type, event.state_key, content):
+                break
             await self._api.sleep(pause)
-            if not done or not await is_state(self._api, event):
+            if done := not await is_state(self._api, event):
                 break
         metrics.PUT_RIGHT.labels("yes" if done else "no").inc()
         journal.put_right(group.room_id, event.sender, event.type, done=done)
