@@ -11,7 +11,7 @@ import attrs
 from benchmarks.decisions import NeedsPostgres
 from benchmarks.engines import PostgresEngine
 from benchmarks.large_database import add_chats
-from benchmarks.measuring import Round, compare, in_turn, settle
+from benchmarks.measuring import Round, compare, in_turn, wait_for
 from benchmarks.results import Figures
 from benchmarks.servers import MODULE, Account, Bench, Server
 from benchmarks.sizes import Sizes
@@ -67,7 +67,7 @@ def _with_chats(engine: PostgresEngine, server: Server, number: int, owner: Acco
     server.person(owner).new_room(name="Tea")
     connection = engine.connect(server.name)
     with connection.cursor() as cursor:
-        _wait_for_greeting(cursor, server, [owner])
+        wait_for(lambda: _are_greeted(cursor, [owner]), server, seconds=60)
         server.stop()
         cursor.execute("SELECT room_id FROM capgroups_chats")
         [(chat,)] = cursor.fetchall()
@@ -124,13 +124,6 @@ def _wait_for_updates(engine: PostgresEngine, server: Server) -> None:
                 break
             time.sleep(0.5)
     connection.close()
-
-
-def _wait_for_greeting(cursor: Any, server: Server, people: Sequence[Account]) -> None:
-    deadline = time.monotonic() + 60
-    while not _are_greeted(cursor, people) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    settle(server)
 
 
 def _are_greeted(cursor: Any, people: Sequence[Account]) -> bool:

@@ -10,7 +10,7 @@ import attrs
 from benchmarks import large_database, query_plans
 from benchmarks.decisions import NeedsPostgres
 from benchmarks.engines import PostgresEngine
-from benchmarks.measuring import process_cpu
+from benchmarks.measuring import process_cpu, wait_for
 from benchmarks.results import Figures, Reading, spread
 from benchmarks.servers import Bench, side_by_side
 from benchmarks.sizes import Sizes
@@ -104,7 +104,7 @@ def _fill(large: _Large, scale: float) -> Iterator[Reading]:
     cluster, cursor = large.cluster, large.cursor
     first = cluster.register("first")
     expect(first.create_room(name="First"))
-    _wait(lambda: _greeted(large, first), 120)
+    wait_for(lambda: _greeted(large, first), seconds=120)
     chat = large.value("SELECT room_id FROM capgroups_chats WHERE user_id = %s", first.user_id)
     cluster.stop()
     started = time.monotonic()
@@ -126,7 +126,7 @@ def _fill(large: _Large, scale: float) -> Iterator[Reading]:
     swept, started = _swept_at(large), time.monotonic()
     cluster.start()
     yield Reading("start, until it answers", spread([time.monotonic() - started]), "s")
-    _wait(lambda: _swept_at(large) != swept, _START_SECONDS)
+    wait_for(lambda: _swept_at(large) != swept, seconds=_START_SECONDS)
     yield Reading("start, until the first sweep is done", spread([time.monotonic() - started]), "s")
 
 
@@ -189,7 +189,7 @@ def _greetings(large: _Large, owner: Person) -> Iterator[Reading]:
     for person in large.people("newcomer", 10):
         started = time.monotonic()
         expect(person.create_room(name="First"))
-        _wait(lambda: _greeted(large, person), 120)  # noqa: B023
+        wait_for(lambda: _greeted(large, person), seconds=120)  # noqa: B023
         took.append(1000 * (time.monotonic() - started))
     yield Reading("a first group, until its maker is greeted", spread(took), "ms")
 
@@ -241,7 +241,7 @@ def _announcement(large: _Large, number: int) -> Iterator[Reading]:
         SELECT COUNT(*) FROM capgroups_outbox
         WHERE announcement_id = %s AND state IN ('due', 'sending')
     """
-    _wait(lambda: large.value(waiting, announcement) == 0, 1800)
+    wait_for(lambda: large.value(waiting, announcement) == 0, seconds=1800)
     yield Reading(f"{where}, until all have it", spread([time.monotonic() - started]), "s")
     sent = "SELECT COUNT(*) FROM capgroups_outbox WHERE announcement_id = %s AND state = 'sent'"
     yield Reading("groups that have it", spread([large.value(sent, announcement)]), "groups")
@@ -251,13 +251,13 @@ def _sweep(large: _Large) -> Iterator[Reading]:
     """A minute in which nothing happens but the sweep."""
     time.sleep(20)
     at = _swept_at(large)
-    _wait(lambda: _swept_at(large) != at, 300)
+    wait_for(lambda: _swept_at(large) != at, seconds=300)
     at, started = _swept_at(large), time.monotonic()
     name = large.cluster.folder.name
     before = (
         process_cpu(large.cluster.process_id), large.engine.cpu(name), _swept_seconds(large)
     )  # fmt: skip
-    _wait(lambda: _swept_at(large) != at, 300)
+    wait_for(lambda: _swept_at(large) != at, seconds=300)
     period = time.monotonic() - started
     after = process_cpu(large.cluster.process_id), large.engine.cpu(name), _swept_seconds(large)
     main, database, transactions = (b - a for a, b in zip(before, after, strict=True))
@@ -293,16 +293,3 @@ def _took(call: Callable[[], Reply]) -> float:
     started = time.perf_counter()
     expect(call())
     return 1000 * (time.perf_counter() - started)
-
-
-def _wait(done: Callable[[], bool], seconds: float) -> None:
-    """Wait until something is done.
-
-    Raises:
-        TimeoutError: it is not done in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"It was not done within {seconds:.0f} s.")
-        time.sleep(0.02)
