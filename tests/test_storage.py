@@ -355,6 +355,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Notices.told_until(txn, "!r", "@a"),
     lambda txn: Chats.among(txn, ["@a", "@b"]),
     lambda txn: Chats.person_of(txn, "!r"),
+    lambda txn: Chats.room_ids(txn, "!r", 5),
     lambda txn: Chats.rooms_without_a_row(txn, "@a", 5),
     lambda txn: Readers.quiet_among(txn, ["@a", "@b"]),
     lambda txn: Readers.told_at(txn, "@a"),

@@ -40,7 +40,7 @@ class Listening:
         Synapse calls this for each event of every room: an event that concerns nobody here costs a
         few comparisons and no database access (rule 9). Nothing is ever refused.
         """
-        if self._concierge.hears(event):
+        if await self._concierge.hears(event):
             self._concierge.answer_soon(event)
             return NOT_SPAM
         if self._is_from_afar(event):

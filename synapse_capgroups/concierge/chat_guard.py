@@ -33,11 +33,10 @@ class ChatGuard:
     async def keeps_out(self, room_id: str, user_id: str) -> Refusal | None:
         """Why somebody cannot join a room; None if it is no chat, or if it is theirs."""
         known = self._chats.known
-        if user_id == self._chats.user_id or not known.has(room_id):
+        if user_id == self._chats.user_id or not known.may_have(room_id):
             return None
-        # Any other room can be taken for a chat by chance.
-        is_chat = not known.is_of(room_id, user_id) and await known.person_of(room_id) is not None
-        return Refusal(Reason.CONCIERGE_CHAT) if is_chat else None
+        person = await known.person_of(room_id)
+        return None if person in (None, user_id) else Refusal(Reason.CONCIERGE_CHAT)
 
     async def refusal(self, change: MembershipChange) -> Refusal | None:
         """Why a membership must not change in this way; None if it may. Binds server admins too."""
@@ -45,7 +44,7 @@ class ChatGuard:
             return None
         if change.target == self._chats.user_id and change.action != "invite":
             # The concierge would take a seat and could read the group.
-            own = self._chats.may_enter(change.room_id) or (
+            own = await self._chats.may_enter(change.room_id) or (
                 await self._scope.is_concierges(change.room_id)
             )
             return None if own or not self._enforce else Refusal(Reason.CONCIERGE_OUTSIDE)
@@ -61,7 +60,4 @@ class ChatGuard:
         elif change.action == "join" and self._scope.is_organisers_space(change.room_id):
             self._tending.joined_soon(change.room_id, change.target)
         elif change.action in ("leave", "kick", "ban"):
-            room_id, target = change.room_id, change.target
-            is_the_concierge = target == self._chats.user_id and self._chats.known.has(room_id)
-            if is_the_concierge or self._chats.known.is_of(room_id, target):
-                self._chats.close_soon(room_id)
+            self._chats.left_soon(change.room_id, change.target)

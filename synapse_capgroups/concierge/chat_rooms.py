@@ -1,86 +1,83 @@
 """The memory of the concierge's chats, which all processes share.
 
 There may be millions of them, and every message of every room is compared with them. So what is
-kept of a chat is nine bytes: a part of the hash of its room and of its person.
+kept of a chat is a fingerprint of its room. Whose chat it is, the database knows; the answers that
+were needed last are remembered.
 """
 
-from collections.abc import Iterable
+from collections import OrderedDict
 from typing import Any
 
-_ROOM, _PERSON = 5, 4  # bytes
-_ENTRY = _ROOM + _PERSON
-_IN_A_BUCKET = 32
-_FEWEST = 64
+from synapse_capgroups.concierge.fingerprints import BITS, Fingerprints
+
+_REMEMBERED = 1000
 
 
 class ChatRooms:
     """Who talks to the concierge in which room. `ModuleApi` takes it for a cache.
 
     The other processes learn of a new chat, and of one that has ended, from the notice that Synapse
-    sends when a cache is invalidated.
+    sends when a cache is invalidated. A fingerprint of one that has ended stays until the process
+    ends: it is one more room that may seem to be a chat, and of which is remembered that it is
+    none.
 
-    Of ten thousand million rooms that are no chats, one may be taken for one; whoever asks must
-    look it up, if it matters. Of four thousand million people, one may be taken for a given chat's
-    person. Python's hash of a text differs in each process and cannot be foreseen, so nobody can
-    choose a name that is taken for another.
+    Attributes:
+        changes: how many notices have come. An answer of the database's is as old as its question.
     """
 
     __name__ = "concierge_rooms"
 
-    def __init__(self) -> None:
-        self._buckets = [b""] * _FEWEST
+    def __init__(self, bits: int = BITS) -> None:
+        """
+        Args:
+            bits: of a fingerprint.
+        """
+        self._fingerprints = Fingerprints(bits)
+        self._people: OrderedDict[str, str | None] = OrderedDict()
+        self.changes = 0
 
-    def expect(self, number: int) -> None:
-        """Make place for so many chats. More are slower to find, and all are found."""
-        size = _FEWEST
-        while size * _IN_A_BUCKET < number:
-            size *= 2
-        # What is there is read again: where an entry belongs cannot be told from what is kept.
-        self._buckets = [b""] * size
+    def may_have(self, room_id: str) -> bool:
+        """Whether a room is a chat, or by rare chance another (`Fingerprints`)."""
+        return room_id in self._fingerprints
 
-    def has(self, room_id: str) -> bool:
-        """Whether a room is a chat."""
-        bucket, entry = self._place(room_id)
-        return self._find(bucket, entry) is not None
+    def add(self, room_id: str) -> None:
+        """Add a chat that the database knows."""
+        self._fingerprints.add(room_id)
 
-    def is_of(self, room_id: str, user_id: str) -> bool:
-        """Whether a room is somebody's chat."""
-        bucket, entry = self._place(room_id)
-        return self._find(bucket, entry + _person(user_id)) is not None
+    def remembered(self, room_id: str) -> str | None:
+        """The person of a chat; None if the room is none.
 
-    def remember(self, people: Iterable[tuple[str, str]]) -> None:
-        """Add chats: room IDs with their people."""
-        for room_id, user_id in people:
-            self.invalidate((room_id, user_id))
+        Raises:
+            LookupError: it is not remembered which.
+        """
+        person = self._people[room_id]
+        self._people.move_to_end(room_id)
+        return person
+
+    def remember(self, room_id: str, person: str | None, changes: int) -> None:
+        """Remember an answer of the database's, unless it may have changed since the question.
+
+        Args:
+            changes: as they were when it was asked.
+        """
+        if changes == self.changes:
+            self._keep(room_id, person)
 
     def invalidate(self, key: tuple[Any, ...]) -> None:
         """A process has opened a room for this person, or closed it if the person is empty."""
         room_id, user_id = key
-        bucket, entry = self._place(room_id)
-        kept = self._buckets[bucket]
-        if (place := self._find(bucket, entry)) is not None:
-            kept = kept[:place] + kept[place + _ENTRY :]
-        self._buckets[bucket] = kept + entry + _person(user_id) if user_id else kept
+        self.changes += 1
+        if user_id:
+            self._fingerprints.add(room_id)
+        self._keep(room_id, user_id or None)
 
     def invalidate_all(self) -> None:
-        """Do nothing: Synapse never sends this for the name, and nothing could be read again."""
+        """Ask the database again about whom a chat is with."""
+        self.changes += 1
+        self._people.clear()
 
-    def _place(self, room_id: str) -> tuple[int, bytes]:
-        """The bucket of a room, and what is kept of it."""
-        number = hash(room_id)
-        kept = number >> 16 & (1 << 8 * _ROOM) - 1
-        return number % len(self._buckets), kept.to_bytes(_ROOM, "little")
-
-    def _find(self, bucket: int, beginning: bytes) -> int | None:
-        """Where in a bucket an entry begins like this."""
-        kept = self._buckets[bucket]
-        place = kept.find(beginning)
-        while place % _ENTRY:  # Between two entries; -1 % 9 is 8.
-            if place < 0:
-                return None
-            place = kept.find(beginning, place + 1)
-        return place
-
-
-def _person(user_id: str) -> bytes:
-    return (hash(user_id) & (1 << 8 * _PERSON) - 1).to_bytes(_PERSON, "little")
+    def _keep(self, room_id: str, person: str | None) -> None:
+        self._people[room_id] = person
+        self._people.move_to_end(room_id)
+        if len(self._people) > _REMEMBERED:
+            self._people.popitem(last=False)

@@ -59,9 +59,9 @@ class ConciergeChats:
         self._portrait = Portrait(api, user_id)
         self._visited: set[str] = set()
 
-    def may_enter(self, room_id: str) -> bool:
+    async def may_enter(self, room_id: str) -> bool:
         """Whether the concierge may join a room that somebody else made."""
-        return room_id in self._visited or self.known.has(room_id)
+        return room_id in self._visited or await self.known.has(room_id)
 
     @contextlib.contextmanager
     def visiting(self, room_id: str) -> Iterator[None]:
@@ -254,13 +254,15 @@ class ConciergeChats:
             with contextlib.suppress(SynapseError):  # It is being deleted.
                 await self._api.delete_room(chat.room_id)
 
-    def close_soon(self, room_id: str) -> None:
-        """Close a chat that somebody has left, in the background."""
-        self._api.run_as_background_process("capgroups_leaving", self._close_room, room_id)
+    def left_soon(self, room_id: str, who: str) -> None:
+        """Close a chat that one of the two has left, in the background."""
+        if self.known.may_have(room_id):
+            self._api.run_as_background_process("capgroups_leaving", self._left, room_id, who)
 
-    async def _close_room(self, room_id: str) -> None:
-        if (user_id := await self.known.person_of(room_id)) is not None:
-            await self.close(Chat(user_id, room_id, True))
+    async def _left(self, room_id: str, who: str) -> None:
+        person = await self.known.person_of(room_id)
+        if person is not None and who in (person, self.user_id):
+            await self.close(Chat(person, room_id, True))
 
     async def _forget(self, chat: Chat) -> bool:
         """False if that has been done."""

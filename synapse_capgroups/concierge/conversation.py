@@ -1,7 +1,7 @@
 """The concierge: the module's account, which talks to people in an unencrypted room, one for each.
 
 It hears messages through `check_event_for_spam`, which gets nothing but the event. A message from
-anybody but the person of one of its rooms costs one look into memory (rule 9, `ConciergeChats`).
+anybody but the person of one of its rooms costs one look into memory (rule 9, `KnownChats`).
 """
 
 import logging
@@ -57,12 +57,15 @@ class Concierge:
         self._words = config.words
         self._told_off: set[str] = set()
 
-    def hears(self, event: EventBase) -> bool:
-        """Whether a message is for the concierge. Asked for every event: it only reads memory."""
+    async def hears(self, event: EventBase) -> bool:
+        """Whether a message is for the concierge.
+
+        Asked for every event: outside of its chats it only reads memory.
+        """
         return (
             event.type in ("m.room.message", "m.room.encrypted")
             and event.content.get("msgtype") != "m.notice"  # A bot's; two would talk for ever.
-            and self._chats.known.is_of(event.room_id, event.sender)
+            and await self._chats.known.is_of(event.room_id, event.sender)
         )
 
     def answer_soon(self, event: EventBase) -> None:

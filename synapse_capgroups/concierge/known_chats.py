@@ -8,39 +8,50 @@ from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.database import Database
 
-_PAGE = 5000
+_PAGE = 2000
 
 
 class KnownChats:
     """What every process knows of all chats."""
 
-    def __init__(self, api: ModuleApi, database: Database) -> None:
+    def __init__(self, api: ModuleApi, database: Database, rooms: ChatRooms | None = None) -> None:
         self._api = api
         self._database = database
-        self._rooms = ChatRooms()
+        self._rooms = ChatRooms() if rooms is None else rooms
         api.register_cached_function(self._rooms)  # type: ignore[arg-type]
 
     async def remember(self) -> None:
         """Read all chats into memory, a page at a time. At start, on every process."""
-        self._rooms.expect(await self._database.run("chats", Chats.count))
         after = ""
-        while chats := await self._database.run(
-            "chats", partial(Chats.page, after=after, most=_PAGE)
+        while room_ids := await self._database.run(
+            "chats", partial(Chats.room_ids, after=after, most=_PAGE)
         ):
-            self._rooms.remember((chat.room_id, chat.user_id) for chat in chats)
-            after = chats[-1].user_id
+            for room_id in room_ids:
+                self._rooms.add(room_id)
+            after = room_ids[-1]
 
-    def has(self, room_id: str) -> bool:
-        """Whether a room is a chat, or by rare chance another (`ChatRooms`). In memory."""
-        return self._rooms.has(room_id)
+    def may_have(self, room_id: str) -> bool:
+        """Whether a room is a chat, or by rare chance another (`Fingerprints`). In memory."""
+        return self._rooms.may_have(room_id)
 
-    def is_of(self, room_id: str, user_id: str) -> bool:
-        """Whether a room is somebody's chat. In memory."""
-        return self._rooms.is_of(room_id, user_id)
+    async def has(self, room_id: str) -> bool:
+        """Whether a room is a chat. In memory for nearly all that are none."""
+        return self.may_have(room_id) and await self.person_of(room_id) is not None
+
+    async def is_of(self, room_id: str, user_id: str) -> bool:
+        """Whether a room is somebody's chat. In memory for nearly all that are no chats."""
+        return self.may_have(room_id) and await self.person_of(room_id) == user_id
 
     async def person_of(self, room_id: str) -> str | None:
-        """The person of a chat; None if the room is no chat."""
-        return await self._database.run("chat", lambda txn: Chats.person_of(txn, room_id))
+        """The person of a chat; None if the room is no chat. Asks the database once, by index."""
+        try:
+            return self._rooms.remembered(room_id)
+        except LookupError:
+            pass
+        changes = self._rooms.changes
+        person = await self._database.look_up("chat", lambda txn: Chats.person_of(txn, room_id))
+        self._rooms.remember(room_id, person, changes)
+        return person
 
     async def tell_all(self, room_id: str, user_id: str) -> None:
         """Tell every process whose chat a room is; an empty person, that it is none any more."""
