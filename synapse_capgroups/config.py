@@ -4,7 +4,6 @@ Every mistake is a `ConfigurationError` that names the key's full path, what was
 accepted. Durations are held in milliseconds, Synapse's own unit.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
@@ -105,6 +104,8 @@ class _Section:
     def finish(self) -> None:
         for key in self._raw:
             if key not in self._known:
+                import difflib  # Only a mistake needs it in memory.
+
                 near = difflib.get_close_matches(str(key), self._known, n=1)
                 hint = f"did you mean {self.path(near[0])}? " if near else ""
                 raise ConfigurationError(

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from synapse_capgroups.codes import pictures
-from synapse_capgroups.codes.pictures import Card, qr_png, qr_svg, qr_text
+from synapse_capgroups.codes.card_words import Card
+from synapse_capgroups.codes.pictures import qr_png, qr_svg, qr_text
 
 URL = "https://chat.example.com/_synapse/client/capgroups/join#abcdefghijklmnopqrstuvwxyz"
 CARD = Card(

@@ -4,9 +4,9 @@ import datetime
 
 from synapse.module_api import ModuleApi
 
+from synapse_capgroups.codes.card_words import Card
 from synapse_capgroups.codes.easel import Easel
 from synapse_capgroups.codes.links import code_link
-from synapse_capgroups.codes.pictures import Card, qr_png, qr_svg
 from synapse_capgroups.groups.names import group_name, member_name, person_name
 from synapse_capgroups.series.filling import Glances
 from synapse_capgroups.storage.codes import Code
@@ -41,11 +41,25 @@ class Cards:
             valid_until=self._words.say("valid_until", until=date(code.expires_at)),
             shared_by=self._words.say("shared_by", sharer=sharer),
         )
-        return await self._easel.drawn(qr_png, card)
+        return await self._easel.drawn(_png, card)
 
     async def svg(self, code: Code) -> bytes:
         """The bare code, as an SVG picture."""
-        return await self._easel.drawn(qr_svg, code_link(self._api, code.secret))
+        return await self._easel.drawn(_svg, code_link(self._api, code.secret))
+
+
+# What draws is imported when something is drawn, on the thread that does it: with its fonts it
+# takes some 3 MB, and many processes of a homeserver never draw.
+def _png(card: Card) -> bytes:
+    from synapse_capgroups.codes.pictures import qr_png
+
+    return qr_png(card)
+
+
+def _svg(url: str) -> bytes:
+    from synapse_capgroups.codes.pictures import qr_svg
+
+    return qr_svg(url)
 
 
 def date(ms: int) -> str:

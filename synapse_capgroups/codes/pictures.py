@@ -15,12 +15,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import cast
 
-import attrs
 import qrcode
 
 # Pillow is not a dependency of this package: Synapse requires it, for its thumbnails.
 from PIL import Image, ImageDraw, ImageFont, features
 from qrcode.util import MODE_8BIT_BYTE, QRData
+
+from synapse_capgroups.codes.card_words import Card
 
 QUIET_ZONE = 4  # modules, as the standard for QR codes asks
 LONGEST_URL = 2331  # bytes; what the largest code holds at error correction level M
@@ -40,17 +41,6 @@ _JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # They shape their neighbours and draw no
 _STRONG = {"L": "ltr", "R": "rtl", "AL": "rtl", "AN": "rtl"}
 # Without both, Pillow neither joins Arabic letters nor orders them, and rejects `direction`.
 _SHAPING = features.check("raqm") and features.check("fribidi")
-
-
-@attrs.frozen
-class Card:
-    """What a card says, in its reader's language. `shared_by` and `valid_until` are sentences."""
-
-    url: str
-    group: str
-    sharer: str
-    valid_until: str
-    shared_by: str
 
 
 def qr_png(card: Card) -> bytes:

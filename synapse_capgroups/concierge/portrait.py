@@ -2,13 +2,16 @@
 
 import logging
 from io import BytesIO
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw
 from synapse.module_api import ModuleApi
 from synapse.module_api.errors import SynapseError
 
 from synapse_capgroups.inside.media import is_uploaded, upload
 from synapse_capgroups.inside.registration import set_avatar
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,9 @@ class Portrait:
 
 def portrait() -> bytes:
     """Three people, as a PNG of 256 x 256 pixels."""
+    # Drawn once in the life of a server: no other process needs this in memory.
+    from PIL import Image, ImageDraw
+
     picture = Image.new("RGB", (SIDE * _FINE, SIDE * _FINE), _BACKDROP)
     draw = ImageDraw.Draw(picture)
     for x, y, size, colour in (
@@ -65,7 +71,7 @@ def portrait() -> bytes:
     return found.getvalue()
 
 
-def _person(draw: ImageDraw.ImageDraw, at: tuple[int, int, int], colour: str) -> None:
+def _person(draw: "ImageDraw.ImageDraw", at: tuple[int, int, int], colour: str) -> None:
     x, y, size = (number * _FINE for number in at)
     head, width, height = size * 0.45, size * 0.85, size * 1.7
     top = y + size * 0.15

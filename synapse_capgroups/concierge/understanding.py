@@ -1,6 +1,5 @@
 """What somebody means who does not know the commands. No Synapse, no I/O."""
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -168,6 +167,8 @@ def _phrases_in(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _likeliest(text: str) -> tuple[str, ...]:
     """What somebody may have meant, by mistyped words, or else by words that fit a little."""
+    import difflib  # Many processes never meet such a line.
+
     phrases = everywhere()
     words = plain(text).strip(_END_MARKS).split()
     single = [phrase for phrase in phrases.commands if " " not in phrase]
