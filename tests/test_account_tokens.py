@@ -13,8 +13,6 @@ from tests.conftest import API, CAP, CODE_LIMIT, Clusters, Server, Starter, even
 from tests.test_concierge import ENGLISH, person_with_group
 from tests.test_random_ids import OPEN
 
-pytestmark = pytest.mark.both_engines
-
 BY_TOKEN = {**OPEN, "registration_requires_token": True}
 MODULE = {"cap": CAP, "code_limit": CODE_LIMIT, "codes": {"registration": True}}
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])

@@ -78,7 +78,6 @@ def test_nearly_full_is_from_ninety_per_cent_on() -> None:
     assert [well_below(limit) for limit in (2, 5, 10, 100, 101, 500)] == [1, 4, 8, 80, 80, 400]
 
 
-@pytest.mark.both_engines
 @ENGINES
 def test_a_sharer_hears_once_of_what_their_codes_died_of(start: Starter, engine: str) -> None:
     server = start(engine, module={"cap": 30, "code_limit": 20})
@@ -121,7 +120,6 @@ def test_a_sharer_hears_once_of_what_their_codes_died_of(start: Starter, engine:
     assert server.query("SELECT * FROM capgroups_news WHERE kind <> 'came'") == []
 
 
-@pytest.mark.both_engines
 @ENGINES
 def test_who_came_by_somebodys_codes_is_told_a_day_after_the_first(
     start: Starter, engine: str
@@ -163,7 +161,6 @@ def test_who_came_by_somebodys_codes_is_told_a_day_after_the_first(
     assert lines == [ENGLISH.say("news_came", number=1, group="Cake", people=one)]
 
 
-@pytest.mark.both_engines
 @ENGINES
 def test_owners_hear_once_that_a_group_is_nearly_full_until_it_is_well_below(
     start: Starter, engine: str

@@ -26,8 +26,6 @@ from synapse_capgroups.words.lookup import Words
 from tests.conftest import API, Clusters, Server, Starter, eventually
 from tests.test_concierge import Chat
 
-pytestmark = pytest.mark.both_engines
-
 ENGLISH = Words()
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 LATER_MS = 10 * 1000

@@ -18,7 +18,7 @@ from tests.test_concierge import Chat, invitations
 from tests.test_rule_11_live_codes import series_on
 from tests.test_rule_15_forgetting import deactivate, restart, rows_that_name
 
-pytestmark = [pytest.mark.both_engines, pytest.mark.long(0.5)]
+pytestmark = pytest.mark.long(0.5)
 
 ENGINES = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 SMALL = {"cap": CAP, "code_limit": CODE_LIMIT}
