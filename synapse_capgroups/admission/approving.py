@@ -130,9 +130,8 @@ class Approving:
     ) -> Answer | Elsewhere:
         if elsewhere := self._elsewhere(txn, group, user_id, moderator):
             return elsewhere
-        lock_room(txn, group.room_id)
-        now = self._api.get_current_time_msec()
-        arrival = self._facts.arrival(txn, group, user_id, moderator, now)
+        arrival = self._facts.arrival(txn, group, user_id, moderator)
+        now = arrival.now
         request, refusal = self._waiting(txn, group, user_id, moderator, now)
         if refusal is None:
             refusal = self._requesters(txn, user_id)

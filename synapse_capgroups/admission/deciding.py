@@ -1,7 +1,8 @@
 """Decides who comes into a group, for all ways in, each in one transaction.
 
 The order inside the transaction matters (rule 4): first the group's lock, then one statement that
-counts the taken seats, then the reservation. See `storage.situations` and `storage.seats`.
+counts the taken seats, then the reservation. See `admission.facts`, `storage.situations` and
+`storage.seats`.
 """
 
 import attrs
@@ -11,7 +12,7 @@ from synapse_capgroups.admission.code_deaths import CodeDeaths
 from synapse_capgroups.admission.code_history import has_removed
 from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.admission.decision import Elsewhere, JoinDecision, admitting
-from synapse_capgroups.admission.facts import Arrival, Facts
+from synapse_capgroups.admission.facts import Facts
 from synapse_capgroups.admission.holds import Holds
 from synapse_capgroups.admission.places import Places, standing_in_series
 from synapse_capgroups.admission.record import Record
@@ -25,7 +26,7 @@ from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.rules.verdict import ALLOWED, Reason, Refusal
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.codes import Code, Codes
-from synapse_capgroups.storage.database import Database, lock_room, lock_series
+from synapse_capgroups.storage.database import Database, lock_series
 from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.series import SeriesHelpers, SeriesRows, SeriesState
 from synapse_capgroups.telemetry import journal, metrics
@@ -102,20 +103,13 @@ class Deciding:
             journal.asked(decision.request)
             self._bell.asked(decision.request)
 
-    def _arrival(
-        self, txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None
-    ) -> Arrival:
-        lock_room(txn, group.room_id)
-        now = self._api.get_current_time_msec()  # Others may have held the lock for long.
-        return self._facts.arrival(txn, group, user_id, voucher, now)
-
     def _by_invitation(
         self, txn: LoggingTransaction, group: Group, user_id: str, way: ByInvitation
     ) -> JoinDecision:
         # A member changes name or avatar far more often than anybody joins: no lock for that.
         if not way.is_invited and Memberships.is_member(txn, group.room_id, user_id):
             return JoinDecision(ALLOWED)
-        arrival = self._arrival(txn, group, user_id, None)
+        arrival = self._facts.arrival(txn, group, user_id, None)
         facts = self._facts.of_join(txn, arrival)
         verdict = decide_join(facts, self._limits)
         if facts.membership == "join":
@@ -129,7 +123,7 @@ class Deciding:
         self, txn: LoggingTransaction, group: Group, user_id: str, way: ByCode
     ) -> JoinDecision:
         inviter = way.inviter or way.code.sharer
-        arrival = self._arrival(txn, group, user_id, inviter)
+        arrival = self._facts.arrival(txn, group, user_id, inviter)
         there = arrival.there
         found = Codes.with_sharer(txn, way.code.code_id)
         if found is None:

@@ -8,17 +8,18 @@ from synapse_capgroups.admission.contacts import Contacts
 from synapse_capgroups.admission.moderators import Moderators
 from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.account_data import AccountData
-from synapse_capgroups.inside.tables.memberships import Memberships
+from synapse_capgroups.inside.tables.rooms_of_two import RoomsOfTwo
 from synapse_capgroups.inside.tables.state_history import StateHistory
 from synapse_capgroups.rules.friends import DirectChat, are_friends, listed_rooms
 from synapse_capgroups.rules.joining import JoinFacts, Mode
 from synapse_capgroups.rules.scope import Group
 from synapse_capgroups.storage.admissions import Admissions
 from synapse_capgroups.storage.approval import Approval
-from synapse_capgroups.storage.database import lock_person
+from synapse_capgroups.storage.database import lock_person, lock_room
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import seatless_invitees
 from synapse_capgroups.storage.situations import Situation, Situations
+from synapse_capgroups.storage.together import together
 
 
 @attrs.frozen
@@ -55,14 +56,20 @@ class Facts:
         return Situations.of(txn, group.room_id, user_id, voucher, now, self._seatless)
 
     def arrival(
-        self, txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None, now: int
+        self, txn: LoggingTransaction, group: Group, user_id: str, voucher: str | None
     ) -> Arrival:
-        """An arrival under the group's lock. An earlier attempt that has expired is forgotten.
+        """Take the group's lock and tell of an arrival. An earlier attempt that has expired is
+        forgotten.
 
         Args:
             voucher: the sharer of the person's code; None for an arrival by invitation.
         """
-        there = self.situation(txn, group, user_id, voucher, now)
+        # A seat that expires while this waits for the lock is still taken.
+        asked_at = self._api.get_current_time_msec()
+        with together(txn) as both:
+            lock_room(both, group.room_id)
+            there = self.situation(both, group, user_id, voucher, asked_at)
+        now = self._api.get_current_time_msec()  # Others may have held the lock for long.
         attempt = there.attempt
         if attempt is not None and attempt.expires_at <= now:
             forget_expired_of(txn, group.room_id, user_id, now)
@@ -120,8 +127,9 @@ class Facts:
     ) -> JoinFacts:
         vouches = 0
         if self._limits.max_vouches_per_day is not None:
-            lock_person(txn, inviter)
-            vouches = Admissions.vouches(txn, inviter, arrival.now)
+            with together(txn) as both:
+                lock_person(both, inviter)
+                vouches = Admissions.vouches(both, inviter, arrival.now)
         return attrs.evolve(
             facts,
             inviter_is_friend=self.are_friends(txn, inviter, arrival.user_id, arrival.now),
@@ -131,22 +139,24 @@ class Facts:
     def are_friends(self, txn: LoggingTransaction, a: str, b: str, now: int) -> bool:
         """Whether two people are friends (rule 3)."""
         # The one who joins usually has the shorter list, and it is mostly enough.
-        for owner, other in ((b, a), (a, b)):
-            if self._api.is_mine(owner):
-                listed = listed_rooms(AccountData.listed_as_direct(txn, owner, other))
-                rooms = Memberships.joined_by_both(txn, listed, a, b)
-                chats = (self._chat(txn, room_id, (a, b)) for room_id in rooms)
-                if are_friends(a, b, chats, now=now, min_age=self._min_age):
-                    return True
-        return False
+        listed = AccountData.listed_by_one(txn, b, a)
+        if listed is None:
+            return False
+        if self._by_list(txn, listed, a, b, now):
+            return True
+        others = AccountData.listed_as_direct(txn, a, b)
+        return others != listed and self._by_list(txn, others, a, b, now)
 
-    def _chat(self, txn: LoggingTransaction, room_id: str, pair: tuple[str, str]) -> DirectChat:
-        # Three people are enough to know that a room is no chat of two.
-        present = Memberships.present(txn, room_id, most=3)
+    def _by_list(self, txn: LoggingTransaction, listed: object, a: str, b: str, now: int) -> bool:
+        rooms = RoomsOfTwo.among(txn, listed_rooms(listed), a, b)
+        chats = (self._chat(txn, room_id, a, b) for room_id in rooms)
+        return are_friends(a, b, chats, now=now, min_age=self._min_age)
+
+    def _chat(self, txn: LoggingTransaction, room_id: str, a: str, b: str) -> DirectChat:
         since = 0
         if self._min_age:
-            since = max(StateHistory.joined_since(txn, room_id, who) for who in pair)
-        return DirectChat.of(present, since)
+            since = max(StateHistory.joined_since(txn, room_id, who) for who in (a, b))
+        return DirectChat(frozenset({a, b}), since=since)
 
 
 def _facts(there: Situation, *, has_contact: bool) -> JoinFacts:

@@ -19,6 +19,7 @@ from synapse_capgroups.storage.notices import Notices
 from synapse_capgroups.storage.requests import Request, Requests
 from synapse_capgroups.storage.seats import Seats
 from synapse_capgroups.storage.situations import Situation
+from synapse_capgroups.storage.together import together
 
 
 class Record:
@@ -94,12 +95,13 @@ class Record:
             code_id=_code_id(request if agreed else None, code),
             after_stream_ordering=there.standing.stream_ordering,
         )
-        if there.attempt is None and on_record:
-            Admissions.record(txn, admission)
         after = there.standing.stream_ordering
-        hold = Seats.reserve(txn, room_id, user_id, after, admitted_at, now)
+        with together(txn) as both:
+            if there.attempt is None and on_record:
+                Admissions.record(both, admission)
+            hold = Seats.reserve(both, room_id, user_id, after, admitted_at, now)
         alias = None
-        ends_codes = mode_after is not Mode.OPEN and Codes.any_living(txn, room_id)
+        ends_codes = mode_after is not Mode.OPEN and there.has_codes
         if code is not None:
             uses = code.uses + 1
             if there.attempt is None:
@@ -140,7 +142,7 @@ class Record:
             and there.inviter is not None
             and is_joined_as_direct(txn, self._api.is_mine, room_id, arrival.user_id, there.inviter)
             # By what is on record, the sweep finds codes whose end a killed process missed.
-            and not Codes.any_living(txn, room_id)
+            and not there.has_codes
         )
 
 

@@ -46,10 +46,8 @@ class HeldInvitations:
         """
 
         def decide(txn: LoggingTransaction) -> tuple[Verdict, Hold | None]:
-            lock_room(txn, group.room_id)
-            now = self._api.get_current_time_msec()
-            arrival = self._facts.arrival(txn, group, invitee, inviter, now)
-            there = arrival.there
+            arrival = self._facts.arrival(txn, group, invitee, inviter)
+            there, now = arrival.there, arrival.now
             if there.standing.membership == "join" or not there.inviter_is_member:
                 return ALLOWED, None  # Synapse refuses, and a stranger learns nothing.
             if by_code or by_admin:
@@ -113,7 +111,7 @@ class PendingInvitations:
             RemoteInvitations.judged(txn, group.room_id, user_id, now)
             if (by_code := self._by_code(txn, group, user_id)) is not None:
                 return by_code
-            arrival = self._facts.arrival(txn, group, user_id, None, now)
+            arrival = self._facts.arrival(txn, group, user_id, None)
             facts = self._facts.of_join(txn, arrival)
             return decide_pending(facts, self._limits, age_ms=now - invitation.invited_at)
 

@@ -182,7 +182,8 @@ class Standing:
             elif membership in ("join", "invite"):
                 return _Step(_What.NOTHING)
         for room, _ in SeriesGroups.seats_of(txn, series.series_id, row.user_id, now):
-            if Seats.attempt(txn, room, row.user_id) is not None:
+            place = Memberships.membership(txn, room, row.user_id).stream_ordering
+            if Seats.attempt(txn, room, row.user_id, place) is not None:
                 return _Step(_What.WAIT)  # They come in by a code at this moment.
         return may_join
 

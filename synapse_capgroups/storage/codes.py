@@ -263,14 +263,6 @@ class Codes:
         return [sharer for (sharer,) in txn.fetchall()]
 
     @staticmethod
-    def any_living(txn: LoggingTransaction, room_id: str) -> bool:
-        txn.execute(
-            "SELECT 1 FROM capgroups_codes WHERE room_id = ? AND died_of IS NULL LIMIT 1",
-            (room_id,),
-        )
-        return txn.fetchone() is not None
-
-    @staticmethod
     def to_clear_up(txn: LoggingTransaction, made_before: int, most: int) -> list[Code]:
         """Dead codes whose address still leads to their door, or whose door still is there.
 

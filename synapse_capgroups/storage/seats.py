@@ -26,6 +26,21 @@ from synapse_capgroups.inside.tables.conditions import (
 
 RESERVATION_MS = 60 * 1000
 
+_SPENT = JOINED_SINCE.format(seat="seat")
+_IS_MEMBER = IS_JOINED.format(row="seat", user="user_id")
+_IS_INVITED = IS_INVITED.format(row="seat", user="user_id")
+
+
+_TAKEN_BY_OTHERS = f"""
+    SELECT COUNT(*) FROM (
+        {SEATED_USERS}
+        UNION ALL
+        SELECT DISTINCT seat.user_id FROM capgroups_seats AS seat
+        WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {_IS_MEMBER} AND NOT {_SPENT}
+        AND (seat.user_id LIKE ? OR NOT {_IS_INVITED})
+    ) AS taken WHERE user_id <> ?
+"""
+
 
 def seatless_invitees(server_name: str, *, guarded: bool) -> str:
     """A pattern, for LIKE, of those whose invitations take no seat.
@@ -77,31 +92,7 @@ class Seats:
         Args:
             seatless: a pattern of those whose invitations take no seat; see `seatless_invitees`.
         """
-        spent = JOINED_SINCE.format(seat="seat")
-        is_member = IS_JOINED.format(row="seat", user="user_id")
-        is_invited = IS_INVITED.format(row="seat", user="user_id")
-        txn.execute(
-            f"""
-            SELECT COUNT(*) FROM (
-                {SEATED_USERS}
-                UNION ALL
-                SELECT DISTINCT seat.user_id FROM capgroups_seats AS seat
-                WHERE seat.room_id = ? AND seat.expires_at > ? AND NOT {is_member} AND NOT {spent}
-                AND (seat.user_id LIKE ? OR NOT {is_invited})
-            ) AS taken WHERE user_id <> ?
-            """,
-            (room_id, seatless, room_id, now, seatless, user_id),
-        )
-        row = txn.fetchone()
-        return int(row[0]) if row else 0
-
-    @staticmethod
-    def taken_unreserved(txn: LoggingTransaction, room_id: str, user_id: str, seatless: str) -> int:
-        """The same where nobody else has a reservation."""
-        txn.execute(
-            f"SELECT COUNT(*) FROM ({SEATED_USERS}) AS taken WHERE user_id <> ?",
-            (room_id, seatless, user_id),
-        )
+        txn.execute(_TAKEN_BY_OTHERS, (room_id, seatless, room_id, now, seatless, user_id))
         row = txn.fetchone()
         return int(row[0]) if row else 0
 
@@ -113,34 +104,31 @@ class Seats:
         return int(row[0]) if row else 0
 
     @staticmethod
-    def reserved(txn: LoggingTransaction, room_id: str) -> dict[str, int]:
-        """When each person's reservation expires that is not swept yet.
+    def attempt(txn: LoggingTransaction, room_id: str, user_id: str, place: int) -> Attempt | None:
+        """An attempt of this person that had not led to a join. It may have expired.
 
-        Many of them may have joined since.
+        Args:
+            place: of the person's membership event, as it was read before. What was persisted since
+                then does not count: a join that is seen neither there nor here would be put on
+                record a second time.
         """
         txn.execute(
             """
-            SELECT user_id, MAX(expires_at) FROM capgroups_seats WHERE room_id = ?
-            GROUP BY user_id
-            """,
-            (room_id,),
-        )
-        return dict(txn.fetchall())
-
-    @staticmethod
-    def attempt(txn: LoggingTransaction, room_id: str, user_id: str) -> Attempt | None:
-        """An attempt of this person that has not led to a join so far. It may have expired."""
-        joined = JOINED_SINCE.format(seat="seat")
-        txn.execute(
-            f"""
             SELECT seat.admitted_at, seat.expires_at, admission.code_id
             FROM capgroups_seats AS seat LEFT JOIN capgroups_admissions AS admission
             ON admission.room_id = seat.room_id AND admission.user_id = seat.user_id
             AND admission.admitted_at = seat.admitted_at
-            WHERE seat.room_id = ? AND seat.user_id = ? AND NOT seat.for_invitation AND NOT {joined}
+            WHERE seat.room_id = ? AND seat.user_id = ? AND NOT seat.for_invitation
+            AND NOT (seat.after_stream_ordering < ? AND EXISTS (
+                SELECT 1 FROM room_memberships AS later
+                WHERE later.room_id = seat.room_id AND later.user_id = seat.user_id
+                AND later.membership = 'join'
+                AND later.event_stream_ordering > seat.after_stream_ordering
+                AND later.event_stream_ordering <= ?
+            ))
             ORDER BY seat.expires_at DESC LIMIT 1
             """,
-            (room_id, user_id),
+            (room_id, user_id, place, place),
         )
         row = txn.fetchone()
         return Attempt(*row) if row else None
@@ -220,10 +208,9 @@ class Seats:
 
         None if the row is swept.
         """
-        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
-            SELECT admitted_at, {joined} FROM capgroups_seats AS seat
+            SELECT admitted_at, {_SPENT} FROM capgroups_seats AS seat
             WHERE room_id = ? AND user_id = ? AND attempt = ?
             """,
             (room_id, user_id, hold.attempt),
@@ -257,11 +244,10 @@ class Seats:
         """Remove the expired reservations of one person; returns `admitted_at` of those whose join
         never came.
         """
-        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
             SELECT DISTINCT admitted_at FROM capgroups_seats AS seat
-            WHERE room_id = ? AND user_id = ? AND expires_at <= ? AND NOT {joined}
+            WHERE room_id = ? AND user_id = ? AND expires_at <= ? AND NOT {_SPENT}
             """,
             (room_id, user_id, now),
         )
@@ -279,11 +265,10 @@ class Seats:
         Returns:
             The room, the person and `admitted_at` of those whose join never came.
         """
-        joined = JOINED_SINCE.format(seat="seat")
         txn.execute(
             f"""
             SELECT DISTINCT room_id, user_id, admitted_at FROM capgroups_seats AS seat
-            WHERE expires_at <= ? AND NOT {joined}
+            WHERE expires_at <= ? AND NOT {_SPENT}
             """,
             (now,),
         )

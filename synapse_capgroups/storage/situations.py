@@ -3,9 +3,30 @@
 import attrs
 from synapse.module_api import LoggingTransaction
 
-from synapse_capgroups.inside.tables.memberships import Membership, Memberships
+from synapse_capgroups.inside.tables.conditions import SEATED_USERS
+from synapse_capgroups.inside.tables.memberships import MEMBERSHIP, Membership
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.seats import Attempt, Seats
+
+_SITUATION = f"""
+    SELECT own.membership, own.sender, own.stream_ordering, own.received_ts,
+        (SELECT COUNT(*) FROM ({SEATED_USERS}) AS taken WHERE user_id <> ?),
+        EXISTS (SELECT 1 FROM capgroups_seats
+            WHERE room_id = ? AND user_id <> ? AND expires_at > ?),
+        EXISTS (SELECT 1 FROM capgroups_seats WHERE room_id = ? AND user_id = ?),
+        (SELECT is_guest FROM users WHERE name = ?),
+        (SELECT membership FROM current_state_events
+            WHERE room_id = ? AND type = 'm.room.member' AND state_key = COALESCE(
+                ?, CASE WHEN own.membership = 'invite' THEN own.sender END
+            )),
+        (SELECT mode FROM capgroups_groups WHERE room_id = ?),
+        EXISTS (SELECT 1 FROM capgroups_approval WHERE room_id = ?),
+        EXISTS (SELECT 1 FROM capgroups_requests
+            WHERE room_id = ? AND user_id = ? AND answered_at IS NULL),
+        EXISTS (SELECT 1 FROM capgroups_codes WHERE room_id = ? AND died_of IS NULL)
+    FROM (SELECT 1) AS always
+    LEFT JOIN ({MEMBERSHIP}) AS own ON TRUE
+"""
 
 
 @attrs.frozen
@@ -22,6 +43,7 @@ class Situation:
         mode_on_record: the group's mode at its last decision, None before its first.
         has_approval: whether a moderator agrees to each newcomer (rule 13).
         waits: whether the person has a request in the group that nobody has answered.
+        has_codes: whether a code of the group lives.
     """
 
     standing: Membership
@@ -33,10 +55,15 @@ class Situation:
     mode_on_record: Mode | None
     has_approval: bool = False
     waits: bool = False
+    has_codes: bool = False
 
 
 class Situations:
-    """The statements on several tables. Others wait for the group while they run."""
+    """The statement on several tables. Others wait for the group while it runs.
+
+    What is seldom needed is asked for by itself: PostgreSQL plans a statement for longer than it
+    runs it.
+    """
 
     @staticmethod
     def of(
@@ -49,45 +76,42 @@ class Situations:
     ) -> Situation:
         """The situation at this moment.
 
+        By one statement, where nobody else joins and this person did not try before: to the
+        database and back takes longer than to look any of this up.
+
         Args:
             inviter: who vouches for the person; None is the sender of the invitation that stands.
             seatless: a pattern of those whose invitations take no seat.
         """
-        # First the reservations and attempts, then the memberships: a join that is persisted in
-        # between is seen by both, and none by neither.
-        reserved = Seats.reserved(txn, room_id)
-        attempt = Seats.attempt(txn, room_id, user_id) if user_id in reserved else None
-        standing = Memberships.membership(txn, room_id, user_id)
-        if inviter is None and standing.membership == "invite":
-            inviter = standing.sender
-        # To the database and back takes longer than to look any of these up.
         txn.execute(
-            """
-            SELECT (SELECT is_guest FROM users WHERE name = ?),
-                (SELECT membership FROM current_state_events
-                    WHERE room_id = ? AND type = 'm.room.member' AND state_key = ?),
-                (SELECT mode FROM capgroups_groups WHERE room_id = ?),
-                EXISTS (SELECT 1 FROM capgroups_approval WHERE room_id = ?),
-                EXISTS (SELECT 1 FROM capgroups_requests
-                    WHERE room_id = ? AND user_id = ? AND answered_at IS NULL)
-            """,
-            (user_id, room_id, inviter, room_id, room_id, room_id, user_id),
-        )
+            _SITUATION,
+            (
+                room_id, seatless, user_id, room_id, user_id, now, room_id, user_id,
+                user_id, room_id, inviter, room_id, room_id, room_id, user_id, room_id,
+                room_id, user_id,
+            ),
+        )  # fmt: skip
         row = txn.fetchone()
         assert row is not None
-        is_guest, inviters_membership, mode, has_approval, waits = row
-        if any(expires_at > now for who, expires_at in reserved.items() if who != user_id):
+        standing = Membership() if row[2] is None else Membership(*row[:4])
+        if inviter is None and standing.membership == "invite":
+            inviter = standing.sender
+        taken, reserved, attempts, is_guest, inviters_membership, mode = row[4:10]
+        has_approval, waits, has_codes = row[10:]
+        attempt = None
+        if attempts:
+            attempt = Seats.attempt(txn, room_id, user_id, standing.stream_ordering)
+        if reserved:
             taken = Seats.taken_by_others(txn, room_id, user_id, now, seatless)
-        else:
-            taken = Seats.taken_unreserved(txn, room_id, user_id, seatless)
         return Situation(
             standing=standing,
             attempt=attempt,
-            seats_taken=taken,
+            seats_taken=int(taken),
             is_guest=bool(is_guest),
             inviter=inviter,
             inviter_is_member=inviters_membership == "join",
             mode_on_record=None if mode is None else Mode(mode),
             has_approval=bool(has_approval),
             waits=bool(waits),
+            has_codes=bool(has_codes),
         )

@@ -8,6 +8,11 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside.transactions import batches, is_postgres
 
+_LISTED = """
+    SELECT split_part(split_part(content, ?, 2), '"]', 1) FROM account_data
+    WHERE user_id = ? AND account_data_type = 'm.direct'
+"""
+
 
 class AccountData:
     """Statements on `account_data`, and on invitations to direct chats."""
@@ -48,18 +53,27 @@ class AccountData:
         """
         if not is_postgres(txn):
             return AccountData.m_direct(txn, owner).get(other)
+        txn.execute(_LISTED, (f"{json.dumps(other)}:", owner))
+        row = txn.fetchone()
+        return _read_listed(row[0]) if row and row[0] else None
+
+    @staticmethod
+    def listed_by_one(txn: LoggingTransaction, a: str, b: str) -> object:
+        """What the first of two people lists for the other, or the second where that is nothing.
+
+        None if neither lists anything; an empty list if it cannot be read. By a single statement,
+        which leaves the second one's list alone where it is not needed.
+        """
+        if not is_postgres(txn):
+            direct = AccountData.m_directs(txn, [a, b])
+            listed = direct.get(a, {}).get(b) or direct.get(b, {}).get(a)
+            return listed or None
         txn.execute(
-            """
-            SELECT split_part(split_part(content, ?, 2), '"]', 1) FROM account_data
-            WHERE user_id = ? AND account_data_type = 'm.direct'
-            """,
-            (f"{json.dumps(other)}:", owner),
+            f"SELECT COALESCE(NULLIF(({_LISTED}), ''), ({_LISTED}))",
+            (f"{json.dumps(b)}:", a, f"{json.dumps(a)}:", b),
         )
         row = txn.fetchone()
-        try:
-            return json.loads(f'{row[0]}"]') if row and row[0] else None
-        except (ValueError, RecursionError):
-            return None
+        return (_read_listed(row[0]) or []) if row and row[0] else None
 
     @staticmethod
     def m_directs(
@@ -133,6 +147,12 @@ class AccountData:
         row = txn.fetchone()
         content = json.loads(row[0]).get("content") if row else None
         return isinstance(content, dict) and content.get("is_direct") is True
+
+
+def _read_listed(part: str) -> object:
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(f'{part}"]')
+    return None
 
 
 def read_m_direct(content: str) -> dict[str, object]:

@@ -7,6 +7,20 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.inside.transactions import batches
 
+MEMBERSHIP = """
+    SELECT own.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0) AS received_ts
+    FROM (
+        SELECT membership, event_id FROM current_state_events
+        WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? LIMIT 1
+    ) AS own JOIN events AS e ON e.event_id = own.event_id
+"""
+"""The columns of `Membership`. The parameters are the room ID and the user ID.
+
+`events.stream_ordering` and not `current_state_events.event_stream_ordering`: the latter is NULL in
+rows that are older than Synapse 1.80. LIMIT tells PostgreSQL what the unique index does not: in a
+large group it expects many rows, and reads all events for them.
+"""
+
 
 @attrs.frozen
 class Membership:
@@ -30,19 +44,7 @@ class Memberships:
 
     @staticmethod
     def membership(txn: LoggingTransaction, room_id: str, user_id: str) -> Membership:
-        # events.stream_ordering and not current_state_events.event_stream_ordering: the latter is
-        # NULL in rows that are older than Synapse 1.80. LIMIT tells PostgreSQL what the unique
-        # index does not: in a large group it expects many rows, and reads all events for them.
-        txn.execute(
-            """
-            SELECT own.membership, e.sender, e.stream_ordering, COALESCE(e.received_ts, 0)
-            FROM (
-                SELECT membership, event_id FROM current_state_events
-                WHERE room_id = ? AND type = 'm.room.member' AND state_key = ? LIMIT 1
-            ) AS own JOIN events AS e ON e.event_id = own.event_id
-            """,
-            (room_id, user_id),
-        )
+        txn.execute(MEMBERSHIP, (room_id, user_id))
         row = txn.fetchone()
         return Membership(*row) if row else Membership()
 
@@ -111,27 +113,6 @@ class Memberships:
             (user_id,),
         )
         return [room_id for (room_id,) in txn]
-
-    @staticmethod
-    def joined_by_both(
-        txn: LoggingTransaction, room_ids: Collection[str], a: str, b: str
-    ) -> list[str]:
-        """Those of the rooms in which both are members. One look-up per room and person."""
-        found: list[str] = []
-        for batch in batches(sorted(room_ids)):
-            txn.execute(
-                f"""
-                SELECT one.room_id
-                FROM current_state_events AS one JOIN current_state_events AS two
-                ON two.room_id = one.room_id
-                WHERE one.type = 'm.room.member' AND one.state_key = ? AND one.membership = 'join'
-                AND two.type = 'm.room.member' AND two.state_key = ? AND two.membership = 'join'
-                AND one.room_id IN ({", ".join("?" * len(batch))})
-                """,
-                (a, b, *batch),
-            )
-            found.extend(room_id for (room_id,) in txn)
-        return found
 
     @staticmethod
     def joined_by(txn: LoggingTransaction, room_ids: Collection[str], user_id: str) -> list[str]:
