@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 from synapse.storage.database import LoggingTransaction
 from synapse.storage.engines import PostgresEngine
 from synapse.util.json import json_encoder
@@ -67,7 +68,7 @@ from synapse_capgroups.storage.chats import Chats
 from synapse_capgroups.storage.code_invitations import CodeInvitations
 from synapse_capgroups.storage.code_uses import CodeUses
 from synapse_capgroups.storage.codes import Code, Codes, Page
-from synapse_capgroups.storage.database import migrate_alone
+from synapse_capgroups.storage.database import lock_room, migrate_alone
 from synapse_capgroups.storage.dead_codes import DeadCodes
 from synapse_capgroups.storage.dead_ends import DeadEndRooms
 from synapse_capgroups.storage.forgetting import ROOM_TABLES, Forgetting
@@ -88,6 +89,7 @@ from synapse_capgroups.storage.situations import Situations
 from synapse_capgroups.storage.slices import Slice
 from synapse_capgroups.storage.stored_of_person import StoredOfPerson
 from synapse_capgroups.storage.sweeps import Sweeps
+from synapse_capgroups.storage.together import together
 from synapse_capgroups.storage.visits import Visits
 from synapse_capgroups.storage.would_be import WouldBe, WouldBeRows
 from tests.conftest import API, Server, Starter, eventually
@@ -680,6 +682,45 @@ def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
         assert there.standing.membership == "join" or there.attempt is not None, moments
         moments += 1
     assert moments >= 2
+
+
+def test_a_look_that_is_sent_with_a_lock_sees_what_the_lock_waited_for(postgres: Postgres) -> None:
+    section = postgres.create_database("capgroups_waiting")
+    arguments = postgres.arguments("capgroups_waiting")
+    first: Any = psycopg2.connect(**arguments)
+    second: Any = psycopg2.connect(**arguments)
+    watcher: Any = psycopg2.connect(**arguments)
+    watcher.autocommit = True
+    second.set_isolation_level(ISOLATION_LEVEL_READ_COMMITTED)
+    with first.cursor() as one, second.cursor() as two, watcher.cursor() as three:
+        writing = _transaction(one, section)
+        migrate_alone(writing)
+        first.commit()
+        lock_room(writing, "!r")
+        Approval.turn_on(writing, "!r", "@a", 5)
+
+        def look() -> bool:
+            with together(_transaction(two, section)) as both:
+                lock_room(both, "!r")
+                return Approval.is_on(both, "!r")
+
+        def waits() -> bool:
+            three.execute(
+                """
+                SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                """
+            )
+            return three.fetchone() is not None
+
+        with ThreadPoolExecutor(1) as pool:
+            seen = pool.submit(look)
+            waited = eventually(waits)
+            first.commit()
+            assert waited
+            assert seen.result()
+    for connection in (first, second, watcher):
+        connection.close()
 
 
 @contextlib.contextmanager
