@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import partial
 
 from synapse.module_api import LoggingTransaction, ModuleApi
@@ -10,7 +11,11 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.codes.entry import Entry
 from synapse_capgroups.codes.judging import LEADS_NOWHERE
 from synapse_capgroups.codes.one_by_one import each
-from synapse_capgroups.inside.membership_changes import MembershipChange, is_asked_of_nobody
+from synapse_capgroups.inside.membership_changes import (
+    MembershipChange,
+    is_asked_of_nobody,
+    membership_change,
+)
 from synapse_capgroups.inside.tables.memberships import Memberships
 from synapse_capgroups.limits.spending import RateLimits
 from synapse_capgroups.limits.table import SCANS
@@ -18,6 +23,11 @@ from synapse_capgroups.rules.verdict import Verdict
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
 from synapse_capgroups.storage.visits import Visits
+
+_seen: ContextVar[tuple[MembershipChange, Code | None, bool] | None] = ContextVar(
+    "capgroups_seen_at_door", default=None
+)
+"""What was found at the door of the change that is being made: it is asked about twice."""
 
 
 class Doors:
@@ -47,7 +57,11 @@ class Doors:
         Returns:
             The verdict on the join of the door; None if it is no door.
         """
-        code, is_here = await self._at(door, user_id)
+        seen, change = _seen.get(), membership_change.get()
+        if seen is not None and change is not None and seen[0] is change:
+            _, code, is_here = seen
+        else:
+            code, is_here = await self._at(door, user_id)
         if is_here or user_id == self._concierge:
             return None  # `enter_unasked` has decided, or it is a change of name.
         if code is None:
@@ -64,6 +78,7 @@ class Doors:
         group meanwhile.
         """
         code, is_here = await self._at(change.room_id, change.target)
+        _seen.set((change, code, is_here))
         if code is None:
             return None
         if is_here:
