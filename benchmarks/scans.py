@@ -1,6 +1,10 @@
-"""People scan join codes: at one door, and at many. Beside it, joins into public rooms."""
+"""People scan join codes: at one door, and at many. Beside it, what clients do without codes.
 
-from collections.abc import Sequence
+A scan writes three events. On the server without the module, clients write the same ones by three
+requests: an invitation, a join of the group, a join of a public room.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import quote
 
@@ -10,7 +14,7 @@ from benchmarks.measuring import Round, in_turn, settle
 from benchmarks.results import Comparison, Figures, Reading, spread
 from benchmarks.servers import MODULE, Account, Bench, Server, side_by_side
 from benchmarks.sizes import Sizes
-from synapse_capgroups.demo.person import expect
+from synapse_capgroups.demo.person import Person, expect
 
 _AT_ONCE = 10
 
@@ -30,6 +34,8 @@ class Entrance:
 
     address: str
     room_ids: tuple[str, ...]
+    group: str | None = None
+    """Into which a client must be invited beside it; None at a door, which does that itself."""
 
 
 def run(bench: Bench, sizes: Sizes) -> Figures:
@@ -48,13 +54,18 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         entrances |= {server.name: _doors(server, world.contents) for server in ours}
         for number in sorted({1, sizes.doors}):
             some = {name: those[:number] for name, those in entrances.items()}
-            come = partial(_come, world.contents.people, some)
-            found = in_turn(servers, sizes.scan_rounds, come)["entry"]
+            come = partial(_come, world.contents, some)
+            taken = in_turn(servers, sizes.scan_rounds, come)
+            found, events = taken["entry"], taken["events"]
             doors = "one door" if number == 1 else f"{number} doors"
             rooms = "one public room" if number == 1 else f"{number} public rooms"
+            comparisons += bench.compare(
+                f"scan at {doors}, against its three events by clients", events, target=0.8
+            )
             comparisons += bench.compare(f"scan at {doors}, against a join of {rooms}", found)
             readings += [
                 _rate(f"scans at {doors}", found[1]),
+                _rate(f"the same three events by clients, {rooms}", events[0]),
                 _rate(f"joins of {rooms}, without the module", found[0]),
             ]
     return Figures(
@@ -73,7 +84,8 @@ def _public_rooms(server: Server, world: Class, count: int) -> list[Entrance]:
 
     def make(n: int) -> Entrance:
         room_id = sharer.new_room(preset="public_chat", room_alias_name=f"room{n}")
-        return Entrance(f"#room{n}:{server.server_name}", (room_id,))
+        group = world.groups[n]
+        return Entrance(f"#room{n}:{server.server_name}", (room_id,), group)
 
     return side_by_side(make, range(count))
 
@@ -91,26 +103,47 @@ def _doors(server: Server, world: Class) -> list[Entrance]:
 
 
 def _come(
-    people: Sequence[Account], entrances: dict[str, list[Entrance]], server: Server, _: int
+    world: Class, entrances: dict[str, list[Entrance]], server: Server, _: int
 ) -> dict[str, Round]:
     here = entrances[server.name]
-    turns = [(server.person(p), here[n % len(here)]) for n, p in enumerate(people)]
-    waiting = iter(turns)
+    turns = [(server.person(p), here[n % len(here)]) for n, p in enumerate(world.people)]
+    sharer = server.person(world.sharer)
 
-    def enter() -> None:
-        person, entrance = next(waiting)
+    def enter(person: Person, entrance: Entrance) -> None:
         expect(person.join(entrance.address))
 
-    def leave(turn: int) -> None:
-        person, entrance = turns[turn]
+    def enter_invited(person: Person, entrance: Entrance) -> None:
+        assert entrance.group is not None
+        expect(sharer.invite(entrance.group, person))
+        expect(person.join(entrance.group))
+        expect(person.join(entrance.address))
+
+    def leave(turn: tuple[Person, Entrance]) -> None:
+        person, entrance = turn
         for room_id in entrance.room_ids:
             expect(person.leave(room_id))
 
-    took = Round()
-    took.measure(server, enter, len(turns), _AT_ONCE)
-    side_by_side(leave, range(len(turns)))
-    settle(server)
-    return {"entry": took}
+    def leave_both(turn: tuple[Person, Entrance]) -> None:
+        leave(turn)
+        person, entrance = turn
+        assert entrance.group is not None
+        expect(person.leave(entrance.group))
+
+    def measured(
+        come: Callable[[Person, Entrance], None],
+        go: Callable[[tuple[Person, Entrance]], None],
+    ) -> Round:
+        waiting = iter(turns)
+        took = Round()
+        took.measure(server, lambda: come(*next(waiting)), len(turns), _AT_ONCE)
+        side_by_side(go, turns)
+        settle(server)
+        return took
+
+    entry = measured(enter, leave)
+    if here[0].group is None:
+        return {"entry": entry, "events": entry}
+    return {"entry": entry, "events": measured(enter_invited, leave_both)}
 
 
 def _rate(name: str, rounds: Sequence[Round]) -> Reading:
