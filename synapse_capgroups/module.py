@@ -31,6 +31,7 @@ from synapse_capgroups.groups.scope import Scope
 from synapse_capgroups.inside import probe
 from synapse_capgroups.inside.addresses import watch_directory
 from synapse_capgroups.inside.endings import watch_endings
+from synapse_capgroups.inside.invited_joins import join_invited
 from synapse_capgroups.inside.logs import keep_out_of_logs
 from synapse_capgroups.inside.membership_changes import shape_joins, watch_memberships
 from synapse_capgroups.inside.online import keep_offline
@@ -101,6 +102,7 @@ class CapGroups:
         if config.names.keep and enforce:
             shape_joins(api, AliasKeeper(api, database, scope, said).named)
         watch_memberships(api, unasked, federating)
+        join_invited(api)
         watch_endings(api)
         watch_upgrades(api, federating.creators)
         watch_sanctions(api, codes.deaths.sanctioned)

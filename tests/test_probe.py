@@ -13,9 +13,10 @@ from synapse.module_api.errors import ConfigError
 from synapse_capgroups import __version__
 from synapse_capgroups.demo.homeserver import StartError
 from synapse_capgroups.inside import probe
-from synapse_capgroups.inside.probe import REQUIREMENTS, Requirement
+from synapse_capgroups.inside.probe import BATCH_REQUIREMENTS, Requirement
 from tests.conftest import Starter
 
+REQUIREMENTS = (*probe.REQUIREMENTS, *BATCH_REQUIREMENTS)
 WRAPPED = [row for row in REQUIREMENTS if row.replaced]
 
 

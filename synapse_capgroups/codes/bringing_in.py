@@ -10,6 +10,7 @@ from synapse.module_api.errors import SynapseError
 from synapse_capgroups.admission.decision import admitting
 from synapse_capgroups.admission.presence import Presence
 from synapse_capgroups.groups.names import member_name
+from synapse_capgroups.inside.invited_joins import InvitedJoin
 from synapse_capgroups.inside.membership_changes import set_membership, withdraw
 from synapse_capgroups.rules.names import Alias
 from synapse_capgroups.rules.scope import Group
@@ -31,6 +32,12 @@ class NotInvitedError(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
         self.reason = reason
+
+
+def _raise_known(error: Exception) -> None:
+    """Raise that somebody cannot be invited, if the module has words for the reason."""
+    if isinstance(error, SynapseError) and error.errcode in _WHY_NOT_INVITED:
+        raise NotInvitedError(_WHY_NOT_INVITED[error.errcode]) from error
 
 
 class BringingIn:
@@ -57,15 +64,16 @@ class BringingIn:
         """
         # The invitation shows a name, too.
         look = {**(attrs.asdict(alias) if alias else {}), **await self._reason(group, sharer)}
-        was_invited = await self._presence.is_invited(group.room_id, user_id)
-        await self._invite(group, sharer, user_id, look)
+        both = InvitedJoin(sharer, user_id, group.room_id, look)
         token = admitting.set((group.room_id, user_id))
         try:
-            await set_membership(self._api, user_id, user_id, group.room_id, "join", look)
-        except Exception:
+            await both.take(self._api)
+        except Exception as e:
             # An invitation that stays would be a way in when the code is dead.
-            if not was_invited and await self._presence.is_invited(group.room_id, user_id):
+            if not both.was_invited and await self._presence.is_invited(group.room_id, user_id):
                 await withdraw(self._api, user_id, group.room_id)
+            if not both.is_invited:
+                _raise_known(e)
             raise
         finally:
             admitting.reset(token)
@@ -105,8 +113,7 @@ class BringingIn:
                 self._api, sharer, user_id, group.room_id, "invite", look, needs_consent=False
             )
         except SynapseError as e:
-            if (reason := _WHY_NOT_INVITED.get(e.errcode)) is not None:
-                raise NotInvitedError(reason) from e
+            _raise_known(e)
             raise
         finally:
             admitting.reset(token)

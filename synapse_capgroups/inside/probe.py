@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import attrs
 from synapse.config.homeserver import HomeServerConfig
+from synapse.events.snapshot import EventContext
 from synapse.module_api import ModuleApi
 from synapse.module_api.errors import ConfigError
 from synapse.util import SYNAPSE_VERSION
@@ -206,6 +207,10 @@ REQUIREMENTS = (
         "storage.databases.main.lock:LockStore", "try_acquire_lock", "lock_name", "lock_key"
     ),
     _called("api.auth.base:BaseAuth", "is_server_admin", "requester"),
+    _called(
+        "storage.databases.main.roommember:RoomMemberWorkerStore",
+        "get_local_current_membership_for_user_in_room", "user_id", "room_id",
+    ),
     # Behind a cache, which is no function.
     _called(
         "storage.databases.main.room:RoomWorkerStore", "get_ratelimit_for_user", coroutine=False
@@ -219,6 +224,43 @@ REQUIREMENTS = (
     ),
 )  # fmt: skip
 """Every function of Synapse's that `inside/` wraps, and those that it calls beside them."""
+
+BATCH_REQUIREMENTS = (
+    _wrapped(
+        _MEMBERS[0], "_local_membership_update", _MEMBERS[1],
+        "requester", "target", "room_id", "membership", "prev_event_ids",
+    ),
+    _wrapped(_MEMBERS[0], "_get_inviter", _MEMBERS[1], "user_id", "room_id"),
+    _called(
+        "handlers.message:EventCreationHandler", "create_event", "requester", "event_dict",
+        named=(
+            "prev_event_ids", "depth", "require_consent", "state_map", "for_batch",
+            "current_state_group",
+        ),
+    ),
+    _called(
+        "handlers.message:EventCreationHandler", "handle_new_client_event", "requester",
+        "events_and_context", named=("extra_users", "ratelimit"),
+    ),
+    _called("events.snapshot:UnpersistedEventContextBase", "persist", "event"),
+    _called(
+        "storage.controllers.state:StateStorageController", "get_state_group_for_events",
+        "event_ids", named=("await_full_state",),
+    ),
+    _called(
+        "storage.controllers.state:StateStorageController", "get_state_ids_for_group",
+        "state_group",
+    ),
+    # Behind a cache.
+    _called(
+        "storage.databases.main.room:RoomWorkerStore", "is_partial_state_room", coroutine=False
+    ),
+    _called(
+        "storage.databases.main.event_federation:EventFederationWorkerStore",
+        "get_prev_events_for_room", "room_id",
+    ),
+)  # fmt: skip
+"""What an invitation and a join in one batch need. Without it, they are made one by one."""
 
 SETTINGS = (
     "server.allow_per_room_profiles",
@@ -267,6 +309,14 @@ def require_synapse(api: ModuleApi) -> None:
     found += [_setting(api._hs.config, path) for path in SETTINGS]
     if wrong := [text for text in found if text]:
         raise unsuitable(wrong)
+
+
+def has_what_batches_need(api: ModuleApi) -> bool:
+    """Whether an invitation and a join can be made in one batch."""
+    rules = api._hs.get_module_api_callbacks().third_party_event_rules
+    known = isinstance(getattr(rules, "_check_event_allowed_callbacks", None), list)
+    known = known and hasattr(EventContext, "state_group_deltas")  # It has slots.
+    return known and not any(problem(row) or _held_by(api, row) for row in BATCH_REQUIREMENTS)
 
 
 def missing(config: HomeServerConfig) -> list[str]:
