@@ -184,8 +184,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three processes for two processors, as some wait for their servers and for time to pass."""
-    return (os.cpu_count() or 1) * 3 // 2
+    """Two processes for each processor, as some wait for their servers and for time to pass."""
+    return (os.cpu_count() or 1) * 2
 
 
 @pytest.hookimpl(trylast=True)
@@ -196,7 +196,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("engines") == "some" and "postgres" not in asked:
         config.hook.pytest_deselected(items=[item for item in items if _is_second(item)])
         items[:] = [item for item in items if not _is_second(item)]
-    items.sort(key=_minutes, reverse=True)
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = _dealt(items, processes)
+
+
+def _dealt(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """The tests in an order in which each process begins with some of the longest.
+
+    xdist cuts what is to be done into as many parts as there are processes, and who has finished
+    takes from the end of another's part: the longest, all in the first part, would be one after the
+    other in one process. What is marked by one line stays together, as it may share a server.
+    """
+    rest = sorted(items, key=_minutes, reverse=True)
+    longest = [
+        list(tests)
+        for (minutes, _), tests in itertools.groupby(rest, lambda i: (_minutes(i), i.path))
+        if minutes
+    ]
+    del rest[: sum(map(len, longest))]
+    dealt: list[pytest.Item] = []
+    for part in range(processes):
+        size = (len(items) - len(dealt)) // (processes - part)
+        mine = list(itertools.chain(*longest[part::processes]))
+        others = max(0, size - len(mine))
+        dealt += mine + rest[:others]
+        del rest[:others]
+    return dealt + rest
 
 
 def _minutes(item: pytest.Item) -> float:

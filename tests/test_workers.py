@@ -372,7 +372,10 @@ LEAVERS = 99
 
 
 @pytest.mark.full_size
-@pytest.mark.parametrize("cap", [100, 500])
+@pytest.mark.parametrize(
+    "cap",
+    [pytest.param(100, marks=pytest.mark.long(7)), pytest.param(500, marks=pytest.mark.long(11))],
+)
 def test_a_thousand_at_once_over_four_workers_end_at_the_cap_each_time(
     start_cluster: Clusters, cap: int
 ) -> None:
