@@ -34,7 +34,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     people = 1 + (sizes.chat_rounds + 1) * sizes.greeted
 
     def build(server: Server) -> Village:
-        _wait_for_updates(engine, server)
+        wait_for_updates(engine, server)
         return Village(server.accounts([f"person{n}" for n in range(people)]))
 
     world = bench.world(build)
@@ -43,7 +43,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     with ExitStack() as stack:
         servers = [stack.enter_context(bench.server(world, MODULE)) for _ in numbers]
         for server, number in zip(servers, numbers, strict=True):
-            _with_chats(engine, server, number, first)
+            give_chats(engine, server, number, first)
 
         def work(server: Server, number: int) -> dict[str, Round]:
             some = others[number * sizes.greeted : (number + 1) * sizes.greeted]
@@ -62,8 +62,11 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     )
 
 
-def _with_chats(engine: PostgresEngine, server: Server, number: int, owner: Account) -> None:
-    """Give a server so many chats, all like that of one person who has a group."""
+def give_chats(engine: PostgresEngine, server: Server, number: int, owner: Account) -> None:
+    """Give a server so many chats, all like that of one person who has a group.
+
+    It is restarted, and has then looked at all of them.
+    """
     server.person(owner).new_room(name="Tea")
     connection = engine.connect(server.name)
     with connection.cursor() as cursor:
@@ -114,7 +117,7 @@ def _round(engine: PostgresEngine, server: Server, people: Sequence[Account]) ->
     return {"greeting": greeting, "code": code}
 
 
-def _wait_for_updates(engine: PostgresEngine, server: Server) -> None:
+def wait_for_updates(engine: PostgresEngine, server: Server) -> None:
     """Wait until a new Synapse has done its background updates, or they would read all rows."""
     connection = engine.connect(server.name)
     with connection.cursor() as cursor:

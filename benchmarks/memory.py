@@ -1,18 +1,23 @@
 """Memory of a process, with and without the module."""
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.measuring import settle
+from benchmarks.chats import give_chats, wait_for_updates
+from benchmarks.engines import PostgresEngine
+from benchmarks.measuring import process_cpu, settle
 from benchmarks.results import Figures, Reading, spread
-from benchmarks.servers import MODULE, Bench
+from benchmarks.servers import MODULE, Account, Bench, Server, World
 from benchmarks.sizes import Sizes
 from synapse_capgroups.concierge.chat_rooms import ChatRooms
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, expect
+
+_IDLE_SECONDS = 3
 
 
 def run(bench: Bench, sizes: Sizes) -> Figures:
@@ -35,21 +40,57 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         "Memory",
         "After the same small load: ten people, five groups, fifty messages. The proportional set "
         "size, in which memory shared with other processes counts in part. The worker is a "
-        "`generic_worker` that serves all that a worker can.",
+        "`generic_worker` that serves all that a worker can. With chats: the concierge has so many "
+        "of them, made by SQL, and the process has read all of them; against those without the "
+        "module and without chats.",
         readings=[
-            reading
-            for process, sizes_of in used.items()
-            for reading in _readings(process, sizes_of)
-        ]
-        + [
+            *(
+                reading
+                for process, sizes_of in used.items()
+                for reading in _readings(process, sizes_of)
+            ),
+            *_with_chats(bench, used, max(sizes.chats)),
             Reading(
                 "what each process keeps of 1,000,000 chats with the concierge",
                 spread([_of_chats(1_000_000) for _ in range(sizes.memory_starts)]),
                 "MB",
-                "at most 20 MB with the module itself",
-            )
+            ),
         ],
     )
+
+
+def _with_chats(
+    bench: Bench, used: Mapping[str, tuple[Sequence[float], Sequence[float]]], number: int
+) -> Iterator[Reading]:
+    """What a process needs more where the concierge has so many chats. On PostgreSQL only.
+
+    Args:
+        used: megabytes of each process, without the module and with it.
+    """
+    engine = bench.engine
+    if not isinstance(engine, PostgresEngine):
+        return
+
+    def build(server: Server) -> Account:
+        wait_for_updates(engine, server)
+        return server.accounts(["owner"])[0]
+
+    world = bench.world(build)
+    with bench.server(world, MODULE) as server:
+        give_chats(engine, server, number, world.contents)
+        found = {"the only process": _after_use(server, server.pid, "person")}
+        server.stop()
+        if "a worker" in used:
+            full = World(server.name, server.folder, None)
+            with bench.cluster(full, MODULE) as (cluster, worker_pid):
+                found["a worker"] = _after_use(cluster, worker_pid, "visitor")
+    for process, megabytes in found.items():
+        yield Reading(
+            f"{process}, more with the module and {number:,} chats",
+            spread([megabytes - without for without in used[process][0]]),
+            "MB",
+            "at most 20 MB",
+        )
 
 
 def _readings(
@@ -78,8 +119,24 @@ def remember_chats(number: int) -> float:
     return proportional_set_size(os.getpid()) - before
 
 
-def _use(server: Homeserver) -> None:
-    people: list[Person] = [server.register(f"person{n}") for n in range(10)]
+def _after_use(server: Homeserver, pid: int, called: str) -> float:
+    """Megabytes of a process after the small load, when it has done what a start does."""
+    _wait_until_idle(pid)
+    _use(server, called)
+    _wait_until_idle(pid)
+    return proportional_set_size(pid)
+
+
+def _wait_until_idle(pid: int) -> None:
+    for _ in range(200):
+        before = process_cpu(pid)
+        time.sleep(_IDLE_SECONDS)
+        if process_cpu(pid) - before < 0.05 * _IDLE_SECONDS:
+            return
+
+
+def _use(server: Homeserver, called: str = "person") -> None:
+    people: list[Person] = [server.register(f"{called}{n}") for n in range(10)]
     for creator in people[:5]:
         room_id = creator.new_room(name="A group")
         for person in people[5:]:
