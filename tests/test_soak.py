@@ -1,5 +1,6 @@
 """The soak: what it counts and how it judges; one short run of it is of full size."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
@@ -26,9 +27,10 @@ from benchmarks.soak.looking import (
 from benchmarks.soak.run import Outcome
 from benchmarks.soak.verdict import MOST_GROWTH, judge, memories
 from benchmarks.soak.watching import MAIN, Sample, growth
-from synapse_capgroups.demo.person import Reply
+from synapse_capgroups.demo.person import Reply, expect
 from synapse_capgroups.rules.announcements import MARKER
 from tests.conftest import Starter
+from tests.test_rule_13_approval import answer, ask, group_with_approval
 
 HOUR = 3600.0
 
@@ -205,6 +207,27 @@ def test_every_statement_runs_and_finds_what_is_wrong(start: Starter, engine: st
         ],
     }
     connection.close()
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("engine", ["postgres"])
+def test_a_moderators_yes_is_no_fault_where_the_code_lets_in_nobody_more(
+    start: Starter, engine: str
+) -> None:
+    what = "codes that let in more people than they may"
+    server = start(engine, module={"cap": CAP, "code_limit": CODE_LIMIT})
+    room, (creator,), code = group_with_approval(server, max_uses=1)
+    for person in [ask(server, code), ask(server, code)]:
+        expect(answer(creator, room, person, approve=True))
+    rows = server.query("SELECT uses, max_uses FROM capgroups_codes")
+    assert rows == [(2, 1)]
+    with contextlib.closing(server.connection()) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        assert look(cursor, CAP, CODE_LIMIT, "@groups:localhost", 0).offenders[what] == []
+        cursor.execute("UPDATE capgroups_admissions SET how = 'code' WHERE how = 'approved'")
+        (found,) = look(cursor, CAP, CODE_LIMIT, "@groups:localhost", 0).offenders[what]
+        assert found == f"{code['code_id']} 2 1"
 
 
 @pytest.mark.full_size

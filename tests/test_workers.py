@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from benchmarks.soak.looking import look
 from synapse_capgroups.demo.person import Person, Reply, expect
 from tests.conftest import API, Clusters, Server, eventually, nothing_is_written, refused
 from tests.slow_module import beside
@@ -341,6 +342,10 @@ def test_who_leaves_while_they_change_their_name_elsewhere_does_not_make_one_too
         # The name's event may come after the leave's; in the room's state the leave wins.
         assert leaver.user_id not in people[0].members(room)
         assert len(people[0].members(room)) <= 6
+    # Nor is that a coming for the soak's count, and each coming is on record.
+    with contextlib.closing(server.connection()) as connection:
+        offenders = look(connection.cursor(), 6, 6, "@groups:localhost", 0).offenders
+    assert offenders["people who are on record more or less often than they came"] == []
 
 
 def test_a_join_that_fails_leaves_the_seat_to_the_same_persons_other_join(
