@@ -394,7 +394,8 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: Situations.of(txn, "!r", "@a", None, 5, "%:localhost"),
     lambda txn: Situations.of(txn, "!r", "@a", "@b", 5, "%:localhost"),
     lambda txn: attempts.release(txn, "!r", "@a", Hold("a")),
-    lambda txn: attempts.forget_expired(txn, 5),
+    lambda txn: attempts.rooms_to_clear(txn, 5),
+    lambda txn: attempts.forget_expired_in(txn, "!r", 5),
     lambda txn: attempts.strike(txn, "!r", "@a", 5),
     lambda txn: Admissions.vouches(txn, "@a", 5),
     lambda txn: [Groups.meet(txn, "!r", mode) for mode in Mode],
@@ -684,43 +685,96 @@ def test_a_join_that_is_written_while_a_situation_is_read_is_seen_in_it(
     assert moments >= 2
 
 
-def test_a_look_that_is_sent_with_a_lock_sees_what_the_lock_waited_for(postgres: Postgres) -> None:
-    section = postgres.create_database("capgroups_waiting")
-    arguments = postgres.arguments("capgroups_waiting")
-    first: Any = psycopg2.connect(**arguments)
-    second: Any = psycopg2.connect(**arguments)
-    watcher: Any = psycopg2.connect(**arguments)
+@contextlib.contextmanager
+def two_at_once(
+    postgres: Postgres, name: str
+) -> Iterator[tuple[Any, Any, Callable[[], None], Callable[[], bool]]]:
+    """Two transactions on new tables: READ COMMITTED, as the module's are.
+
+    Yields:
+        Both; what commits the first; and whether one waits for a lock of the module's.
+    """
+    section = postgres.create_database(name)
+    arguments = postgres.arguments(name)
+    first, second, watcher = (psycopg2.connect(**arguments) for _ in range(3))
     watcher.autocommit = True
     second.set_isolation_level(ISOLATION_LEVEL_READ_COMMITTED)
+
+    def waits() -> bool:
+        three.execute(
+            """
+            SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """
+        )
+        return three.fetchone() is not None
+
     with first.cursor() as one, second.cursor() as two, watcher.cursor() as three:
         writing = _transaction(one, section)
         migrate_alone(writing)
         first.commit()
+        yield writing, _transaction(two, section), first.commit, waits
+    for connection in (first, second, watcher):
+        connection.close()
+
+
+def test_a_look_that_is_sent_with_a_lock_sees_what_the_lock_waited_for(postgres: Postgres) -> None:
+    with two_at_once(postgres, "capgroups_waiting") as (writing, looking, commit, waits):
         lock_room(writing, "!r")
         Approval.turn_on(writing, "!r", "@a", 5)
 
         def look() -> bool:
-            with together(_transaction(two, section)) as both:
+            with together(looking) as both:
                 lock_room(both, "!r")
                 return Approval.is_on(both, "!r")
-
-        def waits() -> bool:
-            three.execute(
-                """
-                SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                """
-            )
-            return three.fetchone() is not None
 
         with ThreadPoolExecutor(1) as pool:
             seen = pool.submit(look)
             waited = eventually(waits)
-            first.commit()
+            commit()
             assert waited
             assert seen.result()
-    for connection in (first, second, watcher):
-        connection.close()
+
+
+def test_an_attempt_that_takes_over_an_admission_keeps_it_while_the_first_one_is_swept(
+    postgres: Postgres,
+) -> None:
+    """The first one's process is dead. The second began a moment before the first one expired."""
+    with two_at_once(postgres, "capgroups_taking_over") as (joining, sweeping, commit, waits):
+        joining.execute(
+            "CREATE TABLE room_memberships (room_id TEXT, user_id TEXT, membership TEXT, "
+            "event_stream_ordering BIGINT)"
+        )
+        joining.execute(
+            "CREATE TABLE current_state_events (room_id TEXT, type TEXT, state_key TEXT, "
+            "event_stream_ordering BIGINT)"
+        )
+        now = RESERVATION_MS
+        admission = Admission(
+            "!r", "@a", How.INVITE, inviter="@b", inviter_was_friend=False, mode=Mode.OPEN,
+            members_after=2, admitted_at=0,
+        )  # fmt: skip
+        Admissions.record(joining, admission)
+        Seats.reserve(joining, "!r", "@a", 0, admitted_at=0, now=0)
+        commit()
+        lock_room(joining, "!r")
+        Seats.reserve(joining, "!r", "@a", 0, admitted_at=0, now=now - 1)
+
+        def sweep() -> list[str]:
+            for room_id in (rooms := attempts.rooms_to_clear(sweeping, now)):
+                attempts.forget_expired_in(sweeping, room_id, now)
+            return rooms
+
+        with ThreadPoolExecutor(1) as pool:
+            swept = pool.submit(sweep)
+            waited = eventually(waits)
+            commit()
+            assert swept.result() == ["!r"]
+            assert waited
+        sweeping.execute("SELECT user_id, admitted_at FROM capgroups_admissions")
+        assert sweeping.fetchall() == [("@a", 0)]
+        sweeping.execute("SELECT expires_at FROM capgroups_seats")
+        assert sweeping.fetchall() == [(now - 1 + RESERVATION_MS,)]
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from synapse.module_api import LoggingTransaction
 
 from synapse_capgroups.admission.uses import take_back_use_of_time
 from synapse_capgroups.storage.admissions import Admissions
+from synapse_capgroups.storage.database import lock_room
 from synapse_capgroups.storage.requests import Requests
 from synapse_capgroups.storage.seats import Hold, Seats
 from synapse_capgroups.storage.series import SeriesGroups
@@ -38,11 +39,21 @@ def forget_expired_of(txn: LoggingTransaction, room_id: str, user_id: str, now: 
         SeriesGroups.may_have_place(txn, room_id)
 
 
-def forget_expired(txn: LoggingTransaction, now: int) -> None:
-    """Forget all attempts whose processes are dead."""
-    for room_id, user_id, admitted_at in Seats.remove_expired(txn, now):
-        _strike_unless_shared(txn, room_id, user_id, admitted_at)
-        SeriesGroups.may_have_place(txn, room_id)
+def rooms_to_clear(txn: LoggingTransaction, now: int) -> list[str]:
+    """Free the seats of joins that came; returns the rooms with attempts of dead processes."""
+    Seats.remove_spent(txn, now)
+    return Seats.rooms_of_expired(txn, now)
+
+
+def forget_expired_in(txn: LoggingTransaction, room_id: str, now: int) -> None:
+    """Forget all attempts in a room whose processes are dead.
+
+    Under the room's lock: a new attempt may be taking over the admission of one that has just
+    expired.
+    """
+    lock_room(txn, room_id)
+    for user_id in Seats.with_expired(txn, room_id, now):
+        forget_expired_of(txn, room_id, user_id, now)
 
 
 def _strike_unless_shared(

@@ -1,10 +1,11 @@
 """The sweep, once a minute: it finds what no callback told the module, and clears up."""
 
+from functools import partial
 from typing import Protocol
 
 from synapse.module_api import LoggingTransaction, ModuleApi
 
-from synapse_capgroups.admission.attempts import forget_expired
+from synapse_capgroups.admission.attempts import forget_expired_in, rooms_to_clear
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database
@@ -49,7 +50,10 @@ class Sweeping:
         """Sweep everything once."""
         # Forgetting comes first: codes die by it, and there are fewer groups to count.
         await self._forgetter.sweep()
-        for mode, count in (await self._database.run("sweep", self._sweep_seats)).items():
+        rooms, groups = await self._database.run("sweep", self._look)
+        for room_id in rooms:
+            await self._database.run("sweep_seats", partial(self._free_seats, room_id))
+        for mode, count in groups.items():
             metrics.GROUPS.labels(mode.value).set(count)
         for other in self._others:
             if other is not None:
@@ -57,7 +61,10 @@ class Sweeping:
         now = self._api.get_current_time_msec()
         await self._database.run("swept", lambda txn: Sweeps.done(txn, now))
 
-    def _sweep_seats(self, txn: LoggingTransaction) -> dict[Mode, int]:
-        """Free the seats of processes that are gone; returns the number of groups by mode."""
-        forget_expired(txn, self._api.get_current_time_msec())
-        return Groups.count_by_mode(txn)
+    def _look(self, txn: LoggingTransaction) -> tuple[list[str], dict[Mode, int]]:
+        """The rooms with seats of processes that are gone, and the number of groups by mode."""
+        rooms = rooms_to_clear(txn, self._api.get_current_time_msec())
+        return rooms, Groups.count_by_mode(txn)
+
+    def _free_seats(self, room_id: str, txn: LoggingTransaction) -> None:
+        forget_expired_in(txn, room_id, self._api.get_current_time_msec())

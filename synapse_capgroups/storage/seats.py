@@ -27,6 +27,7 @@ from synapse_capgroups.inside.tables.conditions import (
 RESERVATION_MS = 60 * 1000
 
 _SPENT = JOINED_SINCE.format(seat="seat")
+_IS_SPENT = JOINED_SINCE.format(seat="capgroups_seats")
 _IS_MEMBER = IS_JOINED.format(row="seat", user="user_id")
 _IS_INVITED = IS_INVITED.format(row="seat", user="user_id")
 
@@ -259,19 +260,21 @@ class Seats:
         return failed
 
     @staticmethod
-    def remove_expired(txn: LoggingTransaction, now: int) -> list[tuple[str, str, int]]:
-        """Remove all expired reservations.
+    def remove_spent(txn: LoggingTransaction, now: int) -> None:
+        """Remove the expired reservations whose joins came."""
+        txn.execute(f"DELETE FROM capgroups_seats WHERE expires_at <= ? AND {_IS_SPENT}", (now,))
 
-        Returns:
-            The room, the person and `admitted_at` of those whose join never came.
-        """
+    @staticmethod
+    def rooms_of_expired(txn: LoggingTransaction, now: int) -> list[str]:
+        """The rooms in which a reservation has expired."""
+        txn.execute("SELECT DISTINCT room_id FROM capgroups_seats WHERE expires_at <= ?", (now,))
+        return [room_id for (room_id,) in txn]
+
+    @staticmethod
+    def with_expired(txn: LoggingTransaction, room_id: str, now: int) -> list[str]:
+        """Who has an expired reservation in a room."""
         txn.execute(
-            f"""
-            SELECT DISTINCT room_id, user_id, admitted_at FROM capgroups_seats AS seat
-            WHERE expires_at <= ? AND NOT {_SPENT}
-            """,
-            (now,),
+            "SELECT DISTINCT user_id FROM capgroups_seats WHERE room_id = ? AND expires_at <= ?",
+            (room_id, now),
         )
-        failed = [(room_id, user_id, int(at)) for room_id, user_id, at in txn.fetchall()]
-        txn.execute("DELETE FROM capgroups_seats WHERE expires_at <= ?", (now,))
-        return failed
+        return [user_id for (user_id,) in txn]
