@@ -78,7 +78,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
             [friend_of_liar] * each,
         ),
     ]
-    module = {"cap": sizes.cap, "code_limit": sizes.code_limit}
+    module: dict[str, Any] = {"cap": sizes.cap, "code_limit": sizes.code_limit}
     readings: list[Reading] = []
     with bench.server(world, module) as server:
         connection = engine.connect(server.name)
@@ -87,7 +87,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         for step in _STEPS:
             if step:
                 server.stop()
-                _grow(cursor, sizes, reached, step, popular, (liar, friend_of_liar))
+                _grow(cursor, sizes, reached, step, popular, (liar, friend_of_liar), module)
                 reached = step
                 server.start()
             scale = step * sizes.all_groups
@@ -139,12 +139,19 @@ def _grow(
     now: float,
     popular: Account,
     lie: tuple[Account, Account],
+    module: dict[str, Any],
 ) -> None:
     def more(whole: int) -> range:
         return range(int(whole * before), int(whole * now))
 
     clock = int(time.time() * 1000)
-    large_database.grow(cursor, more(sizes.all_groups), more(sizes.all_admissions), clock)
+    people = max(1, sizes.all_groups // 2)
+    if not before:
+        large_database.populate(cursor, people)
+    groups, admissions = more(sizes.all_groups), more(sizes.all_admissions)
+    large_database.grow(cursor, groups, admissions, clock, people)
+    large_database.give_rooms(cursor, groups, people, clock)
+    large_database.judge(cursor, module)
     chats = more(sizes.direct_chats)
     large_database.give_chats(cursor, popular.user_id, chats)
     liar, friend = lie

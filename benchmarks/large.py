@@ -14,9 +14,6 @@ from benchmarks.measuring import process_cpu, wait_for
 from benchmarks.results import Figures, Reading, spread
 from benchmarks.servers import Bench, side_by_side
 from benchmarks.sizes import Sizes
-from synapse_capgroups.admission.code_states import judged_by
-from synapse_capgroups.codes.sweep import short_form
-from synapse_capgroups.config import Config
 from synapse_capgroups.demo.cluster import Cluster
 from synapse_capgroups.demo.homeserver import Homeserver
 from synapse_capgroups.demo.person import Person, Reply, expect
@@ -113,10 +110,7 @@ def _fill(large: _Large, scale: float) -> Iterator[Reading]:
     admissions = range(round(ADMISSIONS * scale))
     large_database.grow(cursor, groups, admissions, int(1000 * time.time()), people)
     large_database.give_rooms(cursor, groups, people, int(1000 * time.time()))
-    config = Config.from_yaml(_MODULE)
-    large_database.judge(cursor, lambda marks: short_form(marks, judged_by(config)))
-    # Those of `grow` have no rooms, and would be closed one by one.
-    cursor.execute("DELETE FROM capgroups_chats WHERE room_id <> %s", (chat,))
+    large_database.judge(cursor, _MODULE)
     large_database.add_chats(cursor, chat, _CONCIERGE, first.user_id, round(CHATS * scale))
     cursor.execute("VACUUM (ANALYZE)")
     cursor.execute("CHECKPOINT")

@@ -5,16 +5,20 @@ rows of the same index. PostgreSQL only.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import md5
 from typing import Any
 
+from synapse_capgroups.admission.code_states import judged_by
+from synapse_capgroups.codes.sweep import short_form
+from synapse_capgroups.config import Config
 from synapse_capgroups.inside.tables.conditions import SHARER_MARKS
 
 DAY_MS = 24 * 60 * 60 * 1000
 
 _ROOM = "'!' || md5({n}::text) || substr(md5({n}::text || 'x'), 1, 11)"
+_SPACE = "'!' || md5('space' || i)"
 _EVENT = "'$' || md5({n}::text || {salt}) || substr(md5({n}::text || {salt} || 'x'), 1, 11)"
 
 
@@ -105,8 +109,9 @@ def populate(cursor: Any, people: int) -> None:
 
 
 def give_rooms(cursor: Any, groups: range, people: int, now: int) -> None:
-    """Make rooms of the groups of `grow`, or the sweep would forget them, and four times as many
-    living codes as those have; and count the groups by mode, as a server does that makes them.
+    """Make rooms of the groups of `grow` and of their spaces, or the sweep would forget them, and
+    four times as many living codes as those have; and count the groups by mode, as a server does
+    that makes them.
     """
     room, creator = _ROOM.format(n="i"), _creator(people)
     with _without_indexes(cursor, "rooms"):
@@ -114,6 +119,14 @@ def give_rooms(cursor: Any, groups: range, people: int, now: int) -> None:
             f"""
             INSERT INTO rooms (room_id, is_public, creator, room_version)
             SELECT {room}, FALSE, {creator}, '10' FROM generate_series(%s, %s) AS i
+            """,
+            _ends(groups),
+        )
+        cursor.execute(
+            f"""
+            INSERT INTO rooms (room_id, is_public, creator, room_version)
+            SELECT {_SPACE}, FALSE, {creator}, '10' FROM generate_series(%s, %s) AS i
+            WHERE mod(i, 100) = 0
             """,
             _ends(groups),
         )
@@ -143,6 +156,11 @@ def give_rooms(cursor: Any, groups: range, people: int, now: int) -> None:
     cursor.execute(
         "UPDATE capgroups_codes SET address_moved_at = door_closed_at WHERE died_of IS NOT NULL"
     )
+    # Those of `grow` would be closed one by one.
+    cursor.execute(
+        "DELETE FROM capgroups_chats AS chat WHERE NOT EXISTS "
+        "(SELECT 1 FROM rooms WHERE rooms.room_id = chat.room_id)"
+    )
     cursor.execute("DELETE FROM capgroups_group_changes")
     cursor.execute("DELETE FROM capgroups_group_counts")
     cursor.execute(
@@ -153,18 +171,19 @@ def give_rooms(cursor: Any, groups: range, people: int, now: int) -> None:
     )
 
 
-def judge(cursor: Any, digest: Callable[[tuple[str | None, ...]], str]) -> None:
+def judge(cursor: Any, module: dict[str, Any]) -> None:
     """Note that all living codes were judged, or the first sweeps would find that these groups have
     no events.
 
     Args:
-        digest: as the sweep does it, of the marks of a code.
+        module: its configuration.
     """
+    rules = judged_by(Config.from_yaml(module))
     marks = SHARER_MARKS.format(row="code")
     cursor.execute(
         f"SELECT code.code_id, {marks} FROM capgroups_codes AS code WHERE code.died_of IS NULL"
     )
-    judged = [(code_id, digest(tuple(found))) for code_id, *found in cursor.fetchall()]
+    judged = [(code_id, short_form(tuple(found), rules)) for code_id, *found in cursor.fetchall()]
     cursor.execute("CREATE TEMPORARY TABLE judged (code_id TEXT PRIMARY KEY, marks TEXT)")
     for begin in range(0, len(judged), 1000):
         some = judged[begin : begin + 1000]
@@ -174,6 +193,7 @@ def judge(cursor: Any, digest: Callable[[tuple[str | None, ...]], str]) -> None:
         "UPDATE capgroups_codes AS code SET judged_marks = judged.marks FROM judged "
         "WHERE judged.code_id = code.code_id"
     )
+    cursor.execute("DROP TABLE judged")
 
 
 def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
@@ -199,9 +219,9 @@ def _fill_the_rest(cursor: Any, groups: range, now: int) -> None:
         SELECT '!' || md5('door' || i), '@user1:localhost', 9e15
         FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 1
         """,
-        """
+        f"""
         INSERT INTO capgroups_code_invitations (room_id, user_id, code_id)
-        SELECT '!' || md5('group' || i), '@remote' || i || ':elsewhere', 'code' || i
+        SELECT {_ROOM.format(n="i")}, '@remote' || i || ':elsewhere', 'code' || i
         FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 1
         """,
         """
@@ -237,7 +257,7 @@ def _fill_series(cursor: Any, groups: range, person: str) -> None:
         """,
         f"""
         INSERT INTO capgroups_series_spaces (series_id, number, room_id)
-        SELECT {series}, 1, '!' || md5('space' || i)
+        SELECT {series}, 1, {_SPACE}
         FROM generate_series(%s, %s) AS i WHERE mod(i, 100) = 0
         """,
         f"""

@@ -21,11 +21,10 @@ _AT_ONCE = 10
 
 @attrs.frozen
 class Class:
-    """Somebody with groups, and people who come."""
+    """Groups, each with the account that shares it, and people who come."""
 
-    sharer: Account
+    groups: list[tuple[Account, str]]
     people: list[Account]
-    groups: list[str]
 
 
 @attrs.frozen
@@ -34,16 +33,17 @@ class Entrance:
 
     address: str
     room_ids: tuple[str, ...]
-    group: str | None = None
+    group: tuple[Account, str] | None = None
     """Into which a client must be invited beside it; None at a door, which does that itself."""
 
 
 def run(bench: Bench, sizes: Sizes) -> Figures:
     def build(server: Server) -> Class:
-        sharer, *people = server.accounts(["sharer", *(f"pupil{n}" for n in range(sizes.scans))])
-        person = server.person(sharer)
-        groups = side_by_side(lambda n: person.new_room(name=f"Group {n}"), range(sizes.doors))
-        return Class(sharer, people, groups)
+        # One person may not make codes for many groups at once.
+        sharers = server.accounts([f"sharer{n}" for n in range(sizes.doors)])
+        people = server.accounts([f"pupil{n}" for n in range(sizes.scans)])
+        rooms = side_by_side(lambda who: server.person(who).new_room(name="Group"), sharers)
+        return Class(list(zip(sharers, rooms, strict=True)), people)
 
     world = bench.world(build)
     comparisons: list[Comparison] = []
@@ -80,24 +80,22 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
 
 
 def _public_rooms(server: Server, world: Class, count: int) -> list[Entrance]:
-    sharer = server.person(world.sharer)
-
     def make(n: int) -> Entrance:
-        room_id = sharer.new_room(preset="public_chat", room_alias_name=f"room{n}")
         group = world.groups[n]
+        person = server.person(group[0])
+        room_id = person.new_room(preset="public_chat", room_alias_name=f"room{n}")
         return Entrance(f"#room{n}:{server.server_name}", (room_id,), group)
 
     return side_by_side(make, range(count))
 
 
 def _doors(server: Server, world: Class) -> list[Entrance]:
-    sharer = server.person(world.sharer)
-
-    def make(group: str) -> Entrance:
-        code = expect(sharer.make_code(group)).body
+    def make(group: tuple[Account, str]) -> Entrance:
+        sharer, room_id = server.person(group[0]), group[1]
+        code = expect(sharer.make_code(room_id)).body
         address = f"#j-{code['secret']}:{server.server_name}"
         found = expect(sharer.call("GET", f"/directory/room/{quote(address, safe='')}"))
-        return Entrance(address, (group, found.body["room_id"]))
+        return Entrance(address, (room_id, found.body["room_id"]))
 
     return side_by_side(make, world.groups)
 
@@ -107,15 +105,15 @@ def _come(
 ) -> dict[str, Round]:
     here = entrances[server.name]
     turns = [(server.person(p), here[n % len(here)]) for n, p in enumerate(world.people)]
-    sharer = server.person(world.sharer)
 
     def enter(person: Person, entrance: Entrance) -> None:
         expect(person.join(entrance.address))
 
     def enter_invited(person: Person, entrance: Entrance) -> None:
         assert entrance.group is not None
-        expect(sharer.invite(entrance.group, person))
-        expect(person.join(entrance.group))
+        sharer, group = entrance.group
+        expect(server.person(sharer).invite(group, person))
+        expect(person.join(group))
         expect(person.join(entrance.address))
 
     def leave(turn: tuple[Person, Entrance]) -> None:
@@ -127,7 +125,7 @@ def _come(
         leave(turn)
         person, entrance = turn
         assert entrance.group is not None
-        expect(person.leave(entrance.group))
+        expect(person.leave(entrance.group[1]))
 
     def measured(
         come: Callable[[Person, Entrance], None],
