@@ -223,6 +223,10 @@ def test_a_newcomer_by_a_code_who_has_a_chat_hears_of_names(start: Starter) -> N
     assert all_news(server, chat, 1) == [[ENGLISH.say("news_newcomer", group="Tea")]]
     assert news(named) == news(gone) == []
     assert invitations(stranger) == []
+    # Who has no chat costs nothing, and would hear of other things for the first time.
+    told = server.query("SELECT user_id FROM capgroups_readers")
+    assert (stranger.user_id,) not in told
+    assert (chat.person.user_id,) in told
 
 
 def test_quiet_ends_news_and_there_is_one_message_an_hour(start: Starter) -> None:

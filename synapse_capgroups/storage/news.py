@@ -12,6 +12,7 @@ from synapse_capgroups.rules.news import DEATHS_TOLD, NewsKind
 from synapse_capgroups.storage.admissions import DAY_MS
 
 _HAS_CHAT = "EXISTS (SELECT 1 FROM capgroups_chats AS chat WHERE chat.user_id = {who})"
+"""With its table, if the column's name is one of `capgroups_chats`, too."""
 
 
 @attrs.frozen
@@ -87,7 +88,7 @@ class News:
                 MIN(admitted_at)
             FROM capgroups_admissions
             WHERE admitted_at > ? AND admitted_at <= ? AND how IN ('code', 'approved')
-            AND {_HAS_CHAT.format(who="user_id")}
+            AND {_HAS_CHAT.format(who="capgroups_admissions.user_id")}
             GROUP BY user_id, room_id
             """,
             (since, until),
