@@ -455,7 +455,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: StateHistory.was_out_since(txn, "!r", "@a", place=5, time=5, by_others=True),
     lambda txn: StateHistory.was_out_since(txn, "!r", "@a", place=None, time=5, by_others=False),
     lambda txn: Visits.due(txn, 5),
-    lambda txn: Visits.unnoticed(txn, "@concierge"),
+    lambda txn: Visits.unnoticed(txn, "@concierge", CODES),
     lambda txn: Chats.with_person(txn, "@a"),
     lambda txn: Chats.page(txn, "@a", 5),
     lambda txn: Chats.remove(txn, "@a", "!r"),
@@ -792,6 +792,42 @@ def written(server: Server) -> Iterator[Any]:
     with connection.cursor() as cursor:
         yield _transaction(cursor, section)
     connection.close()
+
+
+@ENGINES
+def test_who_came_to_a_door_unnoticed_is_found_slice_by_slice(start: Starter, engine: str) -> None:
+    server = start(engine, module={})
+    gone = server.person()
+    server.homeserver.stop()
+    with written(server) as txn:
+        for code in "abcde":
+            Codes.add(txn, Code(code, code, "!r", "@s", 5, 5, None))
+            Codes.set_door(txn, code, f"!{code}")
+        DeadCodes.kill(txn, "c", Reason.CODE_REVOKED, 5)
+        people = [(code, f"@{code}", "join") for code in "abcde"]
+        people += [
+            ("a", "@left", "leave"),
+            ("b", "@concierge", "join"),
+            ("d", gone.user_id, "join"),
+        ]
+        for number, (code, user_id, membership) in enumerate(people):
+            txn.execute(
+                """
+                INSERT INTO current_state_events (event_id, room_id, type, state_key, membership)
+                VALUES (?, ?, 'm.room.member', ?, ?)
+                """,
+                (f"${number}", f"!{code}", user_id, membership),
+            )
+        Visits.note(txn, "!b", "@b", 5)
+        txn.execute("UPDATE users SET deactivated = 1 WHERE name = ?", (gone.user_id,))
+        for most in (1, 2, 4, 5):
+            found, part = [], LivingCodes.slice_after(txn, "", most)
+            while True:
+                found += Visits.unnoticed(txn, "@concierge", part)
+                if part.is_last:
+                    break
+                part = LivingCodes.slice_after(txn, part.until, most)
+            assert sorted(found) == [("!a", "@a"), ("!d", "@d"), ("!e", "@e")]
 
 
 @ENGINES

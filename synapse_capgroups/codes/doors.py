@@ -22,6 +22,7 @@ from synapse_capgroups.limits.table import SCANS
 from synapse_capgroups.rules.verdict import Verdict
 from synapse_capgroups.storage.codes import Code, Codes
 from synapse_capgroups.storage.database import Database
+from synapse_capgroups.storage.living_codes import CodeSlice, LivingCodes
 from synapse_capgroups.storage.visits import Visits
 
 _seen: ContextVar[tuple[MembershipChange, Code | None, bool] | None] = ContextVar(
@@ -105,11 +106,18 @@ class Doors:
         To be called once, at start. To scan again would do nothing for them.
         """
 
-        def look(txn: LoggingTransaction) -> list[tuple[str, str]]:
-            return Visits.unnoticed(txn, self._concierge)
+        part: CodeSlice | None = None
+        while part is None or not part.is_last:
+            after = part.until if part else ""
+            part, found = await self._database.run("unnoticed", partial(self._unnoticed, after))
+            for door, user_id in found:
+                await each("visitor", partial(self._receive, door, user_id))
 
-        for door, user_id in await self._database.run("unnoticed", look):
-            await each("visitor", partial(self._receive, door, user_id))
+    def _unnoticed(
+        self, after: str, txn: LoggingTransaction
+    ) -> tuple[CodeSlice, list[tuple[str, str]]]:
+        part = LivingCodes.slice_after(txn, after)
+        return part, Visits.unnoticed(txn, self._concierge, part)
 
     async def _receive(self, door: str, user_id: str) -> None:
         now = self._api.get_current_time_msec()

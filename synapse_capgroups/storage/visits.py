@@ -2,6 +2,11 @@
 
 from synapse.module_api import LoggingTransaction
 
+from synapse_capgroups.inside.tables.conditions import IS_DEACTIVATED
+from synapse_capgroups.storage.living_codes import CodeSlice
+
+_IS_DEACTIVATED = IS_DEACTIVATED.format(row="there", user="state_key")
+
 
 class Visits:
     """The statements on `capgroups_visits`."""
@@ -22,27 +27,27 @@ class Visits:
         return [(door, user_id) for door, user_id in txn]
 
     @staticmethod
-    def unnoticed(txn: LoggingTransaction, concierge: str) -> list[tuple[str, str]]:
-        """Who is at a door without a visit on record, by the door.
+    def unnoticed(
+        txn: LoggingTransaction, concierge: str, part: CodeSlice
+    ) -> list[tuple[str, str]]:
+        """Who is at the door of one of these codes without a visit on record, by the door.
 
         Before the first sweep: codes that expired since the last one are among the living.
         """
         txn.execute(
-            """
+            f"""
             SELECT code.door, there.state_key
             FROM capgroups_codes AS code JOIN current_state_events AS there
             ON there.room_id = code.door AND there.type = 'm.room.member'
-            WHERE code.died_of IS NULL
+            WHERE code.died_of IS NULL AND code.code_id > ? AND code.code_id <= ?
             AND there.membership = 'join' AND there.state_key <> ?
             AND NOT EXISTS (
                 SELECT 1 FROM capgroups_visits AS visit
                 WHERE visit.door = code.door AND visit.user_id = there.state_key
             )
-            AND NOT EXISTS (
-                SELECT 1 FROM users WHERE name = there.state_key AND deactivated = 1
-            )
+            AND NOT {_IS_DEACTIVATED}
             """,
-            (concierge,),
+            (part.after, part.until, concierge),
         )
         return [(door, user_id) for door, user_id in txn.fetchall()]
 
