@@ -47,8 +47,8 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
             found = in_turn(servers, sizes.rounds, partial(come_and_go, world.contents, size))
             mode = "open" if size < sizes.code_limit else "friends"
             where = f"into a group of {size} ({mode})"
-            comparisons += bench.compare(f"join {where}", found["join"], target=1.05)
-            comparisons += bench.compare(f"invitation {where}", found["invitation"])
+            comparisons += bench.compare(f"join {where}", found["join"], target=1.02)
+            comparisons += bench.compare(f"invitation {where}", found["invitation"], target=1.02)
         rename = partial(_rename, world.contents, sizes)
         found = in_turn(servers, sizes.rounds, rename)
         size = max(sizes.groups)

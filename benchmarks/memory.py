@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,15 +41,15 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         "After the same small load: ten people, five groups, fifty messages. The proportional set "
         "size, in which memory shared with other processes counts in part. The worker is a "
         "`generic_worker` that serves all that a worker can. With chats: the concierge has so many "
-        "of them, made by SQL, and the process has read all of them; against those without the "
-        "module and without chats.",
+        "of them, made by SQL, and the process has read all of them; against one without the "
+        "module on the same database.",
         readings=[
             *(
                 reading
                 for process, sizes_of in used.items()
                 for reading in _readings(process, sizes_of)
             ),
-            *_with_chats(bench, used, max(sizes.chats)),
+            *_with_chats(bench, max(sizes.chats)),
             Reading(
                 "what each process keeps of 1,000,000 chats with the concierge",
                 spread([_of_chats(1_000_000) for _ in range(sizes.memory_starts)]),
@@ -59,13 +59,10 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
     )
 
 
-def _with_chats(
-    bench: Bench, used: Mapping[str, tuple[Sequence[float], Sequence[float]]], number: int
-) -> Iterator[Reading]:
+def _with_chats(bench: Bench, number: int) -> Iterator[Reading]:
     """What a process needs more where the concierge has so many chats. On PostgreSQL only.
 
-    Args:
-        used: megabytes of each process, without the module and with it.
+    Against a process without the module on a copy of the same database.
     """
     engine = bench.engine
     if not isinstance(engine, PostgresEngine):
@@ -78,19 +75,24 @@ def _with_chats(
     world = bench.world(build)
     with bench.server(world, MODULE) as server:
         give_chats(engine, server, number, world.contents)
-        found = {"the only process": _after_use(server, server.pid, "person")}
         server.stop()
-        if "a worker" in used:
-            full = World(server.name, server.folder, None)
-            with bench.cluster(full, MODULE) as (cluster, worker_pid):
-                found["a worker"] = _after_use(cluster, worker_pid, "visitor")
+        full = World(server.name, server.folder, None)
+        found: dict[str, list[float]] = {"the only process": [], "a worker": []}
+        for config in (None, MODULE):
+            with bench.server(full, config) as one:
+                found["the only process"].append(_after_use(one, one.pid))
+            if bench.has_clusters():
+                with bench.cluster(full, config) as (cluster, worker_pid):
+                    found["a worker"].append(_after_use(cluster, worker_pid))
     for process, megabytes in found.items():
-        yield Reading(
-            f"{process}, more with the module and {number:,} chats",
-            spread([megabytes - without for without in used[process][0]]),
-            "MB",
-            "at most 20 MB",
-        )
+        if megabytes:
+            without, with_module = megabytes
+            yield Reading(
+                f"{process}, more with the module and {number:,} chats",
+                spread([with_module - without]),
+                "MB",
+                "at most 20 MB",
+            )
 
 
 def _readings(
@@ -119,10 +121,10 @@ def remember_chats(number: int) -> float:
     return proportional_set_size(os.getpid()) - before
 
 
-def _after_use(server: Homeserver, pid: int, called: str) -> float:
+def _after_use(server: Homeserver, pid: int) -> float:
     """Megabytes of a process after the small load, when it has done what a start does."""
     _wait_until_idle(pid)
-    _use(server, called)
+    _use(server)
     _wait_until_idle(pid)
     return proportional_set_size(pid)
 
@@ -135,8 +137,8 @@ def _wait_until_idle(pid: int) -> None:
             return
 
 
-def _use(server: Homeserver, called: str = "person") -> None:
-    people: list[Person] = [server.register(f"{called}{n}") for n in range(10)]
+def _use(server: Homeserver) -> None:
+    people: list[Person] = [server.register(f"person{n}") for n in range(10)]
     for creator in people[:5]:
         room_id = creator.new_room(name="A group")
         for person in people[5:]:
