@@ -123,7 +123,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
         # Decisions first, then what the sweep took.
         readings=sorted(readings, key=lambda r: ("join", "its ", "swee", "a ro").index(r.name[:4])),
         scale="groups",
-        documents={"query-plans.md": query_plans.page(plans, about)},
+        documents={"query-plans.md": query_plans.page(plans, about, "decisions")},
     )
 
 

@@ -242,16 +242,21 @@ def explain(connection: Any, values: Mapping[str, Any]) -> list[Step]:
     return steps
 
 
-def page(steps: Sequence[Step], about: str) -> str:
-    """All of it as Markdown."""
+def page(steps: Sequence[Step], about: str, benchmark: str) -> str:
+    """All of it as Markdown.
+
+    Args:
+        benchmark: its name.
+    """
     scanned = [step for step in steps if step.scanned()]
     lines = [
         "# Query plans",
         "",
         about,
         "",
-        "Made by `python -m benchmarks decisions`. A method appears once for each statement that "
-        "it ran. The time is that of the statement alone, in milliseconds, when it was run again.",
+        f"Made by `python -m benchmarks {benchmark}`. A method appears once for each statement "
+        "that it ran. The time is that of the statement alone, in milliseconds, when it was run "
+        "again.",
         "",
         f"Statements that read a table of more than {_FEW_ROWS:,} rows from one end to the other: "
         + (", ".join(f"`{step.method}`" for step in scanned) or "none")
