@@ -46,7 +46,7 @@ MUST_BE_NONE: Mapping[str, str] = {
     # A request takes no use and outlives its code: a moderator's yes may go beyond (rule 13).
     "codes that let in more people than they may": """
         SELECT c.code_id, c.uses, c.max_uses FROM capgroups_codes AS c
-        WHERE c.uses > c.max_uses AND c.max_uses < (
+        WHERE c.max_uses < (
             SELECT COUNT(*) FROM capgroups_code_uses AS u WHERE u.code_id = c.code_id
             AND NOT EXISTS (
                 SELECT 1 FROM capgroups_admissions AS a WHERE a.code_id = u.code_id

@@ -27,7 +27,6 @@ from synapse_capgroups.inside.tables.conditions import (
 RESERVATION_MS = 60 * 1000
 
 _SPENT = JOINED_SINCE.format(seat="seat")
-_IS_SPENT = JOINED_SINCE.format(seat="capgroups_seats")
 _IS_MEMBER = IS_JOINED.format(row="seat", user="user_id")
 _IS_INVITED = IS_INVITED.format(row="seat", user="user_id")
 
@@ -262,7 +261,9 @@ class Seats:
     @staticmethod
     def remove_spent(txn: LoggingTransaction, now: int) -> None:
         """Remove the expired reservations whose joins came."""
-        txn.execute(f"DELETE FROM capgroups_seats WHERE expires_at <= ? AND {_IS_SPENT}", (now,))
+        txn.execute(
+            f"DELETE FROM capgroups_seats AS seat WHERE expires_at <= ? AND {_SPENT}", (now,)
+        )
 
     @staticmethod
     def rooms_of_expired(txn: LoggingTransaction, now: int) -> list[str]:
