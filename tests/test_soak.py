@@ -117,8 +117,8 @@ psycopg2.errors.Serialization: again
 def test_tracebacks_are_counted_by_their_kind_and_the_modules_errors_by_themselves() -> None:
     found = errors_of([LOG.splitlines(keepends=True), LOG.splitlines(keepends=True)])
     assert found.tracebacks == {
-        "synapse.http: ValueError: no …": 2,
-        "synapse_capgroups.codes.one_by_one: psycopg2.errors.Serialization: again": 2,
+        "synapse.http: ValueError: no … in a": 2,
+        "synapse_capgroups.codes.one_by_one: psycopg2.errors.Serialization: again in a": 2,
     }
     assert found.ours == {"synapse_capgroups.codes.one_by_one: Could not clear up: codes": 2}
     assert "Failed handle request … ValueError: no !room:localhost" in found.examples.values()
@@ -127,6 +127,28 @@ def test_tracebacks_are_counted_by_their_kind_and_the_modules_errors_by_themselv
     failed = "synapse.util.task_scheduler: synapse.api.errors.SynapseError: 400: "
     assert reason_for(f"{failed}Users are still joined to this room")
     assert reason_for(f"{failed}Something else") is None
+    changed = "synapse.util: RuntimeError: dictionary changed size during iteration in"
+    assert reason_for(f"{changed} interval")
+    assert reason_for(f"{changed} intervals_of_ours") is None
+
+
+FAILED_DELETION = """\
+2026-01-01 00:00:00,000 synapse.util.task_scheduler ERROR task-1 scheduled task a failed
+Traceback (most recent call last):
+  File "database.py", line 1, in execute
+    self._do_execute(self.txn.execute, sql)
+psycopg2.errors.ForeignKeyViolation: update or delete on table "rooms" violates foreign key …
+DETAIL:  Key (room_id)=(!a) is still referenced from table "{table}".
+"""
+
+
+def test_a_deletion_that_fails_by_a_table_of_synapses_own_update_is_explained() -> None:
+    def unexpected(table: str) -> list[str]:
+        log = FAILED_DELETION.format(table=table)
+        return errors_of([log.splitlines(keepends=True)]).unexpected
+
+    assert unexpected("sliding_sync_joined_rooms_to_recalculate") == []
+    assert len(unexpected("capgroups_codes")) == 1
 
 
 def an_outcome(state: State, errors: Errors, samples: list[Sample]) -> Outcome:

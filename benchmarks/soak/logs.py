@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import attrs
 
 _LINE = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2},\d{3} (\S+) ([A-Z]+) \S+ (.*)")
+_FRAME = re.compile(r"  File \".*\", line \d+, in (\S+)")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(:|$)")
 _NAMES = re.compile(r"[!@$#][\w=+/~.-]+(:[\w.]+)?")
 """IDs of rooms, people and events."""
@@ -21,6 +22,14 @@ EXPECTED: Mapping[str, str] = {
     ),
     r"synapse\.handlers\.room: .*SynapseError: 404: Not a known room": (
         "two processes had Synapse delete one door; the second found nobody in it any more"
+    ),
+    r'task_scheduler: DETAIL: .* from table "sliding_sync_joined_rooms_to_recalculate"': (
+        "Synapse's deletion of rooms does not know a table that its background update fills on a "
+        "young server; the module asks for the deletion again"
+    ),
+    r"^(synapse\.util|twisted): RuntimeError: dictionary changed size .* in interval$": (
+        "for its debug log, Synapse reads which transactions took longest "
+        "(`PerformanceCounters.interval`) while its database threads write it"
     ),
 }
 """Kinds of tracebacks that are there although all is well, as regular expressions, with the reason.
@@ -38,15 +47,18 @@ class Entry:
 
     @property
     def kind(self) -> str | None:
-        """The kind of its traceback: who logged it, and the exception; None if it has none.
+        """The kind of its traceback; None if it has none.
 
-        What is named by an ID in it is left out.
+        Who logged it, the exception, and the function that raised it. What is named by an ID in it
+        is left out.
         """
         if not any(_TRACEBACK in line for line in (self.message, *self.rest)):
             return None
         ends = [line for line in self.rest if _TRACEBACK not in line and _EXCEPTION.match(line)]
         end = _NAMES.sub("…", ends[-1]) if ends else "unknown"
-        return f"{self.logger}: {end}"[:_LONGEST]
+        frames = [match[1] for line in self.rest if (match := _FRAME.match(line))]
+        where = f" in {frames[-1]}" if frames else ""
+        return f"{self.logger}: {end}"[:_LONGEST] + where
 
 
 @attrs.frozen
