@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 
+from synapse_capgroups.codes.closing import GIVE_UP_MS, LOOK_AGAIN_MS
 from synapse_capgroups.demo.person import expect
-from tests.conftest import Server, Starter, eventually
+from tests.conftest import API, Server, Starter, eventually
 from tests.test_rule_5_life_of_codes import (
     group_of_a_moderator,
     module_switched_off,
@@ -123,3 +125,87 @@ def test_a_door_that_somebody_came_into_while_it_was_deleted_is_deleted_when_the
     assert eventually(lambda: none_of("capgroups_visits", "door"))
     restart(server)
     assert eventually(lambda: none_of("rooms", "room_id"))
+
+
+def undeletable_door(server: Server) -> tuple[str, str]:
+    """A dead code, and its door, which Synapse has failed to delete.
+
+    So it is on a server whose rooms are still being prepared for simplified sliding sync. Here none
+    is but this one, and for as long as the test wants.
+    """
+    server.homeserver.stop()
+    server.query("DELETE FROM background_updates")
+    server.query("DELETE FROM sliding_sync_joined_rooms_to_recalculate")
+    server.homeserver.start()
+    room, people = server.group(1)
+    code = server.make_code(room, people[0])
+    ((code_id, door),) = server.query(
+        "SELECT code_id, door FROM capgroups_codes WHERE code_id = ?", code["code_id"]
+    )
+    server.query("INSERT INTO sliding_sync_joined_rooms_to_recalculate (room_id) VALUES (?)", door)
+    expect(people[0].call("DELETE", f"{API}/groups/{quote(room)}/codes/{code_id}"))
+    failed = "SELECT status FROM scheduled_tasks WHERE resource_id = ?"
+    assert eventually(lambda: server.query(failed, door) == [("failed",)])
+    looked = "SELECT 1 FROM capgroups_codes WHERE code_id = ? AND look_at_door_at IS NOT NULL"
+    assert eventually(lambda: server.query(looked, code_id) == [(1,)])
+    return code_id, door
+
+
+def clear_up(server: Server) -> None:
+    """Let dead codes be cleared up, as after each code that is used up.
+
+    By a restart it would be as good, but then Synapse prepares the rooms in which nobody is.
+    """
+    room, people = server.group(1)
+    code = server.make_code(room, people[0], max_uses=1)
+    expect(server.scan(server.person(), code))
+    moved = "SELECT address_moved_at FROM capgroups_codes WHERE code_id = ?"
+    assert eventually(lambda: server.query(moved, code["code_id"]) != [(None,)])
+
+
+def look_at_once(server: Server, code_id: str, died_before: int = 0) -> None:
+    """Let a dead code's door be looked at now."""
+    server.query(
+        "UPDATE capgroups_codes SET look_at_door_at = 1, died_at = died_at - ? WHERE code_id = ?",
+        died_before, code_id,
+    )  # fmt: skip
+    clear_up(server)
+
+
+def tries(server: Server, door: str) -> int:
+    """How often Synapse was asked to delete a door."""
+    sql = "SELECT COUNT(*) FROM scheduled_tasks WHERE resource_id = ?"
+    return int(server.query(sql, door)[0][0])
+
+
+def rooms_called(server: Server, door: str) -> int:
+    return int(server.query("SELECT COUNT(*) FROM rooms WHERE room_id = ?", door)[0][0])
+
+
+def test_a_door_that_synapse_could_not_delete_is_deleted_later(start: Starter) -> None:
+    server = start(module={})
+    code_id, door = undeletable_door(server)
+    wait = "SELECT look_at_door_at - died_at FROM capgroups_codes WHERE code_id = ?"
+    assert LOOK_AGAIN_MS <= server.query(wait, code_id)[0][0] < 2 * LOOK_AGAIN_MS
+    clear_up(server)  # Before its time, the door is left alone.
+    assert tries(server, door) == 1
+    server.query("DELETE FROM sliding_sync_joined_rooms_to_recalculate WHERE room_id = ?", door)
+    look_at_once(server, code_id)
+    assert eventually(lambda: rooms_called(server, door) == 0)
+    look_at_once(server, code_id)
+    assert eventually(lambda: server.query(wait, code_id) == [(None,)])
+    assert tries(server, door) == 2
+
+
+def test_a_door_that_synapse_cannot_delete_is_given_up_after_a_day(start: Starter) -> None:
+    server = start(module={})
+    code_id, door = undeletable_door(server)
+    half_a_day = GIVE_UP_MS // 2
+    look_at_once(server, code_id, died_before=half_a_day)
+    wait = "SELECT look_at_door_at - died_at FROM capgroups_codes WHERE code_id = ?"
+    assert eventually(lambda: server.query(wait, code_id)[0][0] >= 2 * half_a_day)
+    assert eventually(lambda: tries(server, door) == 2)
+    look_at_once(server, code_id, died_before=half_a_day)
+    assert eventually(lambda: server.query(wait, code_id) == [(None,)])
+    assert (rooms_called(server, door), tries(server, door)) == (1, 2)
+    assert f"Synapse could not delete {door}" in server.homeserver.log.read_text()

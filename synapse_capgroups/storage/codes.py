@@ -13,7 +13,7 @@ from synapse_capgroups.rules.verdict import Reason
 
 _COLUMNS = (
     "code_id, secret, room_id, sharer, created_at, expires_at, max_uses, uses, door, died_of, "
-    "died_at, after_stream_ordering, address_moved_at, label"
+    "died_at, after_stream_ordering, address_moved_at, label, look_at_door_at"
 )
 
 SERIES_MARK = "s-"
@@ -39,6 +39,7 @@ class Code:
             None where an older version made it.
         address_moved_at: when the dead code's address was led to a dead end, None if it is not.
         label: what its sharer wrote on it, such as the place of a poster; None if nothing.
+        look_at_door_at: when it is to be seen whether its closed door's room is gone; None if not.
     """
 
     code_id: str
@@ -55,6 +56,7 @@ class Code:
     after_stream_ordering: int | None = None
     address_moved_at: int | None = None
     label: str | None = None
+    look_at_door_at: int | None = None
 
     @property
     def is_personal(self) -> bool:
@@ -233,7 +235,8 @@ class Codes:
         """Note a code's door; returns whether it is to be closed, as the code died meanwhile."""
         txn.execute(
             """
-            UPDATE capgroups_codes SET door = ?, door_closed_at = NULL, address_moved_at = NULL
+            UPDATE capgroups_codes
+            SET door = ?, door_closed_at = NULL, look_at_door_at = NULL, address_moved_at = NULL
             WHERE code_id = ?
             """,
             (door, code_id),
@@ -263,20 +266,19 @@ class Codes:
         return [sharer for (sharer,) in txn.fetchall()]
 
     @staticmethod
-    def to_clear_up(txn: LoggingTransaction, made_before: int, most: int) -> list[Code]:
-        """Dead codes whose address still leads to their door, or whose door still is there.
+    def to_clear_up(txn: LoggingTransaction, made_before: int, now: int, most: int) -> list[Code]:
+        """Dead codes whose address or door is not closed, or whose room may not be gone yet.
 
         Args:
             made_before: a younger one without a door may be having its door made just now.
         """
         young = "(door IS NOT NULL OR created_at < ?)"
         moving = f"died_of IS NOT NULL AND address_moved_at IS NULL AND {young} LIMIT ?"
-        closing = "died_of IS NOT NULL AND door_closed_at IS NULL"
+        closing = f"died_of IS NOT NULL AND door_closed_at IS NULL AND {young} LIMIT ?"
+        # Three statements: for one with OR, SQLite reads all dead codes.
         found = _some(txn, moving, made_before, most)
-        # Two statements: for one with OR, SQLite reads all dead codes.
-        found += _some(txn, f"{closing} AND door IS NOT NULL LIMIT ?", most)
-        unmade = f"{closing} AND door IS NULL AND created_at < ? LIMIT ?"
-        found += _some(txn, unmade, made_before, most)
+        found += _some(txn, closing, made_before, most)
+        found += _some(txn, "look_at_door_at <= ? ORDER BY look_at_door_at LIMIT ?", now, most)
         return list({code.code_id: code for code in found}.values())
 
     @staticmethod

@@ -139,10 +139,21 @@ class DeadCodes:
         )
 
     @staticmethod
-    def door_is_closed(txn: LoggingTransaction, code_id: str, now: int) -> None:
-        """Note that the door's room is being deleted."""
+    def door_is_closed(
+        txn: LoggingTransaction, code_id: str, now: int, look_at: int | None
+    ) -> None:
+        """Note that the door's room is gone or is being deleted.
+
+        Args:
+            look_at: when it is to be seen whether it is gone; None if it need not be.
+        """
         txn.execute(
-            "UPDATE capgroups_codes SET door_closed_at = ? WHERE code_id = ?", (now, code_id)
+            """
+            UPDATE capgroups_codes
+            SET door_closed_at = COALESCE(door_closed_at, ?), look_at_door_at = ?
+            WHERE code_id = ?
+            """,
+            (now, look_at, code_id),
         )
 
     @staticmethod
@@ -150,7 +161,7 @@ class DeadCodes:
         """Let the next sweep delete a door's room, whether or not it is being deleted already."""
         txn.execute(
             """
-            UPDATE capgroups_codes SET door_closed_at = NULL
+            UPDATE capgroups_codes SET door_closed_at = NULL, look_at_door_at = NULL
             WHERE door = ? AND door_closed_at IS NOT NULL
             """,
             (door,),

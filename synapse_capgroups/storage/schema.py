@@ -277,6 +277,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX capgroups_series_spaces_room ON capgroups_series_spaces (room_id)",
         "CREATE INDEX capgroups_seats_user ON capgroups_seats (user_id)",
         "ALTER TABLE capgroups_codes ADD COLUMN label TEXT",
+        # When it is to be seen whether a closed door's room is gone: Synapse may fail to delete it.
+        "ALTER TABLE capgroups_codes ADD COLUMN look_at_door_at BIGINT",
+        """
+        CREATE INDEX capgroups_codes_deleting ON capgroups_codes (look_at_door_at)
+        WHERE look_at_door_at IS NOT NULL
+        """,
         # Groups in which a moderator agrees to each newcomer, and who asked for that.
         """
         CREATE TABLE capgroups_approval (
