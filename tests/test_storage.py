@@ -438,6 +438,7 @@ STATEMENTS: list[Callable[[Any], object]] = [
     lambda txn: sweep_codes(txn, CODES, 5),
     lambda txn: Codes.to_clear_up(txn, 5, 5, 5),
     lambda txn: DeadCodes.door_is_closed(txn, "a", 5, 6),
+    lambda txn: DeadCodes.departure_matters(txn, "!r", "@a"),
     lambda txn: Codes.without_door(txn, 5, 5),
     lambda txn: DeadEndRooms.of_cause(txn, Reason.CODE_REVOKED),
     lambda txn: DeadEndRooms.cause(txn, "!r"),

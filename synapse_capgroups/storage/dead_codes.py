@@ -57,6 +57,22 @@ class DeadCodes:
         return _kill(txn, "room_id = ? AND sharer = ?", (room_id, sharer), reason, now)
 
     @staticmethod
+    def departure_matters(txn: LoggingTransaction, room_id: str, leaver: str) -> bool:
+        """Whether a departure ends anything: a code, or that a group of a series is full."""
+        txn.execute(
+            """
+            SELECT 1 WHERE EXISTS (
+                SELECT 1 FROM capgroups_codes
+                WHERE room_id = ? AND sharer = ? AND died_of IS NULL
+            ) OR EXISTS (
+                SELECT 1 FROM capgroups_series_groups WHERE room_id = ? AND is_full
+            )
+            """,
+            (room_id, leaver, room_id),
+        )
+        return txn.fetchone() is not None
+
+    @staticmethod
     def kill_of_account(txn: LoggingTransaction, sharer: str, reason: Reason, now: int) -> int:
         """Kill all living codes of one person, personal ones too; returns how many."""
         return _kill(txn, "sharer = ?", (sharer,), reason, now)
