@@ -34,7 +34,7 @@ def run(bench: Bench, sizes: Sizes) -> Figures:
                     known.extend(more)
         races = _races(bench, sizes, url)
     return Figures(
-        "Beside other modules",
+        "Modules of others",
         _about(possible, sizes, raced=bool(races)),
         [c for name, rounds in found.items() for c in _compare(there, name, rounds)],
         races,
