@@ -195,6 +195,32 @@ def test_what_a_killed_process_leaves_behind_is_swept_a_minute_later(start: Star
     assert server.query(RECORDED, room, ghost.user_id) == []
 
 
+def test_a_room_that_cannot_be_cleared_up_does_not_stop_the_sweep(start: Starter) -> None:
+    server = start(module={"cap": 6, "code_limit": 4})
+    room, people = server.group(2)
+    ghost = server.person()
+    expect(people[0].invite(room, ghost))
+    code = server.make_code(room, people[0])
+    server.query("UPDATE capgroups_codes SET expires_at = 1")
+    server.query(
+        "CREATE TRIGGER broken BEFORE DELETE ON capgroups_seats "
+        "BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    )
+    server.query("UPDATE capgroups_schema SET swept_at = 1")
+    left_behind(server, room, people[0], ghost, 61)
+    died_of = "SELECT died_of FROM capgroups_codes WHERE code_id = ?"
+    assert eventually(lambda: server.query(died_of, code["code_id"]) == [("code_expired",)])
+    # But this was no sweep, and the health check tells after a while.
+    log = server.homeserver.log.read_text
+    assert eventually(lambda: "The seats of 1 groups could not be freed." in log())
+    assert server.query("SELECT swept_at FROM capgroups_schema") == [(1,)]
+    server.homeserver.stop()
+    server.query("DROP TRIGGER broken")
+    server.homeserver.start()
+    assert eventually(lambda: not server.query(HELD, room, ghost.user_id))
+    assert eventually(lambda: server.query("SELECT swept_at FROM capgroups_schema") != [(1,)])
+
+
 def test_who_comes_again_after_a_process_was_killed_is_on_record_once(start: Starter) -> None:
     server = start(module={"cap": 6, "code_limit": 4})
     room, people = server.group(2)

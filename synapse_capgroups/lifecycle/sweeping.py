@@ -6,6 +6,7 @@ from typing import Protocol
 from synapse.module_api import LoggingTransaction, ModuleApi
 
 from synapse_capgroups.admission.attempts import forget_expired_in, rooms_to_clear
+from synapse_capgroups.codes.one_by_one import each
 from synapse_capgroups.lifecycle.forgetting import Forgetter
 from synapse_capgroups.rules.joining import Mode
 from synapse_capgroups.storage.database import Database
@@ -47,24 +48,32 @@ class Sweeping:
         self._api.looping_background_call(self.sweep, SWEEP_INTERVAL_MS, desc="capgroups_sweep")
 
     async def sweep(self) -> None:
-        """Sweep everything once."""
+        """Sweep everything once. What fails stops nothing else, but then this was no sweep."""
         # Forgetting comes first: codes die by it, and there are fewer groups to count.
-        await self._forgetter.sweep()
-        rooms, groups = await self._database.run("sweep", self._look)
-        for room_id in rooms:
-            await self._database.run("sweep_seats", partial(self._free_seats, room_id))
-        for mode, count in groups.items():
-            metrics.GROUPS.labels(mode.value).set(count)
+        done = [await each("what is forgotten", self._forgetter.sweep)]
+        done += [await each("seats", self._sweep_seats)]
         for other in self._others:
             if other is not None:
-                await other.sweep()
-        now = self._api.get_current_time_msec()
-        await self._database.run("swept", lambda txn: Sweeps.done(txn, now))
+                done += [await each(type(other).__name__, other.sweep)]
+        if all(done):
+            now = self._api.get_current_time_msec()
+            await self._database.run("swept", lambda txn: Sweeps.done(txn, now))
+
+    async def _sweep_seats(self) -> None:
+        rooms, groups = await self._database.run("sweep", self._look)
+        for mode, count in groups.items():
+            metrics.GROUPS.labels(mode.value).set(count)
+        freed = [await each("seats", partial(self._free_seats, room_id)) for room_id in rooms]
+        if not all(freed):
+            raise RuntimeError(f"The seats of {freed.count(False)} groups could not be freed.")
 
     def _look(self, txn: LoggingTransaction) -> tuple[list[str], dict[Mode, int]]:
         """The rooms with seats of processes that are gone, and the number of groups by mode."""
         rooms = rooms_to_clear(txn, self._api.get_current_time_msec())
         return rooms, Groups.count_by_mode(txn)
 
-    def _free_seats(self, room_id: str, txn: LoggingTransaction) -> None:
-        forget_expired_in(txn, room_id, self._api.get_current_time_msec())
+    async def _free_seats(self, room_id: str) -> None:
+        def free(txn: LoggingTransaction) -> None:
+            forget_expired_in(txn, room_id, self._api.get_current_time_msec())
+
+        await self._database.run("sweep_seats", free)
