@@ -30,6 +30,8 @@ _CONCIERGE = "@groups:localhost"
 _START_SECONDS = 3600
 """A start looks at each chat of the concierge's."""
 _ONE_BY_ONE, _AT_ONCE = 20, 50
+_PAGES = 'synapse_storage_transaction_time_count_total{desc="capgroups_sweep_chats"'
+_PAGES_OF_A_SWEEP = 1
 
 
 @attrs.frozen
@@ -242,34 +244,59 @@ def _announcement(large: _Large, number: int) -> Iterator[Reading]:
 
 
 def _sweep(large: _Large) -> Iterator[Reading]:
-    """A minute in which nothing happens but the sweep."""
-    time.sleep(20)
+    """A minute in which nothing happens but the sweep, once a start has looked at all chats."""
+    started = time.monotonic()
+    _await_sweep(large)
+    while (period := _until_next_sweep(large)).pages > _PAGES_OF_A_SWEEP:
+        assert time.monotonic() - started < _START_SECONDS, "The start does not end."
+    took = time.monotonic() - started
+    yield Reading("a start, until it has looked at all chats", spread([took / 60]), "min")
+    yield Reading("from sweep to sweep", spread([period.seconds]), "s")
+    yield Reading("its transactions", spread([1000 * period.transactions]), "ms")
+    share, seconds = "% of a processor", period.seconds / 100
+    yield Reading("the main process in that minute", spread([period.main / seconds]), share)
+    yield Reading("the database in that minute", spread([period.database / seconds]), share)
+
+
+@attrs.frozen
+class _Period:
+    """From the end of one sweep to that of the next. Seconds of processors but for the first.
+
+    Attributes:
+        transactions: the seconds that the module's took on the main process, where the sweep is.
+        pages: how many pages of the concierge's chats it looked at.
+    """
+
+    seconds: float
+    main: float
+    database: float
+    transactions: float
+    pages: float
+
+
+def _until_next_sweep(large: _Large) -> _Period:
+    def used() -> _Period:
+        metrics = Homeserver.metrics(large.cluster)
+        took = "synapse_storage_transaction_time_sum_total{"
+        return _Period(
+            time.monotonic(),
+            process_cpu(large.cluster.process_id),
+            large.engine.cpu(large.cluster.folder.name),
+            sum(v for k, v in metrics.items() if k.startswith(took) and 'desc="capgroups_' in k),
+            sum(v for k, v in metrics.items() if k.startswith(_PAGES)),
+        )
+
+    before = used()
+    _await_sweep(large)
+    after = used()
+    return _Period(
+        *(b - a for a, b in zip(attrs.astuple(before), attrs.astuple(after), strict=True))
+    )
+
+
+def _await_sweep(large: _Large) -> None:
     at = _swept_at(large)
     wait_for(lambda: _swept_at(large) != at, seconds=300)
-    at, started = _swept_at(large), time.monotonic()
-    name = large.cluster.folder.name
-    before = (
-        process_cpu(large.cluster.process_id), large.engine.cpu(name), _swept_seconds(large)
-    )  # fmt: skip
-    wait_for(lambda: _swept_at(large) != at, seconds=300)
-    period = time.monotonic() - started
-    after = process_cpu(large.cluster.process_id), large.engine.cpu(name), _swept_seconds(large)
-    main, database, transactions = (b - a for a, b in zip(before, after, strict=True))
-    yield Reading("from sweep to sweep", spread([period]), "s")
-    yield Reading("its transactions", spread([1000 * transactions]), "ms")
-    share = "% of a processor"
-    yield Reading("the main process in a minute with a sweep", spread([100 * main / period]), share)
-    yield Reading("the database in that minute", spread([100 * database / period]), share)
-
-
-def _swept_seconds(large: _Large) -> float:
-    """What the module's transactions took so far on the main process, where the sweep is."""
-    return sum(
-        value
-        for series, value in Homeserver.metrics(large.cluster).items()
-        if series.startswith("synapse_storage_transaction_time_sum_total{")
-        and 'desc="capgroups_' in series
-    )
 
 
 def _swept_at(large: _Large) -> Any:
