@@ -274,7 +274,11 @@ class Codes:
         """
         young = "(door IS NOT NULL OR created_at < ?)"
         moving = f"died_of IS NOT NULL AND address_moved_at IS NULL AND {young} LIMIT ?"
-        closing = f"died_of IS NOT NULL AND door_closed_at IS NULL AND {young} LIMIT ?"
+        # Living codes have open doors, and PostgreSQL takes as many for those of dead ones. Without
+        # the order it reads all dead codes in search of the first.
+        closing = f"""
+            died_of IS NOT NULL AND door_closed_at IS NULL AND {young} ORDER BY door LIMIT ?
+        """
         # Three statements: for one with OR, SQLite reads all dead codes.
         found = _some(txn, moving, made_before, most)
         found += _some(txn, closing, made_before, most)
