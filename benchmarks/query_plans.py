@@ -158,7 +158,7 @@ def arguments(method: Callable[..., Any], examples: Mapping[str, Any]) -> dict[s
 def _anything(hint: Any) -> Any:
     plain = {
         str: "x", int: 5, bool: True, Mode: Mode.OPEN, Reason: Reason.CODE_REVOKED, Hold: Hold("x"),
-        Page: Page(20), CodeSlice: CodeSlice("code10", "code12"),
+        Page: Page(20), CodeSlice: CodeSlice("code10", "code104"),
         Mapping[str, str]: {"code1": "x"}, Membership: Membership(),
         AssignmentState: AssignmentState.APPLYING,
         Undelivered: Undelivered.BROKEN, Beside: Beside.NOT_PINNED,
