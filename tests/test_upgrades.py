@@ -118,7 +118,9 @@ def test_what_people_have_outlives_an_upgrade_from_each_version(
 
     if version >= 2:  # Before, there were no codes, names and chats.
         expect(server.scan(server.person(), had.living))
-        assert refused(server.scan(server.person(), had.revoked), "code_revoked")
+        # Its address went with the rooms of dead codes; the first sweep makes both anew.
+        late = server.person()
+        assert eventually(lambda: refused(server.scan(late, had.revoked), "code_revoked"))
         profile = f"/profile/{quote(had.renamed.user_id)}/displayname"
         expect(had.renamed.call("PUT", profile, {"displayname": "Robert"}))
         member = f"/rooms/{quote(had.room)}/state/m.room.member/{quote(had.renamed.user_id)}"
