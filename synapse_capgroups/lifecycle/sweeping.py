@@ -63,7 +63,10 @@ class Sweeping:
         rooms, groups = await self._database.run("sweep", self._look)
         for mode, count in groups.items():
             metrics.GROUPS.labels(mode.value).set(count)
-        freed = [await each("seats", partial(self._free_seats, room_id)) for room_id in rooms]
+        freed = [
+            await each(f"seats of {room_id}", partial(self._free_seats, room_id))
+            for room_id in rooms
+        ]
         if not all(freed):
             raise RuntimeError(f"The seats of {freed.count(False)} groups could not be freed.")
 
